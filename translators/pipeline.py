@@ -49,14 +49,38 @@ class Lane(msgspec.Struct, frozen=True):
         return body
 
 
+class RequestLanes(msgspec.Struct, frozen=True):
+    """The three lanes of one request method: its parameters, its result, its error."""
+
+    params: Lane
+    result: Lane
+    error: Lane
+
+
 class Pipeline:
-    """The compiled answer to "this client, this backend": immutable, shared, built at first use."""
+    """The compiled answer to "this client, this backend": immutable, shared, built at first use.
+
+    `requests` and `notifications` hold, per reader, every method any known revision defines; a method that is in
+    neither is nobody's, and is not forwarded unless the operator says so.
+    """
 
     def __init__(self, client: str, server: str, steps: tuple[Step, ...]) -> None:
         self.client = by_id(client)
         self.server = by_id(server)
         self._steps = steps
         self._lanes: dict[Slot, Lane] = {}
+        self.requests: dict[Side, dict[str, RequestLanes]] = {"client": {}, "server": {}}
+        self.notifications: dict[Side, dict[str, Lane]] = {"client": {}, "server": {}}
+        for slot in {slot for revision in REVISIONS if revision.traits.sessions for slot in revision.types}:
+            if slot.part == "params":
+                back: Side = "server" if slot.toward == "client" else "client"
+                self.requests[slot.toward][slot.method] = RequestLanes(
+                    params=self.lane(slot),
+                    result=self.lane(Slot("result", slot.method, back)),
+                    error=self.lane(Slot("error", slot.method, back)),
+                )
+            elif slot.part == "notification":
+                self.notifications[slot.toward][slot.method] = self.lane(slot)
 
     def lane(self, slot: Slot) -> Lane:
         """The lane of a slot; a slot no Change mentions passes."""

@@ -1,0 +1,60 @@
+"""Frames the broker makes itself: answers and errors with frozen texts, never quoting a peer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from protocol_versions.jsonrpc import ErrorObject, Frame
+from translators.errors import INTERNAL_ERROR, Refused
+
+PeerId = int | str
+
+_encode = msgspec.json.encode
+
+
+def broken(frame_id: PeerId, reason: str, *, code: int = INTERNAL_ERROR, message: str = "") -> Frame:
+    """An error the broker made: `data` says so, so that nobody takes it for the peer's."""
+    data = msgspec.Raw(_encode({"origin": "broker", "reason": reason}))
+    return Frame(id=frame_id, error=ErrorObject(code=code, message=message or TEXTS.get(reason, reason), data=data))
+
+
+def refused(frame_id: PeerId, refusal: Refused) -> Frame:
+    """The error a gate or operation declared."""
+    data = {"origin": "broker", "reason": refusal.reason, **(refusal.data or {})}
+    error = ErrorObject(code=refusal.code, message=refusal.message, data=msgspec.Raw(_encode(data)))
+    return Frame(id=frame_id, error=error)
+
+
+def answered(frame_id: PeerId, result: dict[str, Any]) -> Frame:
+    """A result the broker gives on a peer's behalf."""
+    return Frame(id=frame_id, result=result)
+
+
+def notify(method: str, params: dict[str, Any] | msgspec.UnsetType = UNSET) -> Frame:
+    """A notification the broker sends of its own accord."""
+    return Frame(method=method, params=params)
+
+
+TEXTS = {
+    "duplicate-id": "Invalid Request: a request with this id is still open",
+    "method-unknown": "Method not found",
+    "not-initialized": "Invalid Request: the session is not initialized",
+    "already-initialized": "Invalid Request: the session is already initialized",
+    "cancelled": "The request was cancelled",
+    "session-ended": "The session has ended",
+    "backend-revision": "The server answered with a protocol revision this broker does not speak",
+    "backend-connect": "The server could not be reached",
+    "backend-timeout": "The server did not answer in time",
+    "backend-closed": "The server closed the connection before it answered",
+    "backend-garbage": "The server's answer is not valid MCP",
+    "backend-status": "The server answered with an HTTP error",
+    "backend-session-lost": "The server lost its session and it could not be opened again",
+    "backend-unauthorized": "The server refused the broker's credentials",
+    "too-large": "The server's answer is too large",
+    "overloaded": "Too many open requests",
+    "not-declared": "The client did not declare this capability",
+    "no-stream": "The client has no stream to receive this request",
+}
