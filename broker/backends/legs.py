@@ -1,0 +1,258 @@
+"""The POST legs of a backend session: a call's answer as JSON or as a stream that may break off and be resumed.
+
+Follows basic/transports of 2025-03-26 to 2025-11-25 (sending messages, resumability, polling). Invariants: an answer
+is matched by its HTTP exchange and then by id, never by id alone; only a JSON-RPC response ends a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET
+
+from broker import sse
+from broker.backends.http1_types import BackendFailure, Ticket
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+
+if TYPE_CHECKING:
+    from broker.backends.streamable_http import BackendSession
+
+MAX_RESUMES = 8
+"""Consecutive resumptions of a call's stream that bring nothing; the TypeScript client gives up after 2."""
+RETRY_S = (0.01, 30.0)
+"""Bounds on the reconnection delay a backend may ask for."""
+DEFAULT_RETRY_S = 1.0
+"""Without a `retry` field; the SDKs' default."""
+
+REASONS = {
+    "connect": "backend-connect",
+    "tls": "backend-connect",
+    "connect-timeout": "backend-connect",
+    "head-timeout": "backend-timeout",
+    "idle-timeout": "backend-timeout",
+    "total-timeout": "backend-timeout",
+    "closed": "backend-closed",
+    "protocol": "backend-garbage",
+    "too-large": "too-large",
+    "pool-full": "overloaded",
+    "aborted": "backend-closed",
+}
+"""Why a leg failed, in the words a client is told."""
+
+
+class QuietLeg:
+    """A request whose outcome nobody waits for."""
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Ignored: 405 and 404 are legitimate answers to DELETE."""
+
+    def body(self, data: bytes) -> None:
+        """Ignored."""
+
+    def done(self) -> None:
+        """Ignored."""
+
+    def failed(self, failure: BackendFailure) -> None:
+        """Ignored: the backend forgets an unused session by itself."""
+
+
+class NotifyLeg:
+    """A POST that carries no request: 202 is all that is expected."""
+
+    __slots__ = ("_body", "_exchange", "_session", "_status")
+
+    def __init__(self, session: BackendSession, body: bytes, exchange: int) -> None:
+        self._session = session
+        self._body = body
+        self._exchange = exchange
+        self._status = 0
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Remember the status."""
+        self._status = status
+
+    def body(self, data: bytes) -> None:
+        """A body here says nothing a client could be told."""
+
+    def done(self) -> None:
+        """Taken, refused, or the session is lost."""
+        owner = self._session.owner
+        if self._status == 404 and self._session.session_id is not None:
+            owner.backend_lost(0, self._body)
+        elif self._status >= 400:
+            owner.backend_violation("notification-refused")
+        owner.backend_accepted(self._exchange)
+
+    def failed(self, failure: BackendFailure) -> None:
+        """Notifications are not repeated; the client is not kept waiting."""
+        self._session.owner.backend_violation("notification-failed")
+        self._session.owner.backend_accepted(self._exchange)
+
+
+class PostLeg:
+    """One call at the backend: a JSON answer, or a stream that may break off and be resumed."""
+
+    __slots__ = (
+        "_answered", "_chunks", "_initialize", "_mode", "_parser", "_payload", "_resumes", "_retry_s", "_session",
+        "_status", "_stopped", "_timer", "call", "ticket",
+    )  # fmt: skip
+
+    def __init__(self, session: BackendSession, call: int, payload: bytes, initialize: bool) -> None:
+        self._session = session
+        self.call = call
+        self._payload = payload
+        self._initialize = initialize
+        self._mode = "json"
+        self._status = 0
+        self._chunks: list[bytes] = []
+        self._parser: sse.Parser | None = None
+        self._answered = False
+        self._stopped = False
+        self._resumes = 0
+        self._retry_s = DEFAULT_RETRY_S
+        self._timer: asyncio.TimerHandle | None = None
+        self.ticket: Ticket | None = None
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """The answer's kind is decided once, by status and Content-Type."""
+        self._status = status
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if status == 200 and kind == "text/event-stream":
+            self._mode = "sse"
+            if self._parser is None:
+                self._parser = sse.Parser(self._session.limits.backend_body)
+            else:
+                # A resumed stream is a new body: only the last event id survives.
+                last = self._parser.last_event_id
+                self._parser = sse.Parser(self._session.limits.backend_body)
+                self._parser.last_event_id = last
+        elif kind == "application/json":
+            self._mode = "json"
+        else:
+            self._mode = "other"
+        if self._initialize and status == 200:
+            self._session.adopt(headers)
+
+    def body(self, data: bytes) -> None:
+        """A piece of the answer."""
+        if self._mode == "json":
+            self._chunks.append(data)
+        elif self._mode == "sse" and self._parser is not None:
+            try:
+                events = self._parser.feed(data)
+            except sse.TooLarge as error:
+                self._events(error.events)
+                self._fail("too-large")
+                return
+            self._events(events)
+
+    def done(self) -> None:
+        """The body is complete; without an answer in it the call is not."""
+        if self._stopped or self._answered:
+            return
+        if self._mode == "sse" and self._status == 200:
+            self._resume()
+        elif self._status == 404 and self._session.session_id is not None and not self._initialize:
+            self._lost()
+        elif self._mode == "json" and self._chunks:
+            self._json()
+        elif 200 <= self._status < 300:
+            self._fail("backend-garbage")
+        else:
+            self._refusal()
+
+    def failed(self, failure: BackendFailure) -> None:
+        """The connection failed; a stream that can be resumed is."""
+        if self._stopped or self._answered:
+            return
+        parser = self._parser
+        if self._mode == "sse" and parser is not None and parser.last_event_id and failure.reason == "closed":
+            self._resume()
+        else:
+            self._fail(REASONS.get(failure.reason, "backend-closed"), failure.executed)
+
+    def stop(self) -> None:
+        """Nobody waits for this call any more."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.ticket is not None:
+            self.ticket.abort()
+
+    def _json(self) -> None:
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        try:
+            frame = jsonrpc.decode_backend(body, self._session.limits)
+        except jsonrpc.Refused:
+            self._fail("backend-garbage" if self._status < 400 else "backend-status")
+            return
+        if frame.method is not UNSET:
+            self._fail("backend-garbage")
+        elif frame.error is not UNSET and (frame.id == self.call or frame.id is UNSET or self._status >= 400):
+            # SDK servers answer a POST they refuse with `id: null` or "server-error"; it is this POST they answer.
+            if self._status == 400 and frame.id != self.call and self._session.session_id and not self._initialize:
+                self._lost()  # 400 with a foreign id though we sent a session id: the session is gone
+                return
+            self._answer(Frame(id=self.call, error=frame.error))
+        elif frame.id == self.call and self._status < 400:
+            self._answer(frame)
+        else:
+            self._fail("backend-garbage")
+
+    def _events(self, events: list[sse.Event]) -> None:
+        for event in events:
+            if self._stopped:
+                return
+            if event.retry_ms is not None:
+                self._retry_s = min(max(event.retry_ms / 1000, RETRY_S[0]), RETRY_S[1])
+            if not event.data or event.name != "message":
+                continue  # priming, or a kind of event this transport does not define
+            self._resumes = 0
+            try:
+                frame = jsonrpc.decode_backend(event.data, self._session.limits)
+            except jsonrpc.Refused:
+                self._session.owner.backend_violation("unreadable-event")
+                continue
+            if frame.method is not UNSET:
+                self._session.owner.backend_message(self.call, frame)
+            elif frame.id == self.call and not self._answered:
+                self._answer(frame)
+            else:
+                self._session.owner.backend_violation("foreign-answer")
+
+    def _answer(self, frame: Frame) -> None:
+        self._answered = True
+        self._session.legs.pop(self.call, None)
+        self._session.owner.backend_message(self.call, frame)
+
+    def _lost(self) -> None:
+        self._stopped = True
+        self._session.legs.pop(self.call, None)
+        self._session.owner.backend_lost(self.call, self._payload)
+
+    def _refusal(self) -> None:
+        executed: Literal["no", "unknown"] = "no" if self._status in (401, 403, 404, 405, 406, 415) else "unknown"
+        self._fail("backend-unauthorized" if self._status in (401, 403) else "backend-status", executed)
+
+    def _fail(self, reason: str, executed: Literal["no", "unknown"] = "unknown") -> None:
+        self._stopped = True
+        self._session.legs.pop(self.call, None)
+        if self.ticket is not None:
+            self.ticket.abort()
+        self._session.owner.backend_failed(self.call, reason, executed)
+
+    def _resume(self) -> None:
+        """Polling: the backend closed the connection before the answer, after giving us an event id."""
+        parser = self._parser
+        self._resumes += 1
+        if parser is None or not parser.last_event_id or self._resumes > MAX_RESUMES or self._session.closed:
+            self._fail("backend-closed")
+            return
+        self._timer = asyncio.get_running_loop().call_later(self._retry_s, self._poll)
+
+    def _poll(self) -> None:
+        if not self._stopped and self._parser is not None:
+            self.ticket = self._session.get(self, self._parser.last_event_id)

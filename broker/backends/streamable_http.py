@@ -1,0 +1,132 @@
+"""One session with a backend over Streamable HTTP: POST legs, the standing GET stream, DELETE.
+
+Follows basic/transports of 2025-03-26 to 2025-11-25. Invariants: an answer is matched by its HTTP exchange and then by
+id, never by id alone; only a JSON-RPC response ends a call, never the end of a body; nothing is sent twice except a
+call the backend provably never ran; header values come from this leg's own negotiation, never from the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
+from broker.backends.legs import NotifyLeg, PostLeg, QuietLeg
+from broker.backends.standing import StandingLeg
+from protocol_versions.base import Traits
+from protocol_versions.jsonrpc import Frame, WireLimits
+
+SESSION_ID_MAX = 1024
+"""Longest session id adopted from a backend; sealed ids of gateways stay below it."""
+
+class Owner(Protocol):
+    """Who is told what the backend said."""
+
+    def backend_message(self, stream: int, frame: Frame) -> None: ...
+    def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None: ...
+    def backend_lost(self, call: int, body: bytes) -> None: ...
+    def backend_accepted(self, exchange: int) -> None: ...
+    def backend_stream(self, usable: bool) -> None: ...
+    def backend_violation(self, reason: str) -> None: ...
+
+
+class Deadlines:
+    """The timeouts of the four kinds of leg, made once per backend."""
+
+    def __init__(
+        self, *, connect_s: float, head_s: float, idle_s: float, total_s: float, stream_idle_s: float
+    ) -> None:
+        self.call = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=idle_s, total_s=total_s)
+        self.short = Timeouts(connect_s=connect_s, head_s=connect_s, idle_s=connect_s, total_s=2 * connect_s)
+        self.stream = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=stream_idle_s, total_s=None)
+
+
+class BackendSession:
+    """A session as the backend knows it. `version` is what it negotiated, empty before `initialize` is answered."""
+
+    def __init__(self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits) -> None:
+        self.pool = pool
+        self.owner = owner
+        self.deadlines = deadlines
+        self.limits = limits
+        self.session_id: str | None = None
+        self._post = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+        self._get = b"accept: text/event-stream\r\n"
+        self._identity = b""
+        self._head = self._post
+        self.standing: StandingLeg | None = None
+        self.legs: dict[int, PostLeg] = {}
+        self.closed = False
+
+    def settle(self, revision: str, traits: Traits) -> None:
+        """The backend's revision and session id are known: every later request names them."""
+        identity = b""
+        if traits.version_header:
+            identity += b"mcp-protocol-version: %b\r\n" % revision.encode()
+        if self.session_id is not None:
+            identity += b"mcp-session-id: %b\r\n" % self.session_id.encode()
+        self._identity = identity
+        self._head = self._post + identity
+
+    def forget(self) -> None:
+        """The backend lost the session: the next `initialize` starts from nothing."""
+        self.session_id = None
+        self._identity = b""
+        self._head = self._post
+        if self.standing is not None:
+            self.standing.stop()
+            self.standing = None
+
+    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
+        """POST a request; its answer or failure comes to the owner."""
+        leg = PostLeg(self, call, body, initialize)
+        self.legs[call] = leg
+        leg.ticket = self.pool.send(b"POST", self._head, body, leg, timeouts=self.deadlines.call)
+
+    def notify(self, body: bytes, exchange: int) -> None:
+        """POST a notification or an answer; the owner learns when the backend took it."""
+        self.pool.send(b"POST", self._head, body, NotifyLeg(self, body, exchange), timeouts=self.deadlines.short)
+
+    def abort(self, call: int) -> None:
+        """Stop a call's leg; the owner hears nothing more of it."""
+        leg = self.legs.pop(call, None)
+        if leg is not None:
+            leg.stop()
+
+    def open_stream(self) -> None:
+        """Open the standing stream and keep it open until `close`."""
+        if self.closed:
+            return
+        if self.standing is not None:
+            self.standing.stop()
+        self.standing = StandingLeg(self)
+        self.standing.start()
+
+    def close(self) -> None:
+        """End everything; a session the backend gave us is deleted."""
+        self.closed = True
+        if self.standing is not None:
+            self.standing.stop()
+        for leg in list(self.legs.values()):
+            leg.stop()
+        self.legs.clear()
+        if self.session_id is not None:
+            self.pool.send(b"DELETE", self._identity, b"", QuietLeg(), timeouts=self.deadlines.short)
+            self.session_id = None
+
+    def get(self, sink: Sink, last_event_id: str) -> Ticket:
+        """GET a stream, from the beginning or after an event."""
+        head = self._get + self._identity
+        if last_event_id:
+            head += b"last-event-id: %b\r\n" % last_event_id.encode()
+        return self.pool.send(b"GET", head, b"", sink, timeouts=self.deadlines.stream)
+
+    def adopt(self, headers: Mapping[str, str]) -> None:
+        """Take the session id of an `initialize` answer, if it is one the specification allows."""
+        session_id = headers.get("mcp-session-id")
+        if session_id is None:
+            return
+        if 0 < len(session_id) <= SESSION_ID_MAX and all("!" <= char <= "~" for char in session_id):
+            self.session_id = session_id
+        else:
+            self.owner.backend_violation("session-id")

@@ -1,0 +1,79 @@
+"""What a hook is: policy at the backend's edge, in the backend's revision, declared by slot.
+
+A hook sees every message of the slots it names, whatever revision the client speaks, and answers with a verdict. It
+may be a coroutine; messages of one stream keep their order while it is awaited. A hook that raises, or answers with
+anything else than a verdict, denies.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Awaitable
+from typing import Any
+
+import msgspec
+
+from protocol_versions.base import Part, Side, Slot
+
+Body = dict[str, Any]
+
+
+class CallInfo(msgspec.Struct, frozen=True):
+    """The call a message belongs to: its method, target (tool or prompt name, or URI), caller and backend."""
+
+    method: str
+    target: str | None
+    principal: str
+    backend: str
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """The message goes on as it is."""
+
+
+class Replace(msgspec.Struct, frozen=True):
+    """The message goes on with this body."""
+
+    body: Body
+
+
+class Deny(msgspec.Struct, frozen=True):
+    """The message does not go on. `message` is shown to the client: it must not reveal what is hidden."""
+
+    code: int
+    message: str
+    reason: str
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """A notification vanishes."""
+
+    reason: str
+
+
+Verdict = Pass | Replace | Deny | Drop
+PASS = Pass()
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """Slots by part, method glob (`tools/*`, `*/list`, `*`) and reader. `members`: what the hook reads; None: all."""
+
+    part: Part
+    methods: str
+    toward: Side
+    members: tuple[str, ...] | None = None
+
+    def covers(self, slot: Slot) -> bool:
+        """True if the slot is one of them."""
+        same = slot.part == self.part and slot.toward == self.toward
+        return same and fnmatch.fnmatchcase(slot.method, self.methods)
+
+
+class Hook:
+    """Base of all hooks. `slots` says which messages it wants; others never cost anything."""
+
+    slots: tuple[Pattern, ...] = ()
+
+    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
+        """The verdict on one message. `body` holds the declared members as trees; others may be unopened."""
+        raise NotImplementedError

@@ -1,0 +1,112 @@
+"""Allow and deny tools, prompts, resources and templates by name: one gate for every door.
+
+Listing, calling, getting, reading, completing and subscribing ask the same question of the same names, so that what is
+hidden in one place is not found in another. A name that is filtered away and a name that does not exist get the same
+answer from the broker. Matching is byte-exact and case-sensitive, on the name the backend is sent.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Any
+
+import msgspec
+
+from broker.hooks.base import PASS, Body, CallInfo, Deny, Hook, Pattern, Replace, Verdict
+from protocol_versions.base import Slot
+
+Kind = str  # tools, prompts, resources, templates
+
+_LISTS = {
+    "tools/list": ("tools", "tools", "name"),
+    "prompts/list": ("prompts", "prompts", "name"),
+    "resources/list": ("resources", "resources", "uri"),
+    "resources/templates/list": ("resourceTemplates", "templates", "uriTemplate"),
+}
+_TARGETS = {
+    "tools/call": ("tools", "name"),
+    "prompts/get": ("prompts", "name"),
+    "resources/read": ("resources", "uri"),
+    "resources/subscribe": ("resources", "uri"),
+    "resources/unsubscribe": ("resources", "uri"),
+}
+_ABSENT = {
+    "tools": (-32602, "Unknown tool"),
+    "prompts": (-32602, "Unknown prompt"),
+    "resources": (-32002, "Resource not found"),
+    "templates": (-32602, "Unknown resource template"),
+}
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Globs of one kind: denied names are hidden; if any are allowed, only those are shown."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class FilterNames(Hook):
+    """The gate. `rules` maps a kind (tools, prompts, resources, templates) to its Rule."""
+
+    def __init__(self, rules: dict[Kind, Rule]) -> None:
+        self._allow = {kind: _compile(rule.allow) for kind, rule in rules.items()}
+        self._deny = {kind: _compile(rule.deny) for kind, rule in rules.items()}
+        active = {kind for kind, rule in rules.items() if rule.allow or rule.deny}
+        slots = [
+            Pattern("result", method, "client", (member,))
+            for method, (member, kind, _) in _LISTS.items()
+            if kind in active
+        ]
+        slots += [
+            Pattern("params", method, "server", (member,))
+            for method, (kind, member) in _TARGETS.items()
+            if kind in active or (kind == "resources" and "templates" in active)
+        ]
+        if active & {"prompts", "templates", "resources"}:
+            slots.append(Pattern("params", "completion/complete", "server", ("ref",)))
+        if active & {"resources", "templates"}:
+            slots.append(Pattern("notification", "notifications/resources/updated", "client", ("uri",)))
+        self.slots = tuple(slots)
+
+    def visible(self, kind: Kind, name: Any) -> bool:
+        """True if this name may be seen and used."""
+        if not isinstance(name, str):
+            return False
+        deny, allow = self._deny.get(kind), self._allow.get(kind)
+        if deny is not None and deny.fullmatch(name):
+            return False
+        return allow is None or allow.fullmatch(name) is not None
+
+    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+        """Lists lose what is hidden; requests for it are answered as for what does not exist."""
+        if slot.part == "result":
+            member, kind, key = _LISTS[slot.method]
+            items = body.get(member)
+            if not isinstance(items, list):
+                return PASS
+            shown = [item for item in items if isinstance(item, dict) and self.visible(kind, item.get(key))]
+            return PASS if len(shown) == len(items) else Replace({**body, member: shown})
+        if slot.part == "notification":
+            return PASS if self.visible("resources", body.get("uri")) else Deny(-32002, "hidden", "filtered")
+        if slot.method == "completion/complete":
+            return self._completion(body.get("ref"))
+        kind, member = _TARGETS[slot.method]
+        return PASS if self.visible(kind, body.get(member)) else _absent(kind)
+
+    def _completion(self, ref: Any) -> Verdict:
+        if isinstance(ref, dict) and ref.get("type") == "ref/prompt":
+            return PASS if self.visible("prompts", ref.get("name")) else _absent("prompts")
+        if isinstance(ref, dict) and ref.get("type") == "ref/resource":
+            return PASS if self.visible("templates", ref.get("uri")) else _absent("templates")
+        return PASS
+
+
+def _absent(kind: Kind) -> Deny:
+    code, message = _ABSENT[kind]
+    return Deny(code, message, "filtered")
+
+
+def _compile(globs: tuple[str, ...]) -> re.Pattern[str] | None:
+    # fnmatch translates to expressions without nested repetition; names are matched whole.
+    return re.compile("|".join(fnmatch.translate(glob) for glob in globs)) if globs else None

@@ -1,0 +1,110 @@
+"""Runs the hooks of a slot in order, and fails closed.
+
+Members a hook declared are opened strictly before it sees them (depth, nodes, duplicates), so that what was judged is
+what is sent. A synchronous hook costs no task; the first one that awaits turns the rest of the chain into a coroutine.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from broker.hooks.base import PASS, Body, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
+from protocol_versions import jsonrpc
+from protocol_versions.base import Side, Slot
+from protocol_versions.jsonrpc import WireLimits
+
+MAX_CACHED_SLOTS = 512
+"""Compiled slots kept; all revisions together define about 80."""
+
+
+class Runner:
+    """The hooks of one backend, compiled per slot."""
+
+    def __init__(self, hooks: Sequence[Hook], limits: WireLimits) -> None:
+        self.hooks = tuple(hooks)
+        self.limits = limits
+        self._cache: dict[tuple[str, str, Side], tuple[Slot, tuple[tuple[Hook, Pattern], ...]] | None] = {}
+
+    def wants(self, part: str, method: str, toward: Side) -> bool:
+        """True if any hook covers the slot; the common answer, no, costs one look-up."""
+        return bool(self.hooks) and self._find(part, method, toward) is not None
+
+    def judge(self, part: str, method: str, toward: Side, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
+        """The verdict of all hooks: Replace carries on to the next, anything else but Pass ends the chain."""
+        found = self._find(part, method, toward)
+        if found is None:
+            return PASS
+        slot, hooks = found
+        return self._chain(slot, hooks, body, info, replaced=False)
+
+    def _chain(
+        self, slot: Slot, hooks: tuple[tuple[Hook, Pattern], ...], body: Body, info: CallInfo, *, replaced: bool
+    ) -> Verdict | Awaitable[Verdict]:
+        for index, (hook, pattern) in enumerate(hooks):
+            try:
+                self._open(body, pattern)
+                verdict = hook.judge(slot, body, info)
+            except Exception as error:
+                return _failed(hook, error)
+            if inspect.isawaitable(verdict):
+                return self._rest(slot, hooks, index, verdict, body, info, replaced)
+            if isinstance(verdict, Replace):
+                body, replaced = verdict.body, True
+            elif not isinstance(verdict, Pass):
+                return verdict if isinstance(verdict, Deny | Drop) else _failed(hook, None)
+        return Replace(body) if replaced else PASS
+
+    async def _rest(
+        self,
+        slot: Slot,
+        hooks: tuple[tuple[Hook, Pattern], ...],
+        index: int,
+        pending: Awaitable[Verdict],
+        body: Body,
+        info: CallInfo,
+        replaced: bool,
+    ) -> Verdict:
+        try:
+            verdict = await pending
+        except Exception as error:
+            return _failed(hooks[index][0], error)
+        if isinstance(verdict, Replace):
+            body, replaced = verdict.body, True
+        elif not isinstance(verdict, Pass):
+            return verdict if isinstance(verdict, Deny | Drop) else _failed(hooks[index][0], None)
+        after = self._chain(slot, hooks[index + 1 :], body, info, replaced=replaced)
+        return await after if inspect.isawaitable(after) else after
+
+    def _open(self, body: Body, pattern: Pattern) -> None:
+        for name in pattern.members if pattern.members is not None else tuple(body):
+            value = body.get(name)
+            if type(value) is Raw:
+                body[name] = jsonrpc.open_value(value, self.limits)
+            elif type(value) in (dict, list):
+                # Opened a level deep by a Change: re-read as one strict tree.
+                body[name] = jsonrpc.open_value(msgspec.json.encode(value), self.limits)
+
+    def _find(self, part: str, method: str, toward: Side) -> tuple[Slot, tuple[tuple[Hook, Pattern], ...]] | None:
+        key = (part, method, toward)
+        if key in self._cache:
+            return self._cache[key]
+        slot = Slot(part, method, toward)  # type: ignore[arg-type]
+        hooks = tuple(
+            (hook, pattern)
+            for hook in self.hooks
+            for pattern in [next((each for each in hook.slots if each.covers(slot)), None)]
+            if pattern is not None
+        )
+        found = (slot, hooks) if hooks else None
+        if len(self._cache) < MAX_CACHED_SLOTS:
+            self._cache[key] = found
+        return found
+
+
+def _failed(hook: Hook, error: Exception | None) -> Deny:
+    reason = type(error).__name__ if error is not None else "no-verdict"
+    return Deny(-32603, "The request was refused by policy", f"hook-failed:{type(hook).__name__}:{reason}")
