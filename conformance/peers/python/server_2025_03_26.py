@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from serving import main
+from fronted import main
 
 if __name__ == "__main__":
     main()
