@@ -1,0 +1,295 @@
+"""The keep-alive pool of one backend: which connection takes which call, and when to open or close one.
+
+One idle stack (the connection used last is used next, so that surplus ones expire), two lanes: calls, and
+long-lived streams, each with its own bound and queue. No task per call; one task per connection being opened.
+Invariant: every call that entered `send` ends exactly once; a call is repeated at most once, and only when it
+is marked repeatable and a reused connection died before any byte of the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from broker.backends.http1_call import WAITING, Call
+from broker.backends.http1_connection import Connection
+from broker.backends.http1_dial import dial
+from broker.backends.http1_head import Origin, constant_heads, lines_are_sound
+from broker.backends.http1_types import Limits, Reason, Sink, Timeouts
+from broker.wheel import Handle, Wheel
+
+# How long `close` waits for TLS goodbyes; aiohttp gives its connections the same two seconds.
+CLOSE_GRACE_S: Final = 2.0
+# Checked header blocks remembered, so that a session's unchanging headers are checked once.
+_REMEMBERED: Final = 256
+_KEEP_ALIVE: Final = re.compile(r"timeout=([0-9]{1,6})(?![0-9])")
+# Ours must be gone before the backend's is: the margin taken off the time-out it announces.
+_MARGIN_S: Final = 1.0
+
+
+class Lane:
+    """The connections and the queue of one class of calls."""
+
+    __slots__ = ("connecting", "dials", "limit", "open", "waiting")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open = 0
+        self.connecting = 0
+        self.waiting: deque[Call] = deque()
+        self.dials: dict[asyncio.Task[None], None] = {}
+
+
+class DirectPool:
+    """`Pool` over plain or TLS sockets. Use from one event loop.
+
+    Raises:
+        ValueError: a configured header cannot be sent.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        wheel: Wheel,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.origin = origin
+        self.limits = limits or Limits()
+        self._tls = tls
+        self._wheel = wheel
+        self._heads = constant_heads(origin, headers or {})
+        self._sound: set[bytes] = {b""}
+        self._calls = Lane(self.limits.max_connections)
+        self._streams = Lane(self.limits.max_streams)
+        self._idle: list[Connection] = []
+        self._alive: set[Connection] = set()
+        self._sweeper: Handle | None = None
+        self._hint: tuple[str, float] = ("", 0.0)
+        self._closed = False
+        self._emptied: asyncio.Future[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, idle ones included."""
+        return self._calls.open + self._streams.open
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a connection."""
+        return len(self._calls.waiting) + len(self._streams.waiting)
+
+    def send(
+        self,
+        method: bytes,
+        headers: bytes,
+        body: bytes,
+        sink: Sink,
+        *,
+        timeouts: Timeouts,
+        repeatable: bool = False,
+        stream: bool | None = None,
+        max_body: int | None = None,
+    ) -> Call:
+        """See `Pool`."""
+        if stream is None:
+            stream = method == b"GET"
+        lane = self._streams if stream else self._calls
+        call = Call(self, lane, self._wheel, method, headers, body, sink, timeouts, repeatable, max_body)
+        if headers not in self._sound and not self._is_sound(headers):
+            return self._refused(call, "protocol", "a request header cannot be sent")
+        if method not in self._heads:
+            return self._refused(call, "protocol", "not a method of this client")
+        if self._closed:
+            return self._refused(call, "aborted", "the pool is closed")
+        if lane is self._calls:
+            idle = self._idle
+            while idle:
+                connection = idle.pop()
+                if connection.usable and connection.expires_at > call.started:
+                    connection.reused = True
+                    connection.start(call, self._heads[method])
+                    return call
+                connection.close()
+        if len(lane.waiting) - lane.connecting >= self.limits.max_waiting:
+            return self._refused(call, "pool-full", "too many calls wait for a connection")
+        lane.waiting.append(call)
+        call.watch()
+        self._dial(lane)
+        return call
+
+    async def close(self) -> None:
+        """See `Pool`."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._wheel.cancel(self._sweeper)
+            self._sweeper = None
+        for lane in (self._calls, self._streams):
+            for call in list(lane.waiting):
+                call.fail("aborted", "the pool is closing")
+            for task in list(lane.dials):
+                task.cancel()
+        for connection in list(self._alive):
+            if connection.call is not None:
+                connection.call.fail("aborted", "the pool is closing")
+            else:
+                connection.close()
+        dials = [task for lane in (self._calls, self._streams) for task in lane.dials]
+        if dials:
+            await asyncio.wait(dials)
+        if self._alive:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._emptied], timeout=CLOSE_GRACE_S)
+            for connection in list(self._alive):
+                connection.drop()
+
+    # What calls and connections report.
+
+    def forget(self, call: Call) -> None:
+        """A waiting call is over."""
+        lane = call.lane
+        if call in lane.waiting:
+            lane.waiting.remove(call)
+            if lane.connecting > len(lane.waiting) and lane.dials:
+                # Nobody would use it, and an attempt into a black hole must end with its call.
+                next(iter(lane.dials)).cancel()
+
+    def repeat(self, call: Call) -> None:
+        """Give a call whose reused connection died unheard one more chance, on a fresh connection."""
+        call.repeated = True
+        call.phase = WAITING
+        call.connection = None
+        lane = call.lane
+        lane.waiting.appendleft(call)
+        if self._idle and lane.open + lane.connecting >= lane.limit:
+            self._idle[0].close()  # as stale as the one that died; makes room
+        self._dial(lane)
+
+    def made(self, connection: Connection) -> None:
+        """The connection is open (over TLS: the handshake is done)."""
+        connection.opened = True
+        self._alive.add(connection)
+        lane = connection.lane
+        lane.connecting -= 1
+        lane.open += 1
+        if self._closed or (lane is self._streams and not lane.waiting):
+            connection.drop()
+            return
+        connection.expires_at = self._wheel.clock() + self.limits.idle_expiry_s
+        self._place(connection)
+
+    def release(self, connection: Connection, keep_alive: str | None) -> None:
+        """The connection is free again after a complete answer; `keep_alive` is the answer's field of that
+        name.
+        """
+        connection.reused = True
+        if self._closed:
+            connection.close()
+            return
+        lane = connection.lane
+        if lane is self._streams and not lane.waiting:
+            if self._calls.open + self._calls.connecting >= self._calls.limit:
+                connection.close()
+                return
+            lane.open -= 1
+            connection.lane = lane = self._calls
+            lane.open += 1
+        hold_s = self.limits.idle_expiry_s
+        if keep_alive is not None:
+            hold_s = min(hold_s, self._announced(keep_alive))
+        connection.expires_at = self._wheel.clock() + hold_s
+        self._place(connection)
+
+    def retire(self, connection: Connection) -> None:
+        """The connection takes no more calls; its place is free."""
+        if connection.retired:
+            return
+        connection.retired = True
+        if not connection.opened:
+            return  # `_connect` keeps the books of an attempt
+        lane = connection.lane
+        lane.open -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._dial(lane)
+
+    def lost(self, connection: Connection) -> None:
+        """The connection's socket is closed."""
+        self._alive.discard(connection)
+        if self._emptied is not None and not self._alive and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    # Within
+
+    def _place(self, connection: Connection) -> None:
+        waiting = connection.lane.waiting
+        if waiting:
+            call = waiting.popleft()
+            connection.start(call, self._heads[call.method])
+            return
+        self._idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = self._wheel.add(connection.expires_at, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = self._wheel.clock()
+        for connection in [connection for connection in self._idle if connection.expires_at <= now]:
+            connection.close()
+        if self._idle:
+            self._sweeper = self._wheel.add(min(idle.expires_at for idle in self._idle), self._sweep)
+
+    def _announced(self, keep_alive: str) -> float:
+        if keep_alive != self._hint[0]:
+            match = _KEEP_ALIVE.search(keep_alive)
+            seconds = int(match[1]) - _MARGIN_S if match else self.limits.idle_expiry_s
+            self._hint = (keep_alive, max(0.0, seconds))
+        return self._hint[1]
+
+    def _is_sound(self, headers: bytes) -> bool:
+        if not lines_are_sound(headers):
+            return False
+        if len(self._sound) >= _REMEMBERED:
+            self._sound.clear()
+        self._sound.add(headers)
+        return True
+
+    def _refused(self, call: Call, reason: Reason, detail: str) -> Call:
+        asyncio.get_running_loop().call_soon(call.fail, reason, detail)
+        return call
+
+    def _dial(self, lane: Lane) -> None:
+        """Open connections for the calls that wait, as far as the bound allows."""
+        while (
+            lane.connecting < len(lane.waiting)
+            and lane.open + lane.connecting < lane.limit
+            and not self._closed
+        ):
+            lane.connecting += 1
+            task = asyncio.get_running_loop().create_task(self._connect(lane))
+            lane.dials[task] = None
+            task.add_done_callback(lane.dials.pop)
+
+    async def _connect(self, lane: Lane) -> None:
+        connection = Connection(self, lane)
+        failure: tuple[Reason, str] | None = None
+        try:
+            await dial(self.origin, self._tls, connection)
+        except ssl.SSLError as error:
+            failure = ("tls", error.reason or type(error).__name__)
+        except Exception as error:
+            # UnicodeError for a name IDNA refuses, and whatever a resolver raises: all mean "not connected".
+            failure = ("connect", getattr(error, "strerror", None) or type(error).__name__)
+        finally:
+            if not connection.opened:
+                connection.drop()
+                lane.connecting -= 1
+                if failure is not None and lane.waiting:
+                    lane.waiting.popleft().fail(*failure)
+                self._dial(lane)
