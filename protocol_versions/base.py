@@ -84,7 +84,15 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     types: dict[Slot, type[msgspec.Struct]]
     client_capabilities: type[msgspec.Struct]
     server_capabilities: type[msgspec.Struct]
+    alternatives: dict[Slot, tuple[type[msgspec.Struct], ...]] = {}  # further shapes of a slot's body
+    embedded: frozenset[Slot] = frozenset()  # slots whose bodies travel only inside other bodies
+    errors: dict[int, type[msgspec.Struct]] = {}  # error objects with defined `data`, by code
 
     def knows(self, slot: Slot) -> bool:
         """True if this revision defines the slot."""
         return slot in self.types
+
+    def shapes(self, slot: Slot) -> tuple[type[msgspec.Struct], ...]:
+        """Every shape a body of this slot may have, the usual one first; () for an unknown slot."""
+        usual = self.types.get(slot)
+        return () if usual is None else (usual, *self.alternatives.get(slot, ()))
