@@ -59,6 +59,7 @@ async function main() {
   const unknown = names.filter((name) => !Object.hasOwn(features, name));
   if (unknown.length > 0) throw new Error(`unknown features: ${unknown.join(', ')}`);
   const session = new Session(await load(flags.sdk, 'client'), new URL(flags.url), Number(flags.timeout) * 1000);
+  process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
   if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
   for (const name of names) {
     if (!(await attempt(session, name, features[name]))) return 2;

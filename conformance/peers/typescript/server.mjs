@@ -61,8 +61,9 @@ async function openSession(initialize) {
       world.sessions.set(id, session);
     }
   });
-  session.transport.onclose = () => world.sessions.delete(session.id);
   session.server = buildServer(sdk, world, session);
+  // Not transport.onclose: releases up to 1.12.3 overwrite it on connect.
+  session.server.onclose = () => world.sessions.delete(session.id);
   session.server.onerror = (error) => console.error(`${session.id}: ${error.message}`);
   await session.server.connect(session.transport);
   return session;
@@ -98,6 +99,8 @@ const http = createServer((request, response) => {
     else response.destroy();
   });
 });
+// What a release leaves unhandled (a notification to a closed stream) must not end the other sessions.
+process.on('unhandledRejection', (error) => console.error(error));
 process.on('SIGTERM', () => process.exit(0));
 http.listen(Number(flags.port), flags.host, () => {
   console.log(`READY http://${flags.host}:${http.address().port}/mcp`);
