@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from broker.backends.http1_head import Origin, parse_url
 from broker.backends.http1_pool import DirectPool
+from broker.backends.http1_proxy import proxy_for
 from broker.backends.http1_types import BackendFailure, Limits, Pool, Reason, Sink, Ticket, Timeouts
 from broker.wheel import Wheel
 
@@ -34,6 +35,7 @@ def make_pool(
     *,
     wheel: Wheel,
     tls: ssl.SSLContext | None = None,
+    proxy_env: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Pool:
@@ -51,6 +53,10 @@ def make_pool(
         from broker.backends.tls import client_context
 
         tls = client_context()
-    return DirectPool(
-        origin, wheel=wheel, tls=tls if origin.scheme == "https" else None, limits=limits, headers=headers
-    )
+    tls = tls if origin.scheme == "https" else None
+    proxy = proxy_for(origin, proxy_env) if proxy_env is not None else None
+    if proxy is not None:
+        from broker.backends.via_proxy import ProxyPool
+
+        return ProxyPool(origin, proxy, wheel=wheel, tls=tls, limits=limits, headers=headers)
+    return DirectPool(origin, wheel=wheel, tls=tls, limits=limits, headers=headers)

@@ -7,21 +7,39 @@ handle looks when it fires and arms again, so that a byte received costs one clo
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal, Protocol
 
 from broker.backends.http1_types import BackendFailure, Reason, Sink, Timeouts
 from broker.wheel import Handle, Wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from broker.backends.http1_connection import Connection
-    from broker.backends.http1_pool import DirectPool, Lane
 
 WAITING: Final = 0
 SENT: Final = 1
 ANSWERING: Final = 2
 OVER: Final = 3
+
+
+class Carrier(Protocol):
+    """What carries a sent call: a connection of ours, or an exchange through aiohttp."""
+
+    def drop(self) -> None:
+        """Close at once; the call has been told already."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class Owner(Protocol):
+    """The pool of a call, as far as the call needs it."""
+
+    def forget(self, call: Call) -> None:
+        """A call that was not sent yet is over."""
+
+    def connecting(self, call: Call) -> bool:
+        """Whether a connection is being opened for calls like this, or all places are taken."""
 
 
 class Call:
@@ -33,7 +51,6 @@ class Call:
         "handle",
         "head_due",
         "headers",
-        "lane",
         "last_read",
         "max_body",
         "method",
@@ -44,6 +61,7 @@ class Call:
         "repeated",
         "sink",
         "started",
+        "stream",
         "timeouts",
         "wheel",
         "written",
@@ -51,8 +69,7 @@ class Call:
 
     def __init__(
         self,
-        pool: DirectPool,
-        lane: Lane,
+        pool: Owner,
         wheel: Wheel,
         method: bytes,
         headers: bytes,
@@ -61,9 +78,9 @@ class Call:
         timeouts: Timeouts,
         repeatable: bool,
         max_body: int | None,
+        stream: bool,
     ) -> None:
         self.pool = pool
-        self.lane = lane
         self.wheel = wheel
         self.method = method
         self.headers = headers
@@ -72,7 +89,8 @@ class Call:
         self.timeouts = timeouts
         self.repeatable = repeatable
         self.max_body = max_body
-        self.connection: Connection | None = None
+        self.stream = stream
+        self.connection: Carrier | None = None
         self.handle: Handle | None = None
         self.phase = WAITING
         self.written = False
@@ -106,7 +124,7 @@ class Call:
 
     # What the pool and the connection report.
 
-    def sent(self, connection: Connection) -> None:
+    def sent(self, connection: Carrier) -> None:
         """A connection took the call; from here on the backend may have executed it."""
         self.connection = connection
         self.phase = SENT
@@ -174,7 +192,7 @@ class Call:
         if due is None or due > self.wheel.clock():
             self.watch()
             return
-        if reason == "connect-timeout" and not self.lane.connecting:
+        if reason == "connect-timeout" and not self.pool.connecting(self):
             self.fail("pool-full", "no connection became free in time")
         else:
             self.fail(reason, f"no progress in phase {_PHASES[self.phase]}")

@@ -100,15 +100,15 @@ class DirectPool:
         """See `Pool`."""
         if stream is None:
             stream = method == b"GET"
-        lane = self._streams if stream else self._calls
-        call = Call(self, lane, self._wheel, method, headers, body, sink, timeouts, repeatable, max_body)
+        call = Call(self, self._wheel, method, headers, body, sink, timeouts, repeatable, max_body, stream)
         if headers not in self._sound and not self._is_sound(headers):
             return self._refused(call, "protocol", "a request header cannot be sent")
         if method not in self._heads:
             return self._refused(call, "protocol", "not a method of this client")
         if self._closed:
             return self._refused(call, "aborted", "the pool is closed")
-        if lane is self._calls:
+        lane = self._streams if stream else self._calls
+        if not stream:
             idle = self._idle
             while idle:
                 connection = idle.pop()
@@ -153,19 +153,23 @@ class DirectPool:
 
     def forget(self, call: Call) -> None:
         """A waiting call is over."""
-        lane = call.lane
+        lane = self._streams if call.stream else self._calls
         if call in lane.waiting:
             lane.waiting.remove(call)
             if lane.connecting > len(lane.waiting) and lane.dials:
                 # Nobody would use it, and an attempt into a black hole must end with its call.
                 next(iter(lane.dials)).cancel()
 
+    def connecting(self, call: Call) -> bool:
+        """Whether a connection is being opened for calls of this class."""
+        return (self._streams if call.stream else self._calls).connecting > 0
+
     def repeat(self, call: Call) -> None:
         """Give a call whose reused connection died unheard one more chance, on a fresh connection."""
         call.repeated = True
         call.phase = WAITING
         call.connection = None
-        lane = call.lane
+        lane = self._streams if call.stream else self._calls
         lane.waiting.appendleft(call)
         if self._idle and lane.open + lane.connecting >= lane.limit:
             self._idle[0].close()  # as stale as the one that died; makes room
