@@ -1,0 +1,134 @@
+"""Runs cells: a fresh server, a broker before it, one client session, every line judged.
+
+Clients and servers of one revision are first run directly: what fails there is an SDK's, and what is seen there
+is what the server shows.
+A server process serves one cell only: some SDK releases end their session manager at the first exception.
+Invariant: a cell always ends with one verdict per wanted feature, also when a process does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from conformance.cells import Cell, Peer
+from conformance.expectations import expect
+from conformance.features import NAMES, REPORTED
+from conformance.judge import STATUSES, Direct, Verdict, judge
+from conformance.launch import Children, LaunchError
+from conformance.lines import Line, parse
+
+FEATURE_TIMEOUT_S: Final = 15.0
+"""One feature's bound inside the client; the longest (a cancelled slow call) takes about three seconds."""
+RUN_DEADLINE_S: Final = 150.0
+"""All features of one session, a cold interpreter included; a healthy run takes five to fifteen seconds."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One client session: its lines by feature, and what went wrong around it ("" when nothing did)."""
+
+    lines: Mapping[str, Line]
+    trouble: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell's verdicts; `trouble` says what broke around the client, "" when nothing did."""
+
+    cell: Cell
+    verdicts: tuple[Verdict, ...]
+    trouble: str = ""
+    seconds: float = 0.0
+    logs: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many verdicts have each status."""
+        return {status: sum(verdict.status == status for verdict in self.verdicts) for status in STATUSES}
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.trouble) or any(verdict.status == "failed" for verdict in self.verdicts)
+
+
+@dataclass
+class Matrix:
+    """A run of the matrix; `say` gets each finished row, `folder` holds the logs."""
+
+    folder: Path
+    features: tuple[str, ...] = NAMES
+    say: Callable[[Row], None] = lambda _row: None
+    _direct: dict[Cell, Run] = field(default_factory=dict)
+
+    def run(self, cells: Iterable[Cell], jobs: int) -> list[Row]:
+        """The rows of the cells in their order; direct runs of every peer concerned come first."""
+        wanted = tuple(cells)
+        concerned = sorted({direct for cell in wanted for direct in (cell.reference, cell.own)})
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            self._direct.update(zip(concerned, pool.map(self.direct, concerned), strict=True))
+            return list(pool.map(self._cell, wanted))
+
+    def direct_runs(self) -> Mapping[Cell, Run]:
+        """The direct runs made so far."""
+        return self._direct
+
+    def direct(self, cell: Cell) -> Run:
+        """A client before a server of its own revision, nothing between them."""
+        folder = self.folder / f"direct-{cell.slug}"
+        try:
+            with Children(folder) as children:
+                _, url = children.server("server", cell.server.command("server"))
+                return self._session(children, cell.client, url)
+        except LaunchError as error:
+            return Run({}, str(error))
+
+    def _cell(self, cell: Cell) -> Row:
+        folder = self.folder / cell.slug
+        started = monotonic()
+        try:
+            with Children(folder) as children:
+                _, backend = children.server("server", cell.server.command("server"))
+                _, url = children.broker(backend, "--backend-revision", cell.server.revision)
+                run = self._session(children, cell.client, url)
+        except LaunchError as error:
+            run = Run({}, str(error))
+        direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines)
+        row = Row(
+            cell,
+            tuple(judge(cell, run.lines, direct, self.features)),
+            run.trouble,
+            monotonic() - started,
+            str(folder),
+        )
+        self.say(row)
+        return row
+
+    def _session(self, children: Children, peer: Peer, url: str) -> Run:
+        asked = [name for name in NAMES if name in self.features and name not in REPORTED]
+        started = monotonic()
+        command = [*peer.command("client"), "--url", url, "--features", ",".join(asked)]
+        command += ["--timeout", f"{FEATURE_TIMEOUT_S:g}"]
+        child, code = children.run("client", command, RUN_DEADLINE_S)
+        lines = parse(child.output())
+        if code is None:
+            trouble = f"the client was not done within {RUN_DEADLINE_S:g} s"
+        elif code != 0:
+            trouble = f"the client ended with status {code}: {child.tail(4)}"
+        else:
+            trouble = ""
+        return Run(lines, trouble, monotonic() - started)
+
+
+def rules() -> set[str]:
+    """The requirement ids that some expectation of some cell stands for."""
+    from conformance.revisions import REVISIONS
+
+    return {
+        expect(name, client, server).rule for name in NAMES for client in REVISIONS for server in REVISIONS
+    }

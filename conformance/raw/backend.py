@@ -1,0 +1,201 @@
+"""A scripted backend of one revision: correct until a tool's name tells it how to misbehave, and it records
+all.
+
+    python -m conformance.raw.backend --port N --revision REV
+
+Serves Streamable HTTP at /mcp; `GET /seen` gives every exchange it saw, `POST /push` sends a message on the
+GET streams, `POST /forget` makes it lose its sessions. Tools are in `misbehaviour.py`.
+Invariant: outside the tools named for a fault it keeps to its revision, so what a check sees is the
+broker's doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from conformance.raw import misbehaviour
+from conformance.raw.misbehaviour import Exchange
+from conformance.revisions import has
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Backend:
+    """One process's state: sessions, their GET streams, and the record."""
+
+    revision: str
+    seen: list[Message] = field(default_factory=list)
+    sessions: set[str] = field(default_factory=set)
+    streams: list[web.StreamResponse] = field(default_factory=list)
+    asks: dict[str, asyncio.Future[Message]] = field(default_factory=dict)
+    owed: dict[str, Message] = field(default_factory=dict)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.record(request, body)
+        method = body.get("method")
+        if method == "initialize":
+            return self.initialize(body)
+        session = request.headers.get("Mcp-Session-Id")
+        if session is None:
+            return _refused(400, "Bad Request: no session")
+        if session not in self.sessions:
+            return _refused(404, "Session not found")
+        if has(self.revision, "version header"):
+            stated = request.headers.get("MCP-Protocol-Version")
+            if stated != self.revision:
+                return _refused(400, f"Unsupported protocol version {stated}")
+        if method is None:
+            waiting = self.asks.pop(str(body.get("id")), None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(body)
+            return web.Response(status=202)
+        if "id" not in body:
+            return web.Response(status=202)
+        return await self.answer(request, body)
+
+    def initialize(self, body: Message) -> web.Response:
+        session = secrets.token_hex(16)
+        self.sessions.add(session)
+        capabilities: Message = {
+            "tools": {"listChanged": True},
+            "prompts": {"listChanged": True},
+            "resources": {"subscribe": True, "listChanged": True},
+            "logging": {},
+        }
+        if has(self.revision, "completions capability"):
+            capabilities["completions"] = {}
+        result = {
+            "protocolVersion": self.revision,
+            "capabilities": capabilities,
+            "serverInfo": {"name": "scripted", "version": "1"},
+        }
+        return web.json_response(_response(body, result), headers={"Mcp-Session-Id": session})
+
+    async def answer(self, request: web.Request, body: Message) -> web.StreamResponse:
+        method, params = body["method"], body.get("params") or {}
+        if method == "tools/call":
+            return await self.call(request, body, params)
+        simple: dict[str, Message] = {
+            "ping": {},
+            "logging/setLevel": {},
+            "resources/subscribe": {},
+            "resources/unsubscribe": {},
+            "tools/list": {"tools": misbehaviour.catalogue(self.revision)},
+            "prompts/list": {"prompts": []},
+            "resources/list": {"resources": [{"uri": "test://watched", "name": "watched"}]},
+            "resources/templates/list": {"resourceTemplates": []},
+            "completion/complete": {"completion": {"values": ["paris"], "hasMore": False}},
+        }
+        if method in simple:
+            return web.json_response(_response(body, simple[method]))
+        return web.json_response(_error(body, -32601, "Method not found"))
+
+    async def call(self, request: web.Request, body: Message, params: Message) -> web.StreamResponse:
+        act = misbehaviour.ACTS.get(params.get("name", "")) if isinstance(params.get("name"), str) else None
+        if act is None:
+            return web.json_response(_error(body, -32602, "Unknown tool"))
+        return await act(Exchange(self, request, body))
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        self.record(request, None)
+        if request.headers.get("Mcp-Session-Id") not in self.sessions:
+            return _refused(404, "Session not found")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        owed = self.owed.pop(request.headers.get("Last-Event-ID", ""), None)
+        if owed is not None:
+            await response.write(b"id: last\ndata: " + json.dumps(owed).encode() + b"\n\n")
+            return response
+        self.streams.append(response)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.streams.remove(response)
+        return response
+
+    async def delete(self, request: web.Request) -> web.Response:
+        self.record(request, None)
+        known = request.headers.get("Mcp-Session-Id", "")
+        self.sessions.discard(known)
+        return web.Response(status=200)
+
+    async def push(self, request: web.Request) -> web.Response:
+        """Write a message on every GET stream; gives how many there were."""
+        data = b"data: " + await request.read() + b"\n\n"
+        for stream in list(self.streams):
+            await stream.write(data)
+        return web.json_response(len(self.streams))
+
+    async def forget(self, _request: web.Request) -> web.Response:
+        """Lose every session, as a restart behind a load balancer does."""
+        self.sessions.clear()
+        return web.Response(status=204)
+
+    async def show(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.seen)
+
+    def record(self, request: web.Request, body: Any) -> None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.seen.append({"http": request.method, "headers": headers, "body": body})
+
+
+def _response(body: Message, result: Message) -> Message:
+    return {"jsonrpc": "2.0", "id": body["id"], "result": result}
+
+
+def _error(body: Message, code: int, message: str) -> Message:
+    return {"jsonrpc": "2.0", "id": body["id"], "error": {"code": code, "message": message}}
+
+
+def _refused(status: int, message: str) -> web.Response:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": message}}
+    return web.json_response(error, status=status)
+
+
+def application(revision: str) -> web.Application:
+    """The backend as an aiohttp application."""
+    backend = Backend(revision)
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.add_routes(
+        [
+            web.post("/mcp", backend.post),
+            web.get("/mcp", backend.get),
+            web.delete("/mcp", backend.delete),
+            web.get("/seen", backend.show),
+            web.post("/push", backend.push),
+            web.post("/forget", backend.forget),
+        ]
+    )
+    return app
+
+
+async def serve(revision: str, port: int) -> None:
+    """Serve until the process is ended."""
+    runner = web.AppRunner(application(revision), handler_cancellation=True, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
+    await site.start()
+    print(f"READY http://127.0.0.1:{port}/mcp", flush=True)
+    await asyncio.Event().wait()
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m conformance.raw.backend")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--revision", required=True)
+    options = parser.parse_args(arguments)
+    asyncio.run(serve(options.revision, options.port))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
