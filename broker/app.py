@@ -1,0 +1,91 @@
+"""The composition root: settings in, an aiohttp Application out.
+
+One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp` for `dragoman serve`.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker import edge
+from broker.backends.http1 import Limits as PoolLimits
+from broker.backends.http1 import make_pool
+from broker.faces.context import FaceContext
+from broker.faces.streamable_http import StreamableHttp
+from broker.hooks.filter_names import FilterNames, Rule
+from broker.hooks.runner import Runner
+from broker.settings import Backend, Settings
+from broker.tap import Tap
+from broker.telemetry import Telemetry
+from broker.watch import Watch
+from broker.wheel import Wheel
+from protocol_versions.jsonrpc import WireLimits
+
+CONTEXTS: web.AppKey[dict[str, FaceContext]] = web.AppKey("contexts", dict)
+
+
+def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None) -> web.Application:
+    """The application for these settings. It opens no connection before its first request."""
+    limits = settings.limits
+    app = web.Application(client_max_size=limits.body_bytes)
+    wheel = Wheel()
+    wire = WireLimits(
+        body=limits.body_bytes,
+        backend_body=limits.result_bytes,
+        depth=limits.depth,
+        nodes=limits.nodes,
+        number=limits.number_chars,
+        batch=limits.batch,
+    )
+    contexts: dict[str, FaceContext] = {}
+    for name, backend in settings.servers.items():
+        pool = make_pool(
+            backend.url,
+            wheel=wheel,
+            tls=backend.tls_context(),
+            limits=PoolLimits(
+                max_connections=limits.pool_connections,
+                max_waiting=limits.pool_waiting,
+                max_streams=limits.sessions,
+                idle_expiry_s=limits.pool_idle_s,
+                max_body_bytes=limits.result_bytes,
+            ),
+            headers=backend.header_values(),
+            proxy_env=backend.proxy_environment(),
+        )
+        contexts[name] = FaceContext(
+            name,
+            backend,
+            settings,
+            pool=pool,
+            wheel=wheel,
+            hooks=Runner(_hooks(backend), wire),
+            watch=Watch(telemetry, tap, limits.stream_queue_bytes),
+            telemetry=telemetry,
+            wire=wire,
+        )
+        face = StreamableHttp(contexts[name])
+        path = settings.path_of(name)
+        app.router.add_post(path, face.post)
+        app.router.add_get(path, face.get, allow_head=False)
+        app.router.add_delete(path, face.delete)
+        app.router.add_options(path, lambda request: edge.preflight(request, settings))
+    app[CONTEXTS] = contexts
+
+    async def close(_app: web.Application) -> None:
+        for context in contexts.values():
+            context.sessions.end_all("shutdown")
+        for context in contexts.values():
+            await context.pool.close()
+        wheel.close()
+
+    app.on_shutdown.append(close)
+    return app
+
+
+def _hooks(backend: Backend) -> list[FilterNames]:
+    """The hooks of one backend, in order."""
+    rules = {
+        kind: Rule(allow=tuple(rule.allow), deny=tuple(rule.deny)) for kind, rule in backend.filter.rules().items()
+    }
+    return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []

@@ -1,0 +1,144 @@
+"""What the handlers of one virtual server share: admission, limits, sessions, the backend's pool, reports."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from msgspec import UNSET
+
+from broker import edge
+from broker.backends.http1 import Pool
+from broker.backends.streamable_http import Deadlines
+from broker.hooks.runner import Runner
+from broker.identity import Principal, Unauthorized, identify
+from broker.negotiate import SESSION_REVISIONS
+from broker.sessions import Session, Sessions
+from broker.settings import Backend, Settings
+from broker.streams import Stream
+from broker.telemetry import Telemetry
+from broker.watch import Watch
+from broker.wheel import Wheel
+from protocol_versions import REVISIONS, jsonrpc
+from protocol_versions.jsonrpc import WireLimits
+
+KNOWN = frozenset(revision.id for revision in REVISIONS)
+
+
+class FaceContext:
+    """One virtual server's shared parts."""
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        settings: Settings,
+        *,
+        pool: Pool,
+        wheel: Wheel,
+        hooks: Runner,
+        watch: Watch,
+        telemetry: Telemetry,
+        wire: WireLimits,
+    ) -> None:
+        limits = settings.limits
+        self.name = name
+        self.settings = settings
+        self.pool = pool
+        self.wheel = wheel
+        self.hooks = hooks
+        self.watch = watch
+        self.telemetry = telemetry
+        self.wire = wire
+        self.pin = backend.revision
+        served = settings.client_revisions
+        self.served = SESSION_REVISIONS if served == "all" else tuple(served)
+        self.numbers = itertools.count(1)
+        self.max_streams = limits.streams_per_session
+        self.max_events = limits.event_store_events
+        self.max_event_bytes = limits.event_store_bytes
+        self.commit_s = limits.commit_to_sse_s
+        self.deadlines = Deadlines(
+            connect_s=limits.connect_s,
+            head_s=limits.call_head_s,
+            idle_s=limits.call_idle_s,
+            total_s=limits.call_total_s,
+            stream_idle_s=limits.get_stream_idle_s,
+        )
+        self.sessions = Sessions(
+            wheel,
+            ttl_s=limits.session_ttl_s,
+            lifetime_s=limits.session_lifetime_s,
+            per_principal=limits.sessions_per_principal,
+            total=limits.sessions,
+            event_store_s=limits.event_store_s,
+            on_end=lambda _session, why: telemetry.count("session-ended", reason=why),
+        )
+
+    def admit(self, request: web.Request) -> Principal | web.Response:
+        """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses."""
+        refusal = edge.check_request(request, self.settings)
+        if refusal is not None:
+            return self.deny(request, refusal.status, refusal.message, refusal.reason)
+        try:
+            return identify(request.headers, self.settings)
+        except Unauthorized as failure:
+            response = self.deny(request, 401, "Unauthorized", failure.reason)
+            response.headers["WWW-Authenticate"] = failure.challenge
+            return response
+
+    async def read(self, request: web.Request) -> bytes | web.Response:
+        """The whole body, within its size and deadline; else the answer that refuses."""
+        body = await edge.read_body(request, self.settings.limits)
+        if isinstance(body, bytes):
+            return body
+        return self.deny(request, body.status, body.message, body.reason)
+
+    def foreign_version(self, request: web.Request, session: Session) -> bool:
+        """True if MCP-Protocol-Version names no revision at all or, where the operator is strict, another one."""
+        version = request.headers.get("MCP-Protocol-Version")
+        if version is None or version == session.revision:
+            return False
+        return version not in KNOWN or self.settings.strict_version_header
+
+    def deny(self, request: web.Request, status: int, message: str, reason: str, frame_id: Any = UNSET) -> web.Response:
+        """Refuse a request: a status, a JSON-RPC error that names no id, one audit line."""
+        self.audit(request, reason, status)
+        code = -32600 if status < 500 else -32603
+        reply = jsonrpc.error_response(frame_id, code, message, {"origin": "broker", "reason": reason})
+        return refuse(status, jsonrpc.encode(reply), self.cors(request))
+
+    def audit(self, request: web.Request, reason: str, status: int) -> None:
+        """One line for a refused input."""
+        self.telemetry.audit(
+            "refused", backend=self.name, reason=reason, status=status, method=request.method, remote=request.remote
+        )
+
+    def cors(self, request: web.Request) -> dict[str, str]:
+        """The CORS members of an answer; empty for requests no browser made."""
+        return edge.cors_headers(request, self.settings) if "Origin" in request.headers else {}
+
+    def keepalive(self, stream: Stream) -> Callable[[], None]:
+        """Comment on a silent stream every so often; the returned function stops it."""
+        interval = self.settings.limits.comment_interval_s
+        wheel = self.wheel
+        handle = None
+
+        def tick() -> None:
+            nonlocal handle
+            stream.comment()
+            handle = wheel.add(wheel.clock() + interval, tick)
+
+        def stop() -> None:
+            if handle is not None:
+                wheel.cancel(handle)
+
+        handle = wheel.add(wheel.clock() + interval, tick)
+        return stop
+
+
+def refuse(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
+    """An error answer."""
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

@@ -1,0 +1,251 @@
+"""The Streamable HTTP face of one virtual server: POST, GET, DELETE on one endpoint.
+
+Follows basic/transports of 2025-03-26, 2025-06-18 and 2025-11-25; 2024-11-05 is tolerated on the same endpoint (no
+batch, no priming, no version header required). Invariants: a JSON-RPC error that answers a request of a live session
+travels in HTTP 200, because SDK clients give up the whole connection on any other status; a client that vanishes has
+not cancelled anything; a session of somebody else looks like one that does not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from msgspec import UNSET
+
+from broker.backends.streamable_http import BackendSession
+from broker.edge import Refusal
+from broker.faces.context import FaceContext, refuse
+from broker.faces.writer import write_stream
+from broker.identity import Principal
+from broker.negotiate import backend_offer, client_revision
+from broker.outbox import Exchange, Outbox
+from broker.relay import Relay
+from broker.sessions import Session, TooManySessions
+from protocol_versions import by_id, jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.conversation import Conversation
+from translators.handshake import Peers
+
+SESSION = "Mcp-Session-Id"
+VERSION = "MCP-Protocol-Version"
+
+
+class StreamableHttp:
+    """Handlers of one endpoint; everything it shares with other endpoints is in `context`."""
+
+    def __init__(self, context: FaceContext) -> None:
+        self.context = context
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """A message, or on a 2025-03-26 session a batch."""
+        context = self.context
+        principal = context.admit(request)
+        if isinstance(principal, web.Response):
+            return principal
+        if not _accepts_both(request):
+            return context.deny(request, 406, "Not Acceptable: accept application/json and text/event-stream", "accept")
+        body = await context.read(request)
+        if isinstance(body, web.Response):
+            return body
+        session = self._find(request, principal)
+        try:
+            decoded = jsonrpc.decode_strict(body, context.wire)
+        except jsonrpc.Refused as refusal:
+            return self._unreadable(request, session, refusal)
+        if type(decoded) is Frame:
+            if decoded.method == "initialize" and decoded.id is not UNSET:
+                return await self._initialize(request, principal, decoded)
+            if session is None:
+                return self._no_session(request)
+            if context.foreign_version(request, session):
+                return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
+            return await self._message(request, session, [decoded], batch=False)
+        if session is None:
+            return self._no_session(request)
+        return await self._batch(request, session, decoded)  # type: ignore[arg-type]
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """The standing stream, or the rest of a stream that broke off."""
+        context = self.context
+        principal = context.admit(request)
+        if isinstance(principal, web.Response):
+            return principal
+        if "text/event-stream" not in request.headers.get("Accept", "") and not _wild(request):
+            return context.deny(request, 406, "Not Acceptable: accept text/event-stream", "accept")
+        session = self._find(request, principal)
+        if session is None:
+            return self._no_session(request)
+        if context.foreign_version(request, session):
+            return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
+        last = request.headers.get("Last-Event-ID")
+        if last is not None:
+            stream = session.outbox.resume(last)
+            if stream is None:
+                return context.deny(request, 400, "Bad Request: nothing to resume from this event", "event-id")
+        else:
+            open_now = sum(stream.attached for stream in session.outbox.standing)
+            if open_now >= context.max_streams:
+                return context.deny(request, 409, "Conflict: too many streams for this session", "streams")
+            stream = session.outbox.stand()
+        return await write_stream(request, stream, context, self._headers(request, session))
+
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        """The client ends its session."""
+        context = self.context
+        principal = context.admit(request)
+        if isinstance(principal, web.Response):
+            return principal
+        session = self._find(request, principal)
+        if session is None:
+            return self._no_session(request)
+        context.sessions.end(session, "deleted")
+        return web.Response(status=200, headers=context.cors(request))
+
+    # ---- messages -------------------------------------------------------------------------------------------------
+
+    async def _initialize(self, request: web.Request, principal: Principal, frame: Frame) -> web.StreamResponse:
+        context = self.context
+        try:
+            context.sessions.check_room(principal.id)
+        except TooManySessions:
+            return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
+        params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
+        revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
+        offer, pinned = backend_offer(context.pin, revision)
+        peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.inputs)
+        talk = Conversation(peers, max_calls=context.max_streams)
+        outbox = Outbox(
+            by_id(revision).traits, context.numbers, max_events=context.max_events, max_bytes=context.max_event_bytes
+        )
+        relay = Relay(
+            talk, outbox, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
+        )
+        relay.backend = BackendSession(context.pool, relay, context.deadlines, context.wire)
+        exchange = outbox.open(1, may_stream=False)
+        relay.client_frame(exchange.id, frame)
+        try:
+            await exchange.decided()
+        except asyncio.CancelledError:
+            relay.close()
+            raise
+        if talk.phase != "open":
+            relay.close()
+            return self._answer(request, exchange, context.cors(request))
+        session = Session(principal.id, revision, relay, context.wheel.clock())
+        context.sessions.add(session)
+        return self._answer(request, exchange, self._headers(request, session))
+
+    async def _message(
+        self, request: web.Request, session: Session, frames: list[Frame], *, batch: bool
+    ) -> web.StreamResponse:
+        context = self.context
+        outbox = session.outbox
+        expects = sum(frame.method is not UNSET and frame.id is not UNSET for frame in frames)
+        exchange = outbox.open(expects, batch=batch)
+        for frame in frames:
+            session.relay.client_frame(exchange.id, frame)
+        if exchange.body is None and exchange.stream is None:
+            commit = None
+            if expects:
+                commit = context.wheel.add(
+                    context.wheel.clock() + context.commit_s, lambda: _commit(outbox, exchange)
+                )
+            try:
+                await exchange.decided()
+            finally:
+                if commit is not None:
+                    context.wheel.cancel(commit)
+        if exchange.stream is not None:
+            return await write_stream(request, exchange.stream, context, self._headers(request, session))
+        return self._answer(request, exchange, self._headers(request, session))
+
+    async def _batch(
+        self, request: web.Request, session: Session, elements: list[Frame | jsonrpc.Refused]
+    ) -> web.StreamResponse:
+        context = self.context
+        if not by_id(session.revision).traits.batching:
+            return context.deny(request, 400, "Invalid Request: batches are not part of this revision", "batch")
+        frames = [element for element in elements if isinstance(element, Frame)]
+        if any(frame.method == "initialize" for frame in frames):
+            return context.deny(request, 400, "Invalid Request: initialize cannot be in a batch", "batch-initialize")
+        asks = any(frame.method is not UNSET and frame.id is not UNSET for frame in frames)
+        answers = any(frame.method is UNSET for frame in frames)
+        if asks and answers:
+            return context.deny(request, 400, "Invalid Request: requests and responses in one batch", "batch-mixed")
+        broken = [element for element in elements if isinstance(element, jsonrpc.Refused)]
+        if not broken:
+            return await self._message(request, session, frames, batch=asks)
+        exchange_frames = frames if asks else []
+        outbox = session.outbox
+        exchange = outbox.open(len(broken) + sum(frame.id is not UNSET for frame in exchange_frames), batch=True)
+        for element in broken:
+            reply = jsonrpc.error_response(UNSET if element.id is None else element.id, element.code, element.message)
+            outbox.send(exchange.id, jsonrpc.encode(reply), final=True, error=True)
+        for frame in frames:
+            session.relay.client_frame(exchange.id, frame)
+        await exchange.decided()
+        if exchange.stream is not None:
+            return await write_stream(request, exchange.stream, context, self._headers(request, session))
+        return self._answer(request, exchange, self._headers(request, session))
+
+    # ---- answers --------------------------------------------------------------------------------------------------
+
+    def _find(self, request: web.Request, principal: Principal) -> Session | None:
+        session_id = request.headers.get(SESSION)
+        return self.context.sessions.find(session_id, principal.id) if session_id else None
+
+    def _no_session(self, request: web.Request) -> web.Response:
+        if SESSION in request.headers:
+            return self.context.deny(request, 404, "Not Found: unknown session", "session-unknown")
+        return self.context.deny(request, 400, "Bad Request: Mcp-Session-Id is required", "session-missing")
+
+    def _unreadable(
+        self, request: web.Request, session: Session | None, refusal: jsonrpc.Refused
+    ) -> web.Response:
+        context = self.context
+        status = 413 if refusal.reason == "too-large" else 400
+        if refusal.id is not None and session is not None:
+            # A single request whose id could be read: its error must not cost the client its connection.
+            status = 200
+        context.audit(request, refusal.reason, status)
+        reply = jsonrpc.error_response(
+            UNSET if refusal.id is None else refusal.id,
+            refusal.code,
+            refusal.message,
+            {"origin": "broker", "reason": refusal.reason},
+        )
+        return refuse(status, jsonrpc.encode(reply), context.cors(request))
+
+    def _headers(self, request: web.Request, session: Session) -> dict[str, str]:
+        return {SESSION: session.id, **self.context.cors(request)}
+
+    @staticmethod
+    def _answer(request: web.Request, exchange: Exchange, headers: dict[str, str]) -> web.Response:
+        if exchange.status == 202 or not exchange.body:
+            return web.Response(status=exchange.status, headers=headers)
+        return web.Response(
+            body=exchange.body, status=exchange.status, content_type="application/json", headers=headers
+        )
+
+
+def _commit(outbox: Outbox, exchange: Exchange) -> None:
+    """A call that takes long becomes a stream, so that comments keep its connection alive."""
+    if exchange.id in outbox.exchanges and not exchange.batch:
+        outbox.stream(exchange)
+
+
+def _accepts_both(request: web.Request) -> bool:
+    accept = request.headers.get("Accept", "")
+    return ("application/json" in accept and "text/event-stream" in accept) or _wild(request)
+
+
+def _wild(request: web.Request) -> bool:
+    """`*/*` accepts everything; a missing Accept header does too (RFC 9110 12.5.1)."""
+    accept = request.headers.get("Accept")
+    return accept is None or "*/*" in accept
+
+
+__all__ = ["Refusal", "StreamableHttp"]

@@ -1,0 +1,57 @@
+"""What the relay reports to operators: counted always, logged within limits, tapped when asked."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from protocol_versions.jsonrpc import Frame
+from translators.loss import Loss
+from translators.machine import Note
+
+
+class Tap(Protocol):
+    """Receiver of every frame on both sides."""
+
+    def frame(self, side: str, direction: str, backend: str, frame: Frame) -> None: ...
+    def lossy(self, backend: str, pair: str, note: Note) -> None: ...
+
+
+class Reports(Protocol):
+    """The telemetry the relay writes to; see `broker.telemetry`."""
+
+    def note(self, kind: str, *, backend: str, method: str, reason: str, pair: str) -> None: ...
+    def loss(self, *, backend: str, pair: str, method: str, path: str, change: str, loss: str) -> None: ...
+
+
+class Watch:
+    """One backend's reporting."""
+
+    __slots__ = ("queue_bytes", "reports", "tap", "tapping")
+
+    def __init__(self, reports: Reports, tap: Tap | None, queue_bytes: int) -> None:
+        self.reports = reports
+        self.tap = tap
+        self.tapping = tap is not None
+        self.queue_bytes = queue_bytes
+
+    def frame(self, side: str, direction: str, backend: str, frame: Frame) -> None:
+        """One frame crossed an edge."""
+        if self.tap is not None:
+            self.tap.frame(side, direction, backend, frame)
+
+    def note(self, backend: str, kind: str, method: str = "", reason: str = "", pair: str = "") -> None:
+        """Something worth counting."""
+        self.reports.note(kind, backend=backend, method=method, reason=reason, pair=pair)
+
+    def effect(self, backend: str, client: str, server: str, note: Note) -> None:
+        """What the core noted."""
+        pair = f"{client}/{server}"
+        if self.tap is not None and note.losses:
+            self.tap.lossy(backend, pair, note)
+        if note.kind != "lossy":
+            self.note(backend, note.kind, note.method, note.reason, pair)
+        for lost in note.losses:
+            if lost.loss is Loss.DEGRADED or note.kind != "lossy":
+                self.reports.loss(
+                    backend=backend, pair=pair, method=note.method, path=lost.path, change=lost.change, loss=lost.loss
+                )
