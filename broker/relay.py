@@ -65,7 +65,15 @@ class Relay:
     """One client session's traffic with one backend."""
 
     def __init__(
-        self, talk: Conversation, outbox: Outbox, hooks: Runner, wheel: Wheel, watch: Watch, *, principal: str, name: str
+        self,
+        talk: Conversation,
+        outbox: Outbox,
+        hooks: Runner,
+        wheel: Wheel,
+        watch: Watch,
+        *,
+        principal: str,
+        name: str,
     ) -> None:
         self.talk = talk
         self.link = Link(talk)
@@ -112,7 +120,9 @@ class Relay:
             if method == "ping" and frame.id is not UNSET and not self.outbox.reachable:
                 self._to_backend(0, answered(frame.id, {}))
                 return
-            if self.hooks.hooks and self.hooks.wants("notification" if frame.id is UNSET else "params", method, "client"):
+            if self.hooks.hooks and self.hooks.wants(
+                "notification" if frame.id is UNSET else "params", method, "client"
+            ):
                 self._judged_from_backend(stream, frame, method)
                 return
         elif self.hooks.hooks and frame.result is not UNSET:

@@ -76,7 +76,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     origin_status_named: bool  # the page names 403 for a bad Origin
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
     """Everything true of one revision: identity and facts, never order."""
 
     id: str

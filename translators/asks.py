@@ -46,7 +46,7 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
     backend_id: Any = frame.id
     method: Any = frame.method
     assert talk.pipe is not None
-    lanes = talk.pipe.requests["client"].get(method)
+    lanes = talk.pipe.to_client.get(method)
     if lanes is None:
         return _no(backend_id, method, "method-unknown")
     needed = NEEDS.get(method)
@@ -88,7 +88,7 @@ def answer_from_client(talk: Conversation, exchange: int, frame: Frame) -> list[
     talk.book.settle(ask)
     if frame.error is not UNSET:
         return [ToServer(0, Frame(id=ask.backend_id, error=frame.error), exchange)]
-    lane = talk.pipe.requests["client"][ask.method].result
+    lane = talk.pipe.to_client[ask.method].result
     ctx = ask.ctx or Context(method=ask.method)
     ctx.losses = []
     try:
@@ -107,7 +107,7 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
     """A notification of the backend, on the stream of the call it belongs to."""
     method: Any = frame.method
     assert talk.pipe is not None
-    lane = talk.pipe.notifications["client"].get(method)
+    lane = talk.pipe.notes_to_client.get(method)
     if lane is None:
         return [Note("dropped", "unknown", "method-unknown")]
     params: Any = frame.params

@@ -48,8 +48,8 @@ from translators.machine import (
     ToClient,
     ToServer,
 )
-from translators.pipeline import Pipeline, pipeline
 from translators.reply import answered, broken, refused
+from translators.tables import Tables, tables
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled call may still answer before the broker closes it; the SDKs answer at once or never."""
@@ -69,7 +69,7 @@ class Conversation:
         self.peers = peers
         self.book = Book()
         self.phase = "new"
-        self.pipe: Pipeline | None = None
+        self.pipe: Tables | None = None
         self.level: str | None = None
         self.subscriptions: dict[str, None] = {}
         self.facts: dict[str, Any] = {}
@@ -113,15 +113,15 @@ class Conversation:
             return self._no(exchange, client_id, "not-initialized", INVALID_REQUEST)
         if len(self.book.calls) >= self.max_calls:
             return self._no(exchange, client_id, "overloaded")
-        lanes = pipe.requests["server"].get(method)
+        lanes = pipe.to_server.get(method)
         if lanes is None:
             return self._no(exchange, client_id, "method-unknown", METHOD_NOT_FOUND)
         call = Call(id=self.book.mint(), client_id=client_id, exchange=exchange, method=method)
         params: Any = frame.params
         notes: list[Effect] = []
-        if lanes.params.actions or lanes.result.actions or lanes.error.actions:
+        if not lanes.idle:
             ctx = call.ctx = Context(method=method, facts=self.facts)
-            if lanes.params.actions:
+            if not lanes.params.passes:
                 body = {} if params is UNSET else params
                 try:
                     body = lanes.params.run(body, ctx)
@@ -154,6 +154,8 @@ class Conversation:
             return self._no(exchange, client_id, "already-initialized", INVALID_REQUEST)
         ctx = Context(method="initialize")
         params = frame.params if frame.params is not UNSET else {}
+        capabilities = tree.shallow(params.get("capabilities"))
+        self.facts = {"client_capabilities": tree.deep(dict(capabilities)) if type(capabilities) is dict else {}}
         try:
             body = handshake.hello(self.peers, params, ctx)
         except Refused as refusal:
@@ -168,7 +170,7 @@ class Conversation:
         method: Any = frame.method
         if self.pipe is None:
             return [Accept(exchange), Note("dropped", method, "not-initialized")]
-        lane = self.pipe.notifications["server"].get(method)
+        lane = self.pipe.notes_to_server.get(method)
         if lane is None:
             return [Accept(exchange), Note("dropped", method, "method-unknown")]
         params: Any = frame.params
@@ -186,7 +188,10 @@ class Conversation:
             if ask is None or ask.token is None:
                 return [Accept(exchange), Note("dropped", method, "token-unknown")]
             body["progressToken"] = ask.token
-        effects: list[Effect] = [ToServer(0, Frame(method=method, params=params), exchange), *_losses(ctx, method)]
+        effects: list[Effect] = [
+            ToServer(0, Frame(method=method, params=params), exchange),
+            *_losses(ctx, method),
+        ]
         if method == "notifications/initialized":
             effects.append(OpenStream(then=exchange))
         return effects
@@ -224,7 +229,7 @@ class Conversation:
         if call.method == "initialize":
             return self._welcome(call, frame)
         assert self.pipe is not None
-        lanes = self.pipe.requests["server"][call.method]
+        lanes = self.pipe.to_server[call.method]
         ctx = call.ctx
         self.book.close(call)
         losses: list[Effect] = []
@@ -232,18 +237,26 @@ class Conversation:
         reply: Frame | None = None
         try:
             if frame.error is not UNSET:
-                if ctx is not None and lanes.error.actions and origin == "peer":
+                if ctx is not None and not lanes.error.passes and origin == "peer":
                     reply = Frame(id=call.client_id, error=self._error(lanes.error, frame.error, ctx))
                 else:
                     reply = Frame(id=call.client_id, error=frame.error)
-            elif ctx is not None and lanes.result.actions:
+            elif ctx is not None and not lanes.result.passes:
                 ctx.losses = []
                 result = lanes.result.run(result, ctx)
         except Refused as refusal:
             reply, origin = refused(call.client_id, refusal), "broker"
         except Answered as done:
             result = done.result
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError, msgspec.MsgspecError, RecursionError):
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            msgspec.MsgspecError,
+            RecursionError,
+        ):
             # The backend broke its own schema inside a member a Change reads: its answer, not the session, is lost.
             reply, origin = broken(call.client_id, "backend-garbage"), "broker"
         if reply is None:
@@ -292,7 +305,7 @@ class Conversation:
             reply = broken(call.client_id, "backend-revision")
             return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
         self.phase = "open"
-        self.pipe = pipeline(self.peers.client, self.peers.server)
+        self.pipe = tables(self.peers.client, self.peers.server)
         reply = answered(call.client_id, body)
         done = ToClient(call.exchange, reply, True)
         return [Repipe(self.peers.server), done, *_losses(ctx, "initialize"), End(call.id, "ok")]
@@ -301,7 +314,11 @@ class Conversation:
         self.book.close(call)
         self.peers.offer = offer
         again = Call(
-            id=self.book.mint(), client_id=call.client_id, exchange=call.exchange, method="initialize", ctx=call.ctx
+            id=self.book.mint(),
+            client_id=call.client_id,
+            exchange=call.exchange,
+            method="initialize",
+            ctx=call.ctx,
         )
         self.book.open(again)
         self.peers.hello["protocolVersion"] = offer
@@ -340,7 +357,11 @@ class Conversation:
         for call in list(self.book.calls.values()):
             self.book.close(call)
             reply = broken(call.client_id, "session-ended")
-            effects += [ToClient(call.exchange, reply, True, "broker"), Abort(call.id), End(call.id, "cancelled")]
+            effects += [
+                ToClient(call.exchange, reply, True, "broker"),
+                Abort(call.id),
+                End(call.id, "cancelled"),
+            ]
         self.book = Book(minted=self.book.minted, asked=self.book.asked)
         return effects
 

@@ -20,8 +20,8 @@ from protocol_versions.jsonrpc import Frame
 from translators import handshake, tree
 from translators.conversation import Conversation
 from translators.machine import Effect, Failed, Note, OpenStream, Repipe, ToServer
-from translators.pipeline import pipeline
 from translators.reply import notify
+from translators.tables import tables
 
 MAX_WAITING = 256
 """Messages that may wait for a session to be opened again; more are refused at once."""
@@ -82,7 +82,7 @@ class Link:
         effects: list[Effect | Failed] = []
         if revision != self.talk.peers.server:
             self.talk.peers.server = revision
-            self.talk.pipe = pipeline(self.talk.peers.client, revision)
+            self.talk.pipe = tables(self.talk.peers.client, revision)
             effects.append(Note("backend-revision-changed", reason=revision))
         effects += [Repipe(revision), ToServer(0, notify("notifications/initialized"))]
         if self.talk.level is not None and not self.talk.peers.logging_emulated:

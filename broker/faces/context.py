@@ -113,7 +113,12 @@ class FaceContext:
     def audit(self, request: web.Request, reason: str, status: int) -> None:
         """One line for a refused input."""
         self.telemetry.audit(
-            "refused", backend=self.name, reason=reason, status=status, method=request.method, remote=request.remote
+            "refused",
+            backend=self.name,
+            reason=reason,
+            status=status,
+            method=request.method,
+            remote=request.remote,
         )
 
     def cors(self, request: web.Request) -> dict[str, str]:

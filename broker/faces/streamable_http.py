@@ -118,10 +118,19 @@ class StreamableHttp:
         peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.inputs)
         talk = Conversation(peers, max_calls=context.max_streams)
         outbox = Outbox(
-            by_id(revision).traits, context.numbers, max_events=context.max_events, max_bytes=context.max_event_bytes
+            by_id(revision).traits,
+            context.numbers,
+            max_events=context.max_events,
+            max_bytes=context.max_event_bytes,
         )
         relay = Relay(
-            talk, outbox, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
+            talk,
+            outbox,
+            context.hooks,
+            context.wheel,
+            context.watch,
+            principal=principal.id,
+            name=context.name,
         )
         relay.backend = BackendSession(context.pool, relay, context.deadlines, context.wire)
         exchange = outbox.open(1, may_stream=False)
@@ -150,9 +159,7 @@ class StreamableHttp:
         if exchange.body is None and exchange.stream is None:
             commit = None
             if expects:
-                commit = context.wheel.add(
-                    context.wheel.clock() + context.commit_s, lambda: _commit(outbox, exchange)
-                )
+                commit = context.wheel.add(context.wheel.clock() + context.commit_s, lambda: _commit(outbox, exchange))
             try:
                 await exchange.decided()
             finally:
@@ -202,9 +209,7 @@ class StreamableHttp:
             return self.context.deny(request, 404, "Not Found: unknown session", "session-unknown")
         return self.context.deny(request, 400, "Bad Request: Mcp-Session-Id is required", "session-missing")
 
-    def _unreadable(
-        self, request: web.Request, session: Session | None, refusal: jsonrpc.Refused
-    ) -> web.Response:
+    def _unreadable(self, request: web.Request, session: Session | None, refusal: jsonrpc.Refused) -> web.Response:
         context = self.context
         status = 413 if refusal.reason == "too-large" else 400
         if refusal.id is not None and session is not None:
