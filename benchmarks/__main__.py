@@ -80,12 +80,14 @@ def main(argv: list[str] | None = None) -> int:
     chosen = options(given)
     before: dict[str, Any] = table.machine()
     # ended like by Ctrl-C, so that the children are ended too
-    signal.signal(signal.SIGTERM, _stop)
+    previous = signal.signal(signal.SIGTERM, _stop)
     try:
         lines = uvloop.run(measured(chosen, names))
     except (HarnessError, KeyboardInterrupt) as error:
         print(f"not measured: {error or 'interrupted'}", file=sys.stderr)
         return 2
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     print(table.text(lines))
     if given.json:
         given.json.write_bytes(table.json(lines, chosen, before))

@@ -107,6 +107,7 @@ class Child:
                 self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
             )
         except OSError as error:
+            self.log.close()
             raise HarnessError(f"cannot start {self.command[0]}: {error.strerror}") from error
         self.meter = Meter(self.process.pid)
 
@@ -128,8 +129,9 @@ class Child:
                 continue
             transport.close()
             return
+        output = self.output()
         self.end()
-        raise HarnessError(f"{' '.join(self.command)} did not come up: {self.output()[-1500:]}")
+        raise HarnessError(f"{' '.join(self.command)} did not come up: {output[-1500:]}")
 
     def output(self) -> str:
         """What the process has printed so far."""
@@ -145,3 +147,4 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(END_SECONDS)
+        self.log.close()
