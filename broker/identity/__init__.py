@@ -1,0 +1,15 @@
+"""Who is calling. `identify` gives a Principal or the refusal; see `broker.identity.principal`."""
+
+from __future__ import annotations
+
+from broker.identity.principal import (
+    ANONYMOUS,
+    LOCAL,
+    Principal,
+    Refused401,
+    digest_of,
+    identify,
+    new_key,
+)
+
+__all__ = ["ANONYMOUS", "LOCAL", "Principal", "Refused401", "digest_of", "identify", "new_key"]

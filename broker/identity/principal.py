@@ -1,0 +1,106 @@
+"""Who is calling: a static bearer key by its hash, or nobody in particular.
+
+Follows the authorization page (bearer tokens in the Authorization header, 401 with a challenge). Invariants: a
+credential that cannot be verified is refused and never downgraded to anonymous; keys are kept and compared as
+SHA-256 digests, in constant time; nothing the caller says about itself makes it somebody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from broker.settings import Settings
+
+KEY_PREFIX: Final = "dgm_"  # makes a leaked key recognisable to secret scanners
+KEY_BYTES: Final = 32  # 256 random bits: a plain hash cannot be searched, so no slow derivation per request
+_LONGEST: Final = 512  # characters of a bearer key that is hashed at all
+
+_CHALLENGE: Final = 'Bearer realm="dragoman"'
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """One caller. Sessions, streams and questions belong to exactly one; `id` is safe to log."""
+
+    id: str
+    kind: Literal["key", "local", "anonymous"]
+
+    @property
+    def per_call_sessions(self) -> bool:
+        """True if calls must not share a backend session: several people may be behind this name."""
+        return self.kind == "anonymous"
+
+    @property
+    def input_capabilities(self) -> bool:
+        """True if backends may ask this caller questions (elicitation, sampling, roots)."""
+        return self.kind != "anonymous"
+
+
+class Refused401(msgspec.Struct, frozen=True):
+    """No identity. `challenge` is the WWW-Authenticate header; `message` is frozen text."""
+
+    reason: Literal["no-credential", "bad-credential", "unsupported-credential"]
+    challenge: str
+    message: str
+    status: int = 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": self.challenge}
+
+
+LOCAL: Final = Principal("local", "local")
+ANONYMOUS: Final = Principal("anonymous", "anonymous")
+
+_NO_CREDENTIAL: Final = Refused401("no-credential", _CHALLENGE, "Unauthorized: a bearer key of this broker is required")
+_BAD_CREDENTIAL: Final = Refused401(
+    "bad-credential",
+    f'{_CHALLENGE}, error="invalid_token"',
+    "Unauthorized: this is not a key of this broker, and credentials are never passed on to backends",
+)
+_UNSUPPORTED: Final = Refused401(
+    "unsupported-credential",
+    f'{_CHALLENGE}, error="invalid_request"',
+    "Unauthorized: expected Authorization: Bearer KEY",
+)
+
+
+def identify(headers: Mapping[str, str], settings: Settings) -> Principal | Refused401:
+    """The caller, by the Authorization header of its request (`headers` looks names up without case).
+
+    Without keys there is nothing a credential could be checked against, so that one is refused too: passing
+    over it would let a caller believe that it reached the backend.
+    """
+    credential = headers.get("Authorization")
+    if credential is None:
+        if not settings.anonymous_allowed:
+            return _NO_CREDENTIAL
+        return LOCAL if settings.local else ANONYMOUS
+    scheme, _, token = credential.partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token or not token.isascii():
+        return _UNSUPPORTED
+    digest = digest_of(token) if len(token) <= _LONGEST else ""
+    found = None
+    for name, expected in settings.keys.items():
+        # Every key is compared, so that the time says nothing about which one is close.
+        if hmac.compare_digest(digest, expected):
+            found = name
+    return _BAD_CREDENTIAL if found is None else Principal(f"key:{found}", "key")
+
+
+def digest_of(key: str) -> str:
+    """What the configuration holds of a key: SHA-256 in hex."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def new_key() -> tuple[str, str]:
+    """A fresh `(key, digest)`."""
+    key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    return key, digest_of(key)
