@@ -108,17 +108,13 @@ class Application:
         self.asked = dump(params)
         model: dict[str, Any] = {"role": "assistant", "model": "fixed"}
         if not getattr(params, "tools", None):
-            return types.CreateMessageResult(
-                content=sdk.text("A fixed answer"), stopReason="endTurn", **model
-            )
+            return types.CreateMessageResult(content=sdk.text("A fixed answer"), stopReason="endTurn", **model)
         blocks = [block for message in params.messages for block in message.content_as_list]
         results = [block for block in blocks if block.type == "tool_result"]
         if results:
             said = " ".join(part.text for block in results for part in block.content if part.type == "text")
             return types.CreateMessageResultWithTools(content=sdk.text(said), stopReason="endTurn", **model)
-        use = types.ToolUseContent(
-            type="tool_use", id="use-1", name=params.tools[0].name, input={"city": "Paris"}
-        )
+        use = types.ToolUseContent(type="tool_use", id="use-1", name=params.tools[0].name, input={"city": "Paris"})
         return types.CreateMessageResultWithTools(content=[use], stopReason="toolUse", **model)
 
     async def _elicit(self, _context: Any, params: Any) -> Any:

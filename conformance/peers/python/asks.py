@@ -47,10 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "required": [],
 }
 _OPTIONS = ["option1", "option2", "option3"]
-_TITLED = [
-    {"const": f"value{n}", "title": f"{word} Option"}
-    for n, word in enumerate(("First", "Second", "Third"), 1)
-]
+_TITLED = [{"const": f"value{n}", "title": f"{word} Option"} for n, word in enumerate(("First", "Second", "Third"), 1)]
 ENUMS: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -155,9 +152,7 @@ def elicitation(schema: dict[str, Any], text: str) -> Run:
 
     async def run(server: Any, arguments: dict[str, Any]) -> list[Any]:
         ctx = server.request_context
-        answer = await ctx.session.elicit(
-            arguments.get("message", text), schema, related_request_id=ctx.request_id
-        )
+        answer = await ctx.session.elicit(arguments.get("message", text), schema, related_request_id=ctx.request_id)
         content = json.dumps(_dump(answer).get("content", {}))
         return [sdk.text(f"Elicitation completed: action={answer.action}, content={content}")]
 

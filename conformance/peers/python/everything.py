@@ -57,8 +57,10 @@ class Everything(Server):
         """Run one session; its failure is its own (older releases let it end every other session too)."""
         try:
             await super().run(*args, **kwargs)
-        except Exception as failure:
-            tools.complain(f"session ended: {failure!r}")
+        except* (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            pass  # the client deleted the session
+        except* Exception as failure:
+            tools.complain(f"session ended: {failure.exceptions!r}")
 
     async def _handle_message(self, message: Any, *args: Any) -> None:
         """Keep a request that the client cancelled from ending its session (releases up to 1.9 let it)."""
@@ -73,9 +75,7 @@ class Everything(Server):
         ctx = self.request_context
         wanted = self.levels.get(ctx.session, "debug")
         if LEVELS.index(level) >= LEVELS.index(wanted):
-            await ctx.session.send_log_message(
-                level, message, "everything", related_request_id=ctx.request_id
-            )
+            await ctx.session.send_log_message(level, message, "everything", related_request_id=ctx.request_id)
 
     async def touch(self, uri: str) -> int:
         """Tell every subscriber of a resource that it was updated; returns how many were told."""

@@ -127,7 +127,7 @@ async def cancel(app: Application) -> Any:
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
-        await anyio.sleep(5 * STEP)
+        await anyio.sleep(3 * STEP)  # the call is to be running when it is cancelled
         params = types.CancelledNotificationParams(requestId=request_id, reason="scripted")
         note = types.CancelledNotification(method="notifications/cancelled", params=params)
         await session.send_notification(types.ClientNotification(note))

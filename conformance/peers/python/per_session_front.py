@@ -18,12 +18,14 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import deque
 
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientPayloadError, ClientSession, ClientTimeout, TCPConnector, web
 
 START = 30.0  # seconds for a process to be ready
 STOP = 3.0  # seconds between SIGTERM and SIGKILL
 IDLE = 300.0  # seconds without an open exchange before a session's process ends
+REMEMBERED = 1000  # ended sessions that are still answered 404, as a process that ends a session answers
 SESSION = "Mcp-Session-Id"
 # RFC 9110 section 7.6.1: these belong to one connection.
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host"}
@@ -58,15 +60,14 @@ class Front:
         self.idle = idle
         self.children: set[Child] = set()
         self.sessions: dict[str, Child] = {}
+        self.ended: deque[str] = deque(maxlen=REMEMBERED)
         self.spare: Child | None = None
         self.endings: set[asyncio.Task[None]] = set()
         self.http: ClientSession
 
     async def start(self) -> Child:
         """Start a process and wait until it is ready."""
-        process = await asyncio.create_subprocess_exec(
-            *self.command, "--port", "0", stdin=DEVNULL, stdout=PIPE
-        )
+        process = await asyncio.create_subprocess_exec(*self.command, "--port", "0", stdin=DEVNULL, stdout=PIPE)
         child = Child(process)
         self.children.add(child)
         try:
@@ -101,6 +102,7 @@ class Front:
     async def end(self, child: Child) -> None:
         """Stop a process and forget its sessions."""
         self.children.discard(child)
+        self.ended.extend(name for name, owner in self.sessions.items() if owner is child)
         self.sessions = {name: owner for name, owner in self.sessions.items() if owner is not child}
         if self.spare is child:
             self.spare = None
@@ -108,7 +110,10 @@ class Front:
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
         """Pass one exchange through to its session's process, or to one that has no session yet."""
-        owner = self.sessions.get(request.headers.get(SESSION, ""))
+        name = request.headers.get(SESSION, "")
+        if name in self.ended:
+            raise web.HTTPNotFound(text="Session ended")
+        owner = self.sessions.get(name)
         child = owner or await self.claim()
         child.open += 1
         try:
@@ -131,9 +136,14 @@ class Front:
                 if key.lower() not in HOP_BY_HOP:
                     out.headers.add(key, value)
             await out.prepare(request)
-            async for data in answer.content.iter_any():
-                await out.write(data)
-            await out.write_eof()
+            try:
+                async for data in answer.content.iter_any():
+                    await out.write(data)
+                await out.write_eof()
+            except (ClientPayloadError, ConnectionResetError):
+                if request.transport:
+                    request.transport.abort()  # one side was cut: cut the other
+                return out
         if request.method == "DELETE" and out.status < 300 and child in self.sessions.values():
             self.end_soon(child)
         return out
@@ -159,9 +169,7 @@ async def serve(options: argparse.Namespace, command: list[str]) -> None:
     app.router.add_route("*", "/mcp", front.relay)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     connector = TCPConnector(limit=0)
-    async with ClientSession(
-        connector=connector, timeout=ClientTimeout(total=None), auto_decompress=False
-    ) as http:
+    async with ClientSession(connector=connector, timeout=ClientTimeout(total=None), auto_decompress=False) as http:
         front.http = http
         sweeper = asyncio.create_task(front.sweep())
         try:

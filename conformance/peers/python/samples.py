@@ -141,9 +141,7 @@ def prompt(name: str, arguments: dict[str, str]) -> list[Any]:
     if name == "test_simple_prompt":
         return [say(sdk.text("This is a simple prompt for testing."))]
     if name == "test_prompt_with_arguments":
-        return [
-            say(sdk.text(f"Prompt with arguments: arg1='{arguments['arg1']}', arg2='{arguments['arg2']}'"))
-        ]
+        return [say(sdk.text(f"Prompt with arguments: arg1='{arguments['arg1']}', arg2='{arguments['arg2']}'"))]
     if name == "test_prompt_with_embedded_resource":
         block = embedded(arguments["resourceUri"], "Embedded resource content for testing.")
         return [say(block), say(sdk.text("Please process the embedded resource above."))]

@@ -7,6 +7,10 @@ error, `unsupported` this SDK has no API for it, `failed` anything else. Exit 0 
 
 from __future__ import annotations
 
+import lean  # noqa: F401 - before anything of the SDK
+
+# isort: split
+
 import argparse
 import asyncio
 import json

@@ -5,6 +5,10 @@ Prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free
 
 from __future__ import annotations
 
+import lean  # noqa: F401 - before anything of the SDK
+
+# isort: split
+
 import argparse
 import logging
 import socket

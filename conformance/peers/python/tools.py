@@ -71,8 +71,8 @@ def entry(name: str, about: str, run: Run, schema: dict[str, Any] = NO_ARGUMENTS
 
 
 def complain(line: str) -> None:
-    """Say something for a person on stderr; stdout carries the READY line alone."""
-    print(line, file=sys.stderr, flush=True)
+    """Say something for a person on stderr, in one short line; stdout carries the READY line alone."""
+    print(" ".join(line.split())[:300], file=sys.stderr, flush=True)
 
 
 def says(*blocks: Any) -> Run:
@@ -184,9 +184,7 @@ def table() -> dict[str, Entry]:
         entry("test_error_handling", "Always fails", fail),
         entry("test_tool_with_progress", "Reports its progress", progress),
         entry("test_tool_with_logging", "Logs three messages", logging),
-        entry(
-            "json_schema_2020_12_tool", "Has a full JSON Schema 2020-12", says(sdk.text("ok")), ADDRESS_SCHEMA
-        ),
+        entry("json_schema_2020_12_tool", "Has a full JSON Schema 2020-12", says(sdk.text("ok")), ADDRESS_SCHEMA),
         entry("structured", "Answers structured content", structured, outputSchema=TEMPERATURE_SCHEMA),
         entry("links", "Answers a link to a resource", says(sdk.text("See the static text."), *linked)),
         entry(
