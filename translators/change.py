@@ -7,13 +7,13 @@ Slot, whose `toward` says which way the message travels. A Gate stands where the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
 from protocol_versions.base import Revision, Slot, answer, ask, error, notification, params, result
 from translators.context import Context
-from translators.errors import Refused, Swallowed
+from translators.errors import Answered, Refused, Swallowed
+from translators.loss import Loss
 from translators.ops import Op
 from translators.tree import Body
 
@@ -30,16 +30,9 @@ __all__ = [
     "params",
     "refuse",
     "result",
+    "slots",
     "swallow",
 ]
-
-
-class Answered(Exception):  # noqa: N818 - an outcome, raised by a gate that answers the request itself
-    """A gate answered the request on the reader's behalf; `result` goes back to the writer."""
-
-    def __init__(self, result: Body) -> None:
-        super().__init__("answered by the broker")
-        self.result = result
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -50,6 +43,16 @@ class Gate(msgspec.Struct, frozen=True):
     act: Callable[[Body, Context], None]
     code: int = 0
     change: str = ""
+
+    def apply(self, body: Body, ctx: Context) -> None:
+        """Raise the gate's outcome; a message that vanishes is noted first, because nobody else will see it."""
+        if self.verdict == "swallowed":
+            ctx.note("", Loss.DEGRADED, self.change)
+        try:
+            self.act(body, ctx)
+        except Refused as refused:
+            refused.change = self.change
+            raise
 
 
 def refuse(code: int, reason: str, message: str) -> Gate:
@@ -83,13 +86,18 @@ Actions = Mapping[Slot, "tuple[Op, ...] | Gate"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One wire-visible bullet, both directions. `spec` names the page and bullet it follows."""
+    """One wire-visible bullet, both directions. `spec` names the page and bullet it follows.
+
+    `rows` names the differences of `translators.rows` it covers; `emulates` marks a Change that stands in for behaviour
+    the reader's revision lacks, instead of only rewriting members.
+    """
 
     name: str
     spec: str
     up: Actions = {}
     down: Actions = {}
     rows: tuple[str, ...] = ()
+    emulates: bool = False
 
     def actions(self, direction: str) -> dict[Slot, tuple[Op, ...] | Gate]:
         """The actions of `up` or `down`, each knowing its Change."""
@@ -148,16 +156,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _run(self, direction: str, slot: Slot, body: Body, ctx: Context | None) -> Body:
         context = ctx if ctx is not None else Context(method=slot.method)
         for action in self.actions(direction, slot):
-            if isinstance(action, Gate):
-                action.act(body, context)
-            else:
-                action.apply(body, context)
+            action.apply(body, context)
         return body
 
 
-def slots(methods: tuple[str, ...], make: Callable[[str], Slot], *ops: Op) -> dict[Slot, tuple[Op, ...]]:
+def slots(methods: tuple[str, ...], make: Callable[..., Slot], *ops: Op) -> dict[Slot, tuple[Op, ...]]:
     """The same operations on several methods' slots."""
     return {make(method): ops for method in methods}
-
-
-Json = dict[str, Any]

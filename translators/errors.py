@@ -1,4 +1,4 @@
-"""The three kinds of failure a translation knows; anything else that is raised is our own bug.
+"""The outcomes of a translation other than a rewritten body; anything else that is raised is our own bug.
 
 Codes are JSON-RPC 2.0's and those the specification pages name. Texts are frozen: they never quote a peer's body.
 """
@@ -36,6 +36,18 @@ class Swallowed(Exception):  # noqa: N818
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Answered(Exception):  # noqa: N818
+    """A request was answered on the reader's behalf, or an error became a result.
+
+    On a `params` slot `result` goes back to the writer; on an `error` slot it takes the error's place toward the
+    reader, in the reader's revision.
+    """
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__("answered by the broker")
+        self.result = result
 
 
 class PeerError(Exception):

@@ -1,7 +1,9 @@
 """Field operations: the declared, reviewable unit of every rewrite.
 
-Each operation has a path (`tools[].outputSchema`), a Loss that it names itself, and runs on a JSON tree in place.
-An operation that finds nothing to do leaves the tree's bytes alone; one that acts notes its Loss in the Context.
+Each operation has a path (`tools[].outputSchema`), a Loss that it names itself, and runs on a JSON tree in place. It
+consists of a *route* to some objects, the *names* of which an object must hold one to be of interest, and an *act* on
+such an object. Two guards keep messages cheap that need nothing: `tokens` (an unopened value without any of these
+byte strings cannot interest the operation) and `names`. An operation that acts notes its Loss in the Context.
 """
 
 from __future__ import annotations
@@ -13,97 +15,138 @@ import msgspec
 
 from translators import tree
 from translators.context import Context
-from translators.errors import Refused
+from translators.errors import Answered, Refused, Swallowed
 from translators.loss import Loss, Noted
-from translators.tree import Body
+from translators.tree import LIST, MAP, Body, Route
 
-__all__ = ["KEEP", "REMOVE", "Loss", "Op", "drop", "each", "fill", "refuse_if", "rename", "swap", "when"]
+__all__ = [
+    "KEEP",
+    "REMOVE",
+    "Loss",
+    "Op",
+    "answer_if",
+    "drop",
+    "each",
+    "fill",
+    "refuse_if",
+    "rename",
+    "swallow_if",
+    "swap",
+    "when",
+]
 
 KEEP: Any = type("Keep", (), {"__repr__": lambda _self: "KEEP"})()
 """Returned by a function of `fill` or `each`: leave it as it is."""
 REMOVE: Any = type("Remove", (), {"__repr__": lambda _self: "REMOVE"})()
 """Returned by a function of `swap`, `each` or `fill`: the value leaves its list or object."""
 
+ESCAPED_ASCII = b"\\u00"
+"""A name we look for may be spelled with escapes; every such escape starts like this, and opens the value."""
+
 Function = Callable[[Any, Context], Any]
+Act = Callable[[Body, Context], bool]
 
 
-class Op(msgspec.Struct, frozen=True):
-    """One field operation; `run` returns True if it changed anything."""
+class Op(msgspec.Struct, frozen=True, kw_only=True):
+    """One field operation. `also` lists further paths it writes; `tokens` and `names` empty mean "always look"."""
 
     kind: str
     path: str
     loss: Loss
-    run: Callable[[Body, Context], bool]
+    route: Route
+    act: Act
+    names: frozenset[str] = frozenset()
+    tokens: tuple[bytes, ...] = ()
+    also: tuple[str, ...] = ()
     inner: tuple[Op, ...] = ()
     change: str = ""
 
     def apply(self, body: Body, ctx: Context) -> None:
-        """Run and note the loss if it acted (`when` lets its inner operations note their own)."""
-        if self.run(body, ctx) and not self.inner:
+        """Run on every object of the route and note the loss if it acted."""
+        self.on(tree.parents(body, self.route) if self.route else (body,), ctx)
+
+    def on(self, nodes: list[Body] | tuple[Body, ...], ctx: Context) -> None:
+        """Run on objects that were already reached (`when` lets its inner operations note their own loss)."""
+        acted = False
+        names = self.names
+        try:
+            for node in nodes:
+                if (names and names.isdisjoint(node)) or not self.act(node, ctx):
+                    continue
+                acted = not self.inner
+                for op in self.inner:
+                    op.apply(node, ctx)
+        except Refused as refused:
+            refused.change = refused.change or self.change
+            raise
+        except (Swallowed, Answered):
+            ctx.losses.append(Noted(self.change, self.path, self.loss))
+            raise
+        if acted:
             ctx.losses.append(Noted(self.change, self.path, self.loss))
 
     def named(self, change: str) -> Op:
         """The same operation, carrying the Change it belongs to into what it notes."""
-        if not self.inner:
-            return msgspec.structs.replace(self, change=change)
         inner = tuple(op.named(change) for op in self.inner)
-        return _when(self.path, *_predicate_of(self), inner)
+        return msgspec.structs.replace(self, change=change, inner=inner)
+
+    @property
+    def top(self) -> str:
+        """The top-level member without which nothing can happen; empty if the operation looks at the whole body."""
+        if self.route:
+            return self.route[0]
+        return next(iter(self.names)) if len(self.names) == 1 else ""
 
 
 def drop(path: str, loss: Loss) -> Op:
     """Delete the member at `path`."""
     *prefix, name = tree.segments(path)
-    route = tuple(prefix)
 
-    def run(body: Body, _ctx: Context) -> bool:
-        acted = False
-        for node in tree.parents(body, route) if route else (body,):
-            if name in node:
-                del node[name]
-                acted = True
-        return acted
+    def act(node: Body, _ctx: Context) -> bool:
+        del node[name]
+        return True
 
-    return Op("drop", path, loss, run)
+    return _op("drop", path, loss, tuple(prefix), act, names=(name,))
 
 
 def rename(path: str, name: str, loss: Loss = Loss.NONE) -> Op:
     """Give the member at `path` another name, unless that name is taken."""
     *prefix, old = tree.segments(path)
-    route = tuple(prefix)
 
-    def run(body: Body, _ctx: Context) -> bool:
-        acted = False
-        for node in tree.parents(body, route):
-            if old in node and name not in node:
-                node[name] = node.pop(old)
-                acted = True
-        return acted
+    def act(node: Body, _ctx: Context) -> bool:
+        if name in node:
+            return False
+        node[name] = node.pop(old)
+        return True
 
-    return Op("rename", path, loss, run)
+    return _op("rename", path, loss, tuple(prefix), act, names=(old,))
 
 
-def fill(path: str, function: Function, loss: Loss = Loss.NONE) -> Op:
+def fill(
+    path: str,
+    function: Function,
+    loss: Loss = Loss.NONE,
+    *,
+    given: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Op:
     """Set the member at `path` to `function(parent, ctx)`; KEEP leaves, REMOVE deletes it.
 
-    The parent's members may be unopened: functions read them with `tree.member` and `tree.whole`.
+    The parent's members may be unopened: functions read them with `tree.member` and `tree.whole`. `given` limits it
+    to parents that hold at least one of these members, so that others stay unopened.
     """
     *prefix, name = tree.segments(path)
-    route = tuple(prefix)
 
-    def run(body: Body, ctx: Context) -> bool:
-        acted = False
-        for node in tree.parents(body, route) if route else (body,):
-            value = function(node, ctx)
-            if value is KEEP:
-                continue
-            if value is REMOVE:
-                acted = node.pop(name, KEEP) is not KEEP or acted
-                continue
-            node[name] = value
-            acted = True
-        return acted
+    def act(node: Body, ctx: Context) -> bool:
+        value = function(node, ctx)
+        if value is KEEP:
+            return False
+        if value is REMOVE:
+            return node.pop(name, KEEP) is not KEEP
+        node[name] = value
+        return True
 
-    return Op("fill", path, loss, run)
+    return _op("fill", path, loss, tuple(prefix), act, names=given, also=also)
 
 
 def swap(path: str, tag: str, function: Function, loss: Loss, *, key: str = "type") -> Op:
@@ -111,93 +154,167 @@ def swap(path: str, tag: str, function: Function, loss: Loss, *, key: str = "typ
 
     `path` ends in `[]` for a list of union members, or names a member that holds one. The object is fully opened.
     """
-    route = tree.segments(path)
-
-    def run(body: Body, ctx: Context) -> bool:
-        return _replace(body, route, lambda item: _tagged(item, key, tag), function, ctx)
-
-    return Op("swap", path, loss, run)
-
-
-def each(path: str, function: Function, loss: Loss, *, having: tuple[str, ...] = ()) -> Op:
-    """Replace each value at `path` by `function(value, ctx)`; returning KEEP or the same object means unchanged.
-
-    `having` limits it to objects that hold at least one of these members, so that others stay unopened.
-    """
-    route = tree.segments(path)
 
     def wanted(item: Any) -> bool:
-        return not having or (type(item) is dict and any(name in item for name in having))
+        return type(item) is dict and tree.member(item, key) == tag
 
-    def run(body: Body, ctx: Context) -> bool:
-        return _replace(body, route, wanted, function, ctx)
+    return _replacing("swap", path, function, loss, wanted, (_quoted(tag),))
 
-    return Op("each", path, loss, run)
+
+def each(
+    path: str,
+    function: Function,
+    loss: Loss,
+    *,
+    having: tuple[str, ...] = (),
+    needing: tuple[bytes, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Op:
+    """Replace each value at `path` by `function(value, ctx)`; returning KEEP or the same object means unchanged.
+
+    `having` limits it to objects that hold at least one of these members, so that others stay unopened; `needing`
+    names byte strings without which the function has nothing to do. A function that changes a value answers a new one.
+    """
+    names = frozenset(having)
+
+    def wanted(item: Any) -> bool:
+        return not names or (type(item) is dict and not names.isdisjoint(item))
+
+    return _replacing("each", path, function, loss, wanted, needing or tuple(map(_quoted, having)), also)
 
 
 def refuse_if(path: str, predicate: Callable[[Any, Context], bool], code: int, reason: str, message: str) -> Op:
     """Refuse the whole message if any value at `path` satisfies the predicate: what must not be lost is a gate."""
-    route = tree.segments(path)
 
-    def run(body: Body, ctx: Context) -> bool:
-        for container, key in tree.places(body, route):
-            value = container[key] = tree.deep(container[key])
-            if predicate(value, ctx):
-                raise Refused(code, message, reason=reason)
+    def function(value: Any, ctx: Context) -> Any:
+        if predicate(value, ctx):
+            raise Refused(code, message, reason=reason)
+        return KEEP
+
+    return _replacing("refuse_if", path, function, Loss.NONE, lambda _item: True)
+
+
+def swallow_if(predicate: Callable[[Body, Context], bool], reason: str) -> Op:
+    """Send nothing at all if the (unopened) body satisfies the predicate; for notifications only."""
+
+    def act(body: Body, ctx: Context) -> bool:
+        if predicate(body, ctx):
+            raise Swallowed(reason)
         return False
 
-    return Op("refuse_if", path, Loss.NONE, run)
+    return _op("swallow_if", "", Loss.DEGRADED, (), act)
+
+
+def answer_if(predicate: Callable[[Body, Context], bool], function: Callable[[Body, Context], Body], loss: Loss) -> Op:
+    """Let `function(body, ctx)` be the result if the (unopened) body satisfies the predicate; see `Answered`."""
+
+    def act(body: Body, ctx: Context) -> bool:
+        if predicate(body, ctx):
+            raise Answered(function(body, ctx))
+        return False
+
+    return _op("answer_if", "", loss, (), act)
 
 
 def when(path: str, predicate: Callable[[Body, Context], bool], *ops: Op) -> Op:
     """Run the operations on each object at `path` ("" is the body) that satisfies the predicate."""
-    return _when(path, predicate, tree.segments(path) if path else (), ops)
+    tokens = tuple(token for op in ops for token in op.tokens) if all(op.tokens for op in ops) else ()
+    route = tree.segments(path)
+    return Op(kind="when", path=path, loss=Loss.NONE, route=route, act=predicate, inner=ops, tokens=tokens)
 
 
-def _when(
-    path: str, predicate: Callable[[Body, Context], bool], route: tuple[str, ...], ops: tuple[Op, ...]
+def _op(
+    kind: str,
+    path: str,
+    loss: Loss,
+    route: Route,
+    act: Act,
+    *,
+    names: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> Op:
-    def run(body: Body, ctx: Context) -> bool:
+    # A member of the body itself is looked up, not searched for; below that, its quoted name must occur in the bytes.
+    tokens = tuple(map(_quoted, names)) if route else ()
+    return Op(
+        kind=kind,
+        path=path,
+        loss=loss,
+        route=route,
+        act=act,
+        names=frozenset(names),
+        tokens=tokens,
+        also=also,
+    )
+
+
+def _replacing(
+    kind: str,
+    path: str,
+    function: Function,
+    loss: Loss,
+    wanted: Callable[[Any], bool],
+    needing: tuple[bytes, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Op:
+    """An operation on the values at `path`, whose last segment may be a name, `[]` or `{}`."""
+    *prefix, last = tree.segments(path)
+    if last not in (LIST, MAP):
+        name, member = last, last
+    else:
+        *prefix, name = prefix
+        member = ""
+
+    def keys(node: Body) -> tuple[Any, list[Any]]:
+        if member:
+            return node, [member]
+        container = tree.member(node, name)
+        if type(container) is list and last == LIST:
+            return container, list(range(len(container)))
+        return container, list(container) if type(container) is dict and last == MAP else []
+
+    def act(node: Body, ctx: Context) -> bool:
+        if needing and type(raw := node[name]) is msgspec.Raw and not occurs(needing, bytes(raw)):
+            return False
+        container, found = keys(node)
         acted = False
-        for node in tree.parents(body, route) if route else (body,):
-            if predicate(node, ctx):
-                acted = True
-                for op in ops:
-                    op.apply(node, ctx)
+        for key in reversed(found):  # from the end, so that removing an item moves none that is still to come
+            item = container[key]
+            if type(item) is msgspec.Raw:
+                item = container[key] = tree.shallow(item)
+            if not wanted(item):
+                continue
+            item = container[key] = tree.deep(item)
+            value = function(item, ctx)
+            if value is KEEP or value is item:
+                continue
+            acted = True
+            if value is REMOVE:
+                del container[key]
+            else:
+                container[key] = value
         return acted
 
-    run.predicate = (predicate, route)  # type: ignore[attr-defined]
-    return Op("when", path, Loss.NONE, run, ops)
+    return Op(
+        kind=kind,
+        path=path,
+        loss=loss,
+        route=tuple(prefix),
+        act=act,
+        names=frozenset((name,)),
+        tokens=needing or ((_quoted(name),) if prefix else ()),
+        also=also,
+    )
 
 
-def _predicate_of(op: Op) -> tuple[Callable[[Body, Context], bool], tuple[str, ...]]:
-    return op.run.predicate  # type: ignore[attr-defined, no-any-return]
+def occurs(tokens: tuple[bytes, ...], text: bytes) -> bool:
+    """True if any of the tokens, or an escape that may hide one, is in the bytes."""
+    for token in tokens:
+        if token in text:
+            return True
+    return ESCAPED_ASCII in text
 
 
-def _tagged(item: Any, key: str, tag: str) -> bool:
-    return type(item) is dict and tree.member(item, key) == tag
-
-
-def _replace(
-    body: Body, route: tuple[str, ...], wanted: Callable[[Any], bool], function: Function, ctx: Context
-) -> bool:
-    acted = False
-    gone: list[tuple[Any, Any]] = []
-    for container, key in list(tree.places(body, route)):
-        item = container[key]
-        if type(item) is msgspec.Raw:
-            item = container[key] = tree.shallow(item)
-        if not wanted(item):
-            continue
-        item = container[key] = tree.deep(item)
-        value = function(item, ctx)
-        if value is KEEP or value is item:
-            continue
-        acted = True
-        if value is REMOVE:
-            gone.append((container, key))
-        else:
-            container[key] = value
-    for container, key in reversed(gone):
-        del container[key]
-    return acted
+def _quoted(name: str) -> bytes:
+    # A solidus may be written as `\/`; what follows the last one identifies the name well enough.
+    head, _, tail = name.rpartition("/")
+    return f'{tail}"'.encode() if head else f'"{tail}"'.encode()

@@ -3,17 +3,21 @@
 A body is a dict whose values may still be `msgspec.Raw`. Walking a path opens one level at a time and stores the
 opened level back, so that values nobody judged keep their bytes and the encoder copies them. Opening an object keeps
 the last of two equal members, and what was opened is what is encoded.
+
+Paths: `tools[].icons` (every item of a list), `requestedSchema.properties.{}` (every member of an object),
+``_meta.`io.example/key` `` (a name that holds dots).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 Body = dict[str, Any]
+Route = tuple[str, ...]
 
 _object = msgspec.json.Decoder(dict[str, Raw]).decode
 _objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
@@ -21,18 +25,13 @@ _items = msgspec.json.Decoder(list[Raw]).decode
 _any = msgspec.json.Decoder().decode
 
 LIST = "[]"
+MAP = "{}"
+_SEGMENT = re.compile(r"`([^`]*)`|(\[\])|([^.\[\]`]+)")
 
 
-def segments(path: str) -> tuple[str, ...]:
+def segments(path: str) -> Route:
     """`tools[].icons` -> `("tools", "[]", "icons")`."""
-    parts: list[str] = []
-    for name in path.split("."):
-        lists = name.count(LIST)
-        bare = name[: len(name) - len(LIST) * lists] if lists else name
-        if bare:
-            parts.append(bare)
-        parts.extend([LIST] * lists)
-    return tuple(parts)
+    return tuple(quoted or items or name for quoted, items, name in _SEGMENT.findall(path))
 
 
 def shallow(value: Any) -> Any:
@@ -56,13 +55,13 @@ def deep(value: Any) -> Any:
     if kind is Raw:
         return _any(value)
     if kind is dict:
-        for key, member in value.items():
-            if type(member) in _OPENABLE:
-                value[key] = deep(member)
+        for key, child in value.items():
+            if type(child) in _OPENABLE:
+                value[key] = deep(child)
     elif kind is list:
-        for index, member in enumerate(value):
-            if type(member) in _OPENABLE:
-                value[index] = deep(member)
+        for index, child in enumerate(value):
+            if type(child) in _OPENABLE:
+                value[index] = deep(child)
     return value
 
 
@@ -85,45 +84,43 @@ def whole(parent: Body, key: str) -> Any:
     return value
 
 
-def parents(body: Body, path: tuple[str, ...]) -> list[Body]:
-    """Every object reached by `path`; anything of another kind on the way is passed over."""
+def items(parent: Body, key: str) -> list[Any]:
+    """The items of the list `parent[key]`, each opened one level; empty if it is no list."""
+    value = member(parent, key)
+    if type(value) is not list:
+        return []
+    for index, item in enumerate(value):
+        if type(item) is Raw:
+            value[index] = shallow(item)
+    return value
+
+
+def parents(body: Body, route: Route) -> list[Body]:
+    """Every object reached by `route`; anything of another kind on the way is passed over."""
     nodes: list[Any] = [body]
-    for segment in path:
+    for segment in route:
         reached: list[Any] = []
-        if segment is LIST or segment == LIST:
+        if segment == LIST:
             for node in nodes:
                 if type(node) is list:
-                    for index, item in enumerate(node):
-                        opened = item
-                        if type(item) is Raw:
-                            opened = node[index] = shallow(item)
-                        reached.append(opened)
+                    reached += [_opened(node, at) if type(item) is Raw else item for at, item in enumerate(node)]
+        elif segment == MAP:
+            for node in nodes:
+                if type(node) is dict:
+                    for name in tuple(node):
+                        reached.append(member(node, name))
         else:
             for node in nodes:
                 if type(node) is dict:
                     child = node.get(segment)
                     if child is not None:
-                        if type(child) is Raw:
-                            child = node[segment] = shallow(child)
-                        reached.append(child)
+                        reached.append(_opened(node, segment) if type(child) is Raw else child)
         if not reached:
             return []
         nodes = reached
     return [node for node in nodes if type(node) is dict]
 
 
-def places(body: Body, path: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
-    """(container, key or index) of every existing value at `path`, whose last segment may be a name or `[]`."""
-    if path[-1] != LIST:
-        name = path[-1]
-        for node in parents(body, path[:-1]):
-            if name in node:
-                yield node, name
-        return
-    inner = path[:-1]
-    for container, key in places(body, inner):
-        value = container[key]
-        if type(value) is Raw:
-            value = container[key] = shallow(value)
-        if type(value) is list:
-            yield from ((value, index) for index in range(len(value)))
+def _opened(container: Any, key: Any) -> Any:
+    value = container[key] = shallow(container[key])
+    return value
