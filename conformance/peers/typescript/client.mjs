@@ -49,7 +49,8 @@ async function attempt(session, name, run) {
       return true;
     }
     const code = Number.isInteger(error.code) ? { code: error.code } : {};
-    print({ feature: name, status: 'failed', seen: {}, error: { ...code, message: String(error.message ?? error) } });
+    const message = String(error.message ?? error);
+    print({ feature: name, status: 'failed', seen: error.seen ?? {}, error: { ...code, message } });
     return !isBroken(error);
   }
 }

@@ -13,6 +13,14 @@ const WATCHED = 'test://watched-resource';
 /** The revision of the SDK has no means for a feature. */
 export class Unsupported extends Error {}
 
+/** An answer came, but not the one the feature needs; `seen` is printed all the same. */
+export class WrongAnswer extends Error {
+  constructor(message, seen) {
+    super(message);
+    this.seen = seen;
+  }
+}
+
 function need(session, feature) {
   if (!has(session.revision, feature)) throw new Unsupported(`${session.revision} has no ${feature}`);
 }
@@ -31,26 +39,42 @@ function resultSeen(result) {
   };
 }
 
+/** The first text of a tool that must not fail. */
+async function textOf(session, name) {
+  const seen = resultSeen(await call(session, name));
+  if (!seen.isError && seen.texts.length > 0) return seen.texts[0];
+  throw new WrongAnswer(`${name}: ${seen.texts.join(' ') || 'no text'}`, seen);
+}
+
 const tool = (name, given) => async (session) => resultSeen(await call(session, name, given));
 
-const read = (uri) => (session) => session.client.readResource({ uri }, session.options);
+const read = (uri) => async (session) => {
+  const { contents } = await session.client.readResource({ uri }, session.options);
+  return { contents };
+};
 
 const prompt = (name, given) => async (session) => {
-  const { description, messages } = await session.client.getPrompt({ name, arguments: given }, session.options);
-  const texts = messages.filter((one) => one.content.type === 'text').map((one) => one.content.text);
-  return { description, types: messages.map((one) => one.content.type), texts, messages };
+  const { messages } = await session.client.getPrompt({ name, arguments: given }, session.options);
+  const contents = messages.map((one) => one.content);
+  return {
+    types: contents.map((one) => one.type),
+    texts: contents.filter((one) => one.text !== undefined).map((one) => one.text)
+  };
 };
 
 const changed = (list) => async (session) => {
-  await call(session, `change_${list}`);
-  return { got: await session.noted(`notifications/${list}/list_changed`) };
+  await textOf(session, `change_${list}`);
+  if (await session.noted(`notifications/${list}/list_changed`)) return { got: true };
+  throw new WrongAnswer('the notification did not come', { got: false });
 };
 
 /** Calls a tool that asks the client; `asked` is the first question, `rounds` how many there were. */
 const asking = (feature, name, given) => async (session) => {
   if (feature !== undefined) need(session, feature);
   const { texts, isError } = resultSeen(await call(session, name, given));
-  return { texts, isError, asked: session.asked[0] ?? {}, rounds: session.asked.length };
+  const seen = { texts, asked: session.asked[0] ?? {}, rounds: session.asked.length };
+  if (isError) throw new WrongAnswer(texts.join(' '), seen);
+  return seen;
 };
 
 async function listTools(session) {
@@ -68,6 +92,21 @@ async function listTools(session) {
   };
 }
 
+async function listResources(session) {
+  const { resources } = await session.client.listResources({}, session.options);
+  return { resources };
+}
+
+async function listTemplates(session) {
+  const { resourceTemplates } = await session.client.listResourceTemplates({}, session.options);
+  return { templates: resourceTemplates };
+}
+
+async function listPrompts(session) {
+  const { prompts } = await session.client.listPrompts({}, session.options);
+  return { prompts };
+}
+
 async function structured(session) {
   await session.client.listTools({}, session.options); // the SDK checks the result only against a tool it has listed
   return resultSeen(await call(session, 'structured'));
@@ -75,9 +114,10 @@ async function structured(session) {
 
 async function progress(session) {
   const seen = [];
-  await call(session, 'test_tool_with_progress', {}, {
+  const result = await call(session, 'test_tool_with_progress', {}, {
     onprogress: (report) => seen.push([report.progress, report.total ?? null, report.message ?? null])
   });
+  if (result.isError) throw new WrongAnswer('the tool failed', { progress: seen, ...resultSeen(result) });
   return { progress: seen };
 }
 
@@ -89,7 +129,7 @@ async function logging(session) {
 }
 
 async function cancel(session) {
-  const count = async () => Number(resultSeen(await call(session, 'cancelled_count')).texts[0]);
+  const count = async () => Number(await textOf(session, 'cancelled_count'));
   const before = await count();
   const controller = new AbortController();
   let onprogress;
@@ -105,7 +145,7 @@ async function cancel(session) {
   const end = Date.now() + session.options.timeout;
   for (;;) {
     const now = await count();
-    if (now > before) return { count: now, before };
+    if (now > before) return { count: now - before };
     if (Date.now() > end) throw new Error(`not cancelled at the server: ${outcome.message ?? outcome}`);
     await pause(POLL_MS);
   }
@@ -113,7 +153,7 @@ async function cancel(session) {
 
 async function subscribe(session) {
   await session.client.subscribeResource({ uri: WATCHED }, session.options);
-  await call(session, 'touch_watched');
+  await textOf(session, 'touch_watched');
   await session.noted('notifications/resources/updated');
   await session.client.unsubscribeResource({ uri: WATCHED }, session.options);
   const updated = session.notes('notifications/resources/updated').map((one) => one.uri);
@@ -154,14 +194,14 @@ export const features = {
   'tools.progress': progress,
   'tools.logging': logging,
   'tools.cancel': cancel,
-  'resources.list': (session) => session.client.listResources({}, session.options),
-  'resources.templates': (session) => session.client.listResourceTemplates({}, session.options),
+  'resources.list': listResources,
+  'resources.templates': listTemplates,
   'resources.read.text': read('test://static-text'),
   'resources.read.binary': read('test://static-binary'),
   'resources.read.template': read('test://template/123/data'),
   'resources.read.missing': read('test://no-such-resource'),
   'resources.subscribe': subscribe,
-  'prompts.list': (session) => session.client.listPrompts({}, session.options),
+  'prompts.list': listPrompts,
   'prompts.get.simple': prompt('test_simple_prompt'),
   'prompts.get.args': prompt('test_prompt_with_arguments', { arg1: 'one', arg2: 'two' }),
   'prompts.get.embedded': prompt('test_prompt_with_embedded_resource', { resourceUri: 'test://static-text' }),
@@ -179,5 +219,5 @@ export const features = {
   'elicitation.defaults': asking('elicitation', 'test_elicitation_sep1034_defaults'),
   'elicitation.enums': asking('elicitation', 'test_elicitation_sep1330_enums'),
   'elicitation.url': urlElicitation,
-  whoami: async (session) => JSON.parse(resultSeen(await call(session, 'whoami')).texts[0])
+  whoami: async (session) => JSON.parse(await textOf(session, 'whoami'))
 };
