@@ -32,10 +32,8 @@ _SINGLE: Final = frozenset(
     b"mcp-protocol-version mcp-session-id origin transfer-encoding".split()
 )
 _QUERY_SECRETS: Final = frozenset(["access_token", "token", "api_key", "apikey", "key", "authorization", "bearer"])
-_PATH: Final = re.compile(
-    r"^(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$|^/$|^(?:/\.well-known)(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$"
-)
-_JSON_TYPE: Final = re.compile(r'^application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$', re.IGNORECASE)
+_PATH: Final = re.compile(r"/|/\.well-known|(?:/\.well-known)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_JSON_TYPE: Final = re.compile(r'application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?', re.IGNORECASE)
 
 ALLOW_HEADERS: Final = (
     "content-type, authorization, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id"
@@ -139,7 +137,7 @@ def check_request(request: web.BaseRequest, edge: EdgeSettings) -> Refusal | Non
             return _ENCODING
         kind = headers.get("Content-Type")
         if kind not in edge.good_types:
-            if kind is None or not _JSON_TYPE.match(kind):
+            if kind is None or not _JSON_TYPE.fullmatch(kind):
                 return _TYPE
             _remember(edge.good_types, kind)
         if message.version == HttpVersion10 and "Transfer-Encoding" in headers:
@@ -164,7 +162,7 @@ def _check_target(target: str, edge: EdgeSettings) -> Refusal | None:
         if names & _QUERY_SECRETS:
             return _QUERY_TOKEN
     # One spelling of every path: no escapes, empty or dot segments, parameters or controls.
-    if not _PATH.match(path) or path.endswith("\n"):
+    if not _PATH.fullmatch(path):
         return _BAD_PATH
     if not question:
         _remember(edge.good_paths, target)

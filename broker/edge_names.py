@@ -11,8 +11,8 @@ import ipaddress
 import re
 
 _HOST = re.compile(
-    r"^(?P<name>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?$"
+    r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -23,7 +23,7 @@ def parse_host(value: str) -> tuple[str, int | None] | None:
 
     Upper case is folded; a trailing dot, a user, a path, an empty or non-numeric port are not accepted.
     """
-    found = _HOST.match(value.lower()) if len(value) <= 255 else None
+    found = _HOST.fullmatch(value.lower()) if len(value) <= 255 else None
     if found is None:
         return None
     name, port = found["name"], found["port"]

@@ -8,24 +8,13 @@ would make the broker open to the network without a key is refused unless it was
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from broker.settings_file import SettingsError, problems_of, read, read_secret, resolve
+from broker.settings_backend import Backend, Filter, RevisionId, Rule, Section
+from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_limits import Limits
 from protocol_versions import REVISIONS
 
@@ -35,167 +24,16 @@ DEFAULT_PORT = 8808
 PROXY_NAME = "default"  # the one server of `dragoman proxy`, served at /mcp
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-_TOKEN = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110 5.6.2
-_VALUE = re.compile(r"^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$")  # RFC 9110 5.5, visible ASCII only
-# The broker writes these itself, or they belong to one hop; a configured one would be a second truth.
-_OWN_HEADERS = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "mcp-method",
-    "mcp-name",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def _known_revision(value: str) -> str:
-    known = [revision.id for revision in REVISIONS]
-    if value not in known:
-        raise ValueError(f"expected one of {', '.join(known)}")
-    return value
-
-
-def _backend_revision(value: str) -> str:
-    return value if value == "auto" else _known_revision(value)
-
-
-def _secret(value: Any) -> Any:
-    return SecretStr(resolve(value)) if isinstance(value, str) else value
-
-
-RevisionId = Annotated[str, AfterValidator(_known_revision)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
-ExistingFile = Annotated[Path, AfterValidator(lambda path: _existing(path))]
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
-
-
-class Rule(_Section):
-    """Globs over exact names (or URIs): denied names are hidden; with `allow`, only those are shown."""
-
-    allow: tuple[str, ...] | None = Field(default=None, description="Globs of what is shown; absent: everything.")
-    deny: tuple[str, ...] = Field(default=(), description="Globs of what is hidden; stronger than `allow`.")
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _not_blank(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value == ():
-            raise ValueError("an empty list; leave it out, or deny '*' to hide everything")
-        if value is not None and any(not glob or len(glob) > 512 for glob in value):
-            raise ValueError("expected globs of 1 to 512 characters")
-        return value
-
-
-class Filter(_Section):
-    """What of a backend may be seen and used, by kind."""
-
-    tools: Rule = Rule()
-    prompts: Rule = Rule()
-    resources: Rule = Rule()
-    templates: Rule = Rule()
-
-
-class Backend(_Section):
-    """One server behind the broker."""
-
-    url: str = Field(description="http:// or https:// address of its Streamable HTTP endpoint.")
-    revision: Annotated[str, AfterValidator(_backend_revision)] = Field(
-        default="auto", description="`auto` (negotiate), or the revision it is pinned to."
-    )
-    headers: dict[str, Secret] = Field(
-        default={}, description="Sent with every request: NAME: text | env:VAR | file:PATH."
-    )
-    bearer_file: Path | None = Field(
-        default=None, description="File (mode 0600) with the bearer token for this backend."
-    )
-    ca_bundle: ExistingFile | None = Field(default=None, description="PEM file that replaces the system's authorities.")
-    client_certificate: ExistingFile | None = Field(default=None, description="PEM file to show to the backend.")
-    client_key: ExistingFile | None = Field(default=None, description="PEM file with that certificate's key.")
-    proxy: Literal["environment", "none"] = Field(
-        default="none", description="`environment` goes through HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
-    )
-    filter: Filter = Field(default=Filter(), description="What of it may be seen and used.")
-
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("expected an http:// or https:// URL") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii() or port == 0:
-            raise ValueError("expected an http:// or https:// URL")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("expected no user or password in the URL; use `headers` or `bearer_file`")
-        if parts.fragment or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in value):
-            raise ValueError("expected an http:// or https:// URL without fragment, spaces or control characters")
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _sendable(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        seen = set()
-        for name, secret in value.items():
-            folded = name.lower()
-            if not _TOKEN.match(name):
-                raise ValueError("expected header names of letters, digits and -")
-            if folded in _OWN_HEADERS:
-                raise ValueError(f"{name} is written by the broker itself")
-            if folded in seen:
-                raise ValueError(f"{name} is there twice")
-            if not _VALUE.match(secret.get_secret_value()):
-                raise ValueError(f"the value of {name} must be visible ASCII without line breaks")
-            seen.add(folded)
-        return value
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if self.client_key is not None and self.client_certificate is None:
-            raise ValueError("client_key needs client_certificate")
-        if self.bearer_file is not None:
-            if any(name.lower() == "authorization" for name in self.headers):
-                raise ValueError("bearer_file and an Authorization header exclude each other")
-            if not _VALUE.match(read_secret(self.bearer_file)):
-                raise ValueError(f"{self.bearer_file} must hold one line of visible ASCII")
-        return self
-
-    def request_headers(self) -> dict[str, str]:
-        """Every configured header with its secret in the clear: for the connection pool alone."""
-        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
-        if self.bearer_file is not None:
-            headers["Authorization"] = f"Bearer {read_secret(self.bearer_file)}"
-        return headers
-
-
-class Log(_Section):
+class Log(Section):
     """How the broker reports on stderr."""
 
     format: Literal["auto", "json", "pretty"] = Field(default="auto", description="`auto`: pretty on a terminal.")
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")

@@ -6,7 +6,7 @@ the precedent the default follows. Invariant: nothing the broker keeps for a pee
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,248 +20,112 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 
 
+def within(default: float, low: float, high: float) -> Any:
+    """A member with its bounds; the text below it in the table is its description."""
+    return Field(default=default, ge=low, le=high)
+
+
 class Limits(BaseModel):
     """The `limits` section of the configuration; every member has a default that is safe to keep."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     # What a client may send, and how slowly.
-    head_receipt_s: float = Field(
-        default=10.0,
-        gt=0,
-        le=300,
-        description="A request's head must be complete this long after its first byte, and "
-        "the first byte this long after the connection. Precedent: Go net/http guides, ReadHeaderTimeout 10 s.",
-    )
-    body_receipt_s: float = Field(
-        default=20.0,
-        gt=0,
-        le=600,
-        description="A request's body must be complete this long after its head. "
-        "Precedent: Apache mod_reqtimeout, body=20.",
-    )
-    keep_alive_s: float = Field(
-        default=75.0,
-        gt=0,
-        le=3600,
-        description="An idle client connection is closed after this. Precedent: nginx keepalive_timeout 75 s.",
-    )
-    linger_s: float = Field(
-        default=1.0,
-        ge=0,
-        le=10,
-        description="How long an unread body is swallowed after an early answer. "
-        "Precedent: Envoy delayed_close_timeout 1 s.",
-    )
-    connections: int = Field(
-        default=10_000,
-        ge=1,
-        le=1_000_000,
-        description="Open client connections; further ones are closed at once. "
-        "Precedent: Envoy edge guide, global downstream connection limit.",
-    )
-    header_bytes: int = Field(
-        default=16 * KIB,
-        ge=1 * KIB,
-        le=256 * KIB,
-        description="Longest request line and longest header field. Precedent: Node.js --max-http-header-size 16 KiB.",
-    )
-    header_count: int = Field(
-        default=100,
-        ge=16,
-        le=1_000,
-        description="Header fields of one request. Precedent: Envoy max_headers_count 100.",
-    )
-    body_bytes: int = Field(
-        default=4 * MIB,
-        ge=1 * KIB,
-        le=256 * MIB,
-        description="Body of one client request. Precedent: the MCP Python and TypeScript SDKs, 4 MiB.",
-    )
-    depth: int = Field(
-        default=64,
-        ge=8,
-        le=200,
-        description="Nesting of arrays and objects. Precedent: Jackson caps 1,000, serde 128; "
-        "no MCP shape needs more than a dozen.",
-    )
-    nodes: int = Field(
-        default=200_000,
-        ge=1_000,
-        le=10_000_000,
-        description="JSON values in one message. Precedent: CVE-2026-111768, "
-        "4 MiB of array elements exhausts a validator.",
-    )
-    number_chars: int = Field(
-        default=64,
-        ge=20,
-        le=1_000,
-        description="Length of one number literal. Precedent: CPython's digit limit exists "
-        "because conversion is quadratic; a double needs 24.",
-    )
-    batch: int = Field(
-        default=50,
-        ge=1,
-        le=1_000,
-        description="Messages in one 2025-03-26 batch. Precedent: the Ethereum JSON-RPC "
-        "nodes' batch caps; advisory GHSA-f897-62hf-6gxq.",
-    )
+    head_receipt_s: float = within(10.0, 0.001, 300)
+    """A request's head must be complete this long after its first byte, and the first byte this long after the
+    connection. Precedent: Go net/http guides, ReadHeaderTimeout 10 s."""
+    body_receipt_s: float = within(20.0, 0.001, 600)
+    """A request's body must be complete this long after its head. Precedent: Apache mod_reqtimeout, body=20."""
+    keep_alive_s: float = within(75.0, 0.001, 3_600)
+    """An idle client connection is closed after this. Precedent: nginx keepalive_timeout 75 s."""
+    linger_s: float = within(1.0, 0, 10)
+    """How long an unread body is swallowed after an early answer. Precedent: Envoy delayed_close_timeout 1 s."""
+    connections: int = within(10_000, 1, 1_000_000)
+    """Open client connections; further ones are closed at once. Precedent: Envoy edge guide, global downstream
+    connection limit."""
+    header_bytes: int = within(16 * KIB, 1 * KIB, 256 * KIB)
+    """Longest request line and longest header field. Precedent: Node.js --max-http-header-size 16 KiB."""
+    header_count: int = within(100, 16, 1_000)
+    """Header fields of one request. Precedent: Envoy max_headers_count 100."""
+    body_bytes: int = within(4 * MIB, 1 * KIB, 256 * MIB)
+    """Body of one client request. Precedent: the MCP Python and TypeScript SDKs, 4 MiB."""
+    depth: int = within(64, 8, 200)
+    """Nesting of arrays and objects. Precedent: Jackson caps 1,000, serde 128; no MCP shape needs more than a
+    dozen."""
+    nodes: int = within(200_000, 1_000, 10_000_000)
+    """JSON values in one message. Precedent: CVE-2026-111768, 4 MiB of array elements exhausts a validator."""
+    number_chars: int = within(64, 20, 1_000)
+    """Length of one number literal. Precedent: CPython's digit limit exists because conversion is quadratic; a
+    double needs 24."""
+    batch: int = within(50, 1, 1_000)
+    """Messages in one 2025-03-26 batch. Precedent: the Ethereum JSON-RPC nodes' batch caps; advisory
+    GHSA-f897-62hf-6gxq."""
 
     # What a backend may send, and how slowly.
-    connect_s: float = Field(
-        default=10.0, gt=0, le=120, description="TCP and TLS set-up to a backend. Precedent: gRPC's 20 s, Envoy's 5 s."
-    )
-    call_head_s: float = Field(
-        default=300.0,
-        gt=0,
-        le=24 * HOUR,
-        description="From the request to the head of the backend's answer; a tool that "
-        "answers in JSON works during it. Precedent: MCP Python SDK, 300 s read timeout.",
-    )
-    call_idle_s: float = Field(
-        default=300.0,
-        gt=0,
-        le=24 * HOUR,
-        description="Silence inside a backend's answer. "
-        "Precedent: MCP Python SDK, sse_read_timeout 300 s; Envoy stream_idle_timeout 300 s.",
-    )
-    call_total_s: float = Field(
-        default=HOUR,
-        gt=0,
-        le=7 * 24 * HOUR,
-        description="One call from its arrival to its end, however busy it is. "
-        "Precedent: the cancellation page, a maximum timeout whatever the progress.",
-    )
-    get_stream_idle_s: float = Field(
-        default=HOUR,
-        gt=0,
-        le=24 * HOUR,
-        description="Silence on a backend's standing stream before it is opened anew. "
-        "Precedent: AWS and GCP load balancers drop idle connections within an hour.",
-    )
-    result_bytes: int = Field(
-        default=16 * MIB,
-        ge=1 * KIB,
-        le=1024 * MIB,
-        description="One message from a backend. "
-        "Precedent: four times the client's cap, room for base64 images and audio.",
-    )
-    pool_connections: int = Field(
-        default=512,
-        ge=1,
-        le=10_000,
-        description="Connections to one backend. Precedent: half of Envoy's circuit "
-        "breaker and of the usual limit on open files, 1,024; clients need the other half.",
-    )
-    pool_streams: int = Field(
-        default=1024,
-        ge=1,
-        le=100_000,
-        description="Standing streams from one backend, counted apart from calls. "
-        "Precedent: Envoy circuit breaker, max_connections 1024.",
-    )
-    pool_waiting: int = Field(
-        default=1024,
-        ge=0,
-        le=100_000,
-        description="Calls waiting for a connection to one backend; further ones are "
-        "refused. Precedent: Envoy circuit breaker, max_pending_requests 1024.",
-    )
-    pool_idle_s: float = Field(
-        default=4.0,
-        ge=0,
-        le=HOUR,
-        description="An unused backend connection is closed after this, below the server's "
-        "own 5 s. Precedent: Node.js keepAliveTimeout 5 s, uvicorn --timeout-keep-alive 5 s.",
-    )
+    connect_s: float = within(10.0, 0.001, 120)
+    """TCP and TLS set-up to a backend. Precedent: gRPC's 20 s, Envoy's 5 s."""
+    call_head_s: float = within(300.0, 0.001, 24 * HOUR)
+    """From the request to the head of the backend's answer; a tool that answers in JSON works during it. Precedent:
+    MCP Python SDK, 300 s read timeout."""
+    call_idle_s: float = within(300.0, 0.001, 24 * HOUR)
+    """Silence inside a backend's answer. Precedent: MCP Python SDK, sse_read_timeout 300 s; Envoy
+    stream_idle_timeout 300 s."""
+    call_total_s: float = within(HOUR, 0.001, 7 * 24 * HOUR)
+    """One call from its arrival to its end, however busy it is. Precedent: the cancellation page, a maximum timeout
+    whatever the progress."""
+    get_stream_idle_s: float = within(HOUR, 0.001, 24 * HOUR)
+    """Silence on a backend's standing stream before it is opened anew. Precedent: AWS and GCP load balancers drop
+    idle connections within an hour."""
+    result_bytes: int = within(16 * MIB, 1 * KIB, 1_024 * MIB)
+    """One message from a backend. Precedent: four times the client's cap, room for base64 images and audio."""
+    pool_connections: int = within(512, 1, 10_000)
+    """Connections to one backend. Precedent: half of Envoy's circuit breaker and of the usual limit on open files,
+    1,024; clients need the other half."""
+    pool_streams: int = within(1_024, 1, 100_000)
+    """Standing streams from one backend, counted apart from calls. Precedent: Envoy circuit breaker,
+    max_connections 1024."""
+    pool_waiting: int = within(1_024, 0, 100_000)
+    """Calls waiting for a connection to one backend; further ones are refused. Precedent: Envoy circuit breaker,
+    max_pending_requests 1024."""
+    pool_idle_s: float = within(4.0, 0, HOUR)
+    """An unused backend connection is closed after this, below the server's own 5 s. Precedent: Node.js
+    keepAliveTimeout 5 s, uvicorn --timeout-keep-alive 5 s."""
 
     # What is kept for a client.
-    session_ttl_s: float = Field(
-        default=30 * MINUTE,
-        gt=0,
-        le=24 * HOUR,
-        description="A session nobody used is forgotten. Precedent: ToolHive, 30 min.",
-    )
-    session_lifetime_s: float = Field(
-        default=24 * HOUR,
-        gt=0,
-        le=30 * 24 * HOUR,
-        description="A session ends this long after its start, used or not. "
-        "Precedent: OWASP session management, absolute timeout.",
-    )
-    sessions_per_principal: int = Field(
-        default=1_000, ge=1, le=1_000_000, description="Live sessions of one caller. Precedent: ToolHive, 1,000 a pod."
-    )
-    sessions: int = Field(
-        default=10_000,
-        ge=1,
-        le=1_000_000,
-        description="Live sessions of the whole process. Precedent: at 40 KB each, 400 MB.",
-    )
-    streams_per_session: int = Field(
-        default=100,
-        ge=1,
-        le=10_000,
-        description="Open SSE streams and calls in flight of one session. "
-        "Precedent: Envoy edge guide, 100 concurrent streams.",
-    )
-    held_questions: int = Field(
-        default=32,
-        ge=1,
-        le=1_000,
-        description="A backend's requests waiting for one session's client. "
-        "Precedent: far above what a person answers at once.",
-    )
-    stream_queue_bytes: int = Field(
-        default=64 * KIB,
-        ge=4 * KIB,
-        le=64 * MIB,
-        description="Bytes waiting for a slow reader of one stream, the event "
-        "being written not counted; beyond it the stream is ended, to be resumed. "
-        "Precedent: Envoy edge guide, 64 KiB windows.",
-    )
-    event_store_s: float = Field(
-        default=5 * MINUTE,
-        ge=0,
-        le=HOUR,
-        description="How long a stream's events can be replayed after a break. "
-        "Precedent: mobile and proxy reconnects happen within seconds; 5 min covers a laptop's lid.",
-    )
-    event_store_events: int = Field(
-        default=1_000,
-        ge=0,
-        le=1_000_000,
-        description="Events kept for replay per stream. Precedent: NATS and Mercure history sizes.",
-    )
-    event_store_bytes: int = Field(
-        default=1 * MIB,
-        ge=0,
-        le=256 * MIB,
-        description="Bytes kept for replay per stream. "
-        "Precedent: 1 MiB times the streams of a busy session stays below a result's cap.",
-    )
-    comment_interval_s: float = Field(
-        default=15.0,
-        gt=0,
-        le=600,
-        description="A comment is sent on a silent client stream this often, so that no box "
-        "between closes it. Precedent: WHATWG server-sent events, 'every 15 seconds or so'.",
-    )
-    commit_to_sse_s: float = Field(
-        default=5.0,
-        ge=0,
-        le=300,
-        description="A call whose answer may still be plain JSON becomes an SSE stream after "
-        "this. Precedent: below the 10 s at which hosts show a call as stuck.",
-    )
+    session_ttl_s: float = within(30 * MINUTE, 0.001, 24 * HOUR)
+    """A session nobody used is forgotten. Precedent: ToolHive, 30 min."""
+    session_lifetime_s: float = within(24 * HOUR, 0.001, 30 * 24 * HOUR)
+    """A session ends this long after its start, used or not. Precedent: OWASP session management, absolute
+    timeout."""
+    sessions_per_principal: int = within(1_000, 1, 1_000_000)
+    """Live sessions of one caller. Precedent: ToolHive, 1,000 a pod."""
+    sessions: int = within(10_000, 1, 1_000_000)
+    """Live sessions of the whole process. Precedent: at 40 KB each, 400 MB."""
+    streams_per_session: int = within(100, 1, 10_000)
+    """Open SSE streams and calls in flight of one session. Precedent: Envoy edge guide, 100 concurrent streams."""
+    held_questions: int = within(32, 1, 1_000)
+    """A backend's requests waiting for one session's client. Precedent: far above what a person answers at once."""
+    stream_queue_bytes: int = within(64 * KIB, 4 * KIB, 64 * MIB)
+    """Bytes waiting for a slow reader of one stream, the event being written not counted; beyond it the stream is
+    ended, to be resumed. Precedent: Envoy edge guide, 64 KiB windows."""
+    event_store_s: float = within(5 * MINUTE, 0, HOUR)
+    """How long a stream's events can be replayed after a break. Precedent: mobile and proxy reconnects happen
+    within seconds; 5 min covers a laptop's lid."""
+    event_store_events: int = within(1_000, 0, 1_000_000)
+    """Events kept for replay per stream. Precedent: NATS and Mercure history sizes."""
+    event_store_bytes: int = within(1 * MIB, 0, 256 * MIB)
+    """Bytes kept for replay per stream. Precedent: 1 MiB times the streams of a busy session stays below a result's
+    cap."""
+    comment_interval_s: float = within(15.0, 0.001, 600)
+    """A comment is sent on a silent client stream this often, so that no box between closes it. Precedent: WHATWG
+    server-sent events, 'every 15 seconds or so'."""
+    commit_to_sse_s: float = within(5.0, 0, 300)
+    """A call whose answer may still be plain JSON becomes an SSE stream after this. Precedent: below the 10 s at
+    which hosts show a call as stuck."""
 
     # How the process ends.
-    drain_s: float = Field(
-        default=8.0,
-        ge=0,
-        le=600,
-        description="Calls in flight may finish this long after SIGTERM. Precedent: docker stop kills after 10 s.",
-    )
+    drain_s: float = within(8.0, 0, 600)
+    """Calls in flight may finish this long after SIGTERM. Precedent: docker stop kills after 10 s."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Limits:
