@@ -35,18 +35,12 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m conformance", description="Run the conformance matrix.")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--subset", choices=("pairwise",), help="fewer cells that still meet every pair")
-    chosen.add_argument(
-        "--cells", type=_cells, help="cells like py:2024-11-05/ts:2025-11-25, comma-separated"
-    )
-    chosen.add_argument(
-        "--raw", metavar="REV[,REV]", type=_revisions, help="only the raw checks of these clients"
-    )
+    chosen.add_argument("--cells", type=_cells, help="cells like py:2024-11-05/ts:2025-11-25, comma-separated")
+    chosen.add_argument("--raw", metavar="REV[,REV]", type=_revisions, help="only the raw checks of these clients")
     chosen.add_argument("--backend", metavar="URL", help="check a server of your own instead")
     parser.add_argument("--no-raw", action="store_true", help="leave the raw checks out")
     parser.add_argument("--features", type=_features, default=NAMES, help="comma-separated; all by default")
-    parser.add_argument(
-        "--header", action="append", default=[], help="with --backend: 'Name: value' to send it"
-    )
+    parser.add_argument("--header", action="append", default=[], help="with --backend: 'Name: value' to send it")
     parser.add_argument("--jobs", type=int, default=DEFAULT_JOBS, help="cells at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON too")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="where the processes' output goes")
@@ -115,11 +109,7 @@ def _matrix(options: argparse.Namespace, logs: Path, document: dict[str, object]
 
 
 def _raw(options: argparse.Namespace, logs: Path, document: dict[str, object]) -> bool:
-    pairs = [
-        pair
-        for pair in raw.pairs(options.subset is not None)
-        if options.raw is None or pair[0] in options.raw
-    ]
+    pairs = [pair for pair in raw.pairs(options.subset is not None) if options.raw is None or pair[0] in options.raw]
     with ThreadPoolExecutor(max_workers=options.jobs) as pool:
         rows = [row for found in pool.map(lambda pair: raw.run([pair], logs), pairs) for row in found]
     print("\n" + "\n".join(raw.lines(rows)))

@@ -62,7 +62,7 @@ class Cell:
 
     @property
     def reference(self) -> Cell:
-        """This server with a client of its own revision and of this client's family: what the server shows."""
+        """This server with a client of its own revision and this client's family: what the server shows."""
         return Cell(Peer(self.client.family, self.server.revision), self.server)
 
     @property

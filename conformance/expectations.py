@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from conformance import comparisons as see
+from conformance import comparisons_asks as asks
+from conformance import comparisons_face as face
+from conformance import comparisons_tools as tools
 from conformance.comparisons import Compare
 from conformance.features import named
 from conformance.revisions import has
@@ -63,24 +66,24 @@ def _same(rule: str, compare: Compare, how: str = "as direct") -> Expectation:
 
 _PLAIN: Final[dict[str, Expectation]] = {
     "ping": _same("ping", see.ok),
-    "tools.call.text": _same("tools.content", see.blocks("text")),
-    "tools.call.image": _same("tools.content", see.blocks("image")),
-    "tools.call.audio": _same("content.audio", see.blocks("audio")),
-    "tools.call.embedded": _same("tools.content", see.blocks("resource")),
-    "tools.call.mixed": _same("tools.content", see.blocks("text", "image", "resource")),
-    "tools.call.error": _same("tools.error", see.error_result),
-    "tools.call.decorated": _same("tools.content", see.blocks("text")),
+    "tools.call.text": _same("tools.content", tools.blocks("text")),
+    "tools.call.image": _same("tools.content", tools.blocks("image")),
+    "tools.call.audio": _same("content.audio", tools.blocks("audio")),
+    "tools.call.embedded": _same("tools.content", tools.blocks("resource")),
+    "tools.call.mixed": _same("tools.content", tools.blocks("text", "image", "resource")),
+    "tools.call.error": _same("tools.error", tools.error_result),
+    "tools.call.decorated": _same("tools.content", tools.blocks("text")),
     "tools.call.unknown": _same("errors.codes", see.refused_as_direct),
-    "tools.progress": _same("progress", see.progress),
+    "tools.progress": _same("progress", tools.progress),
     "tools.logging": _same("logging", see.equal("levels", "texts")),
-    "tools.cancel": _same("cancellation", see.cancelled),
+    "tools.cancel": _same("cancellation", tools.cancelled),
     "resources.list": _same("resources", see.as_direct),
     "resources.templates": _same("resources", see.as_direct),
     "resources.read.text": _same("resources", see.as_direct),
     "resources.read.binary": _same("resources", see.as_direct),
     "resources.read.template": _same("resources", see.as_direct),
     "resources.read.missing": _same("errors.codes", see.refused_as_direct),
-    "resources.subscribe": _same("resources.subscribe", see.updated),
+    "resources.subscribe": _same("resources.subscribe", asks.updated),
     "prompts.list": _same("prompts", see.as_direct),
     "prompts.get.simple": _same("prompts", see.as_direct),
     "prompts.get.args": _same("prompts", see.as_direct),
@@ -89,77 +92,71 @@ _PLAIN: Final[dict[str, Expectation]] = {
     "prompts.get.missing": _same("errors.codes", see.refused_as_direct),
     "completion": _same("completion", see.equal("values")),
     "logging.setLevel": _same("logging.set-level", see.ok),
-    "list_changed.tools": _same("list-changed", see.got),
-    "list_changed.prompts": _same("list-changed", see.got),
-    "list_changed.resources": _same("list-changed", see.got),
-    "sampling": _same("sampling", see.asked_as_direct),
-    "sampling.tools": _same("sampling.tools", see.asked_as_direct),
+    "list_changed.tools": _same("list-changed", asks.got),
+    "list_changed.prompts": _same("list-changed", asks.got),
+    "list_changed.resources": _same("list-changed", asks.got),
+    "sampling": _same("sampling", asks.asked_as_direct),
+    "sampling.tools": _same("sampling.tools", asks.asked_as_direct),
     "roots": _same("roots", see.equal("texts")),
-    "elicitation.form": _same("elicitation.form", see.asked_as_direct),
-    "elicitation.defaults": _same("elicitation.defaults", see.asked_as_direct),
-    "elicitation.enums": _same("elicitation.enums", see.asked_as_direct),
+    "elicitation.form": _same("elicitation.form", asks.asked_as_direct),
+    "elicitation.defaults": _same("elicitation.defaults", asks.asked_as_direct),
+    "elicitation.enums": _same("elicitation.enums", asks.asked_as_direct),
     "elicitation.url": _same("elicitation.url", see.equal("texts")),
-    "stray": _same("nothing-stray", see.nothing_stray),
+    "stray": _same("nothing-stray", asks.nothing_stray),
 }
 
 
 def _initialize(client: str, server: str) -> Expectation:
     outcome = SAME if client == server else REWRITTEN
-    return Expectation(
-        outcome, "initialize.client-face", f"protocolVersion {client}", see.initialized(client, server)
-    )
+    return Expectation(outcome, "initialize.client-face", f"protocolVersion {client}", face.initialized(client, server))
 
 
 def _whoami(client: str, server: str) -> Expectation:
     outcome = SAME if client == server else REWRITTEN
-    return Expectation(
-        outcome, "initialize.server-face", f"the server saw {server}", see.introduced(client, server)
-    )
+    return Expectation(outcome, "initialize.server-face", f"the server saw {server}", face.introduced(client, server))
 
 
 def _tools_list(client: str, server: str) -> Expectation:
     if client == server:
-        return Expectation(SAME, "tools.list", "as direct", see.tools(client, server))
+        return Expectation(SAME, "tools.list", "as direct", tools.tools(client, server))
     how = f"members of {client}; a title stays visible where the revision has a place for it"
-    return Expectation(REWRITTEN, "tools.list-projected", how, see.tools(client, server))
+    return Expectation(REWRITTEN, "tools.list-projected", how, tools.tools(client, server))
 
 
 def _audio(client: str, server: str) -> Expectation | None:
     if has(server, "audio") and not has(client, "audio"):
         return Expectation(
-            REWRITTEN, "content.audio-as-resource", "an embedded blob resource", see.blocks("resource")
+            REWRITTEN, "content.audio-as-resource", "an embedded blob resource", tools.blocks("resource")
         )
     return None
 
 
 def _structured(client: str, server: str) -> Expectation:
     if not has(server, "structured output"):
-        return _same("tools.content", see.structured(shown=False), "only text, as direct")
+        return _same("tools.content", tools.structured(shown=False), "only text, as direct")
     if has(client, "structured output"):
-        return _same("tools.structured", see.structured(shown=True))
-    return Expectation(
-        REWRITTEN, "tools.structured-as-text", "its JSON in a text block", see.structured(shown=False)
-    )
+        return _same("tools.structured", tools.structured(shown=True))
+    return Expectation(REWRITTEN, "tools.structured-as-text", "its JSON in a text block", tools.structured(shown=False))
 
 
 def _links(client: str, server: str) -> Expectation:
     if not has(server, "resource links"):
-        return _same("tools.content", see.blocks("text"), "only text, as direct")
+        return _same("tools.content", tools.blocks("text"), "only text, as direct")
     if has(client, "resource links"):
-        return _same("content.links", see.blocks("text", "resource_link"))
-    return Expectation(REWRITTEN, "content.links-as-text", "a text naming the URI", see.link_as_text)
+        return _same("content.links", tools.blocks("text", "resource_link"))
+    return Expectation(REWRITTEN, "content.links-as-text", "a text naming the URI", tools.link_as_text)
 
 
 def _progress(client: str, server: str) -> Expectation | None:
     if has(server, "progress message") and not has(client, "progress message"):
-        return Expectation(REWRITTEN, "progress.message-dropped", "no message", see.progress_bare)
+        return Expectation(REWRITTEN, "progress.message-dropped", "no message", tools.progress_bare)
     return None
 
 
 def _completion(client: str, server: str) -> Expectation | None:
     if has(client, "completions capability") and not has(server, "completions capability"):
         return Expectation(
-            REWRITTEN, "completion.declared-for-server", "declared for the server", see.completion_found
+            REWRITTEN, "completion.declared-for-server", "declared for the server", asks.completion_found
         )
     return None
 
@@ -177,13 +174,13 @@ def _elicitation(word: str) -> Callable[[str, str], Expectation | None]:
             return refused if has(server, word) else None
         if word == "elicitation defaults":
             return Expectation(
-                REWRITTEN, "elicitation.defaults-dropped", "only boolean defaults", see.defaults_dropped
+                REWRITTEN, "elicitation.defaults-dropped", "only boolean defaults", asks.defaults_dropped
             )
         return Expectation(
             REWRITTEN,
             "elicitation.enums-rewritten",
             "enum forms of the client's revision",
-            see.enums_rewritten,
+            asks.enums_rewritten,
         )
 
     return expectation
@@ -191,7 +188,7 @@ def _elicitation(word: str) -> Callable[[str, str], Expectation | None]:
 
 def _refused_ask(word: str, rule: str, client: str, server: str) -> Expectation | None:
     if has(server, word) and not has(client, word):
-        return Expectation(REFUSED, rule, f"the client's revision has no {word}", see.ask_refused)
+        return Expectation(REFUSED, rule, f"the client's revision has no {word}", asks.ask_refused)
     return None
 
 

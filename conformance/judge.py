@@ -45,9 +45,7 @@ class Direct:
     client: Mapping[str, Line]
 
 
-def judge(
-    cell: Cell, lines: Mapping[str, Line], direct: Direct, wanted: tuple[str, ...] = NAMES
-) -> list[Verdict]:
+def judge(cell: Cell, lines: Mapping[str, Line], direct: Direct, wanted: tuple[str, ...] = NAMES) -> list[Verdict]:
     """The verdicts on the wanted features, in their natural order."""
     return [_verdict(cell, name, lines.get(name), direct) for name in NAMES if name in wanted]
 
@@ -86,9 +84,7 @@ def _unsupported(cell: Cell, name: str, expectation: Expectation, line: Line, mi
         )
     if mine is not None and mine.status == "unsupported":
         return Verdict(name, "excused", expectation.outcome, _sdk("client", cell.client, mine), line.message)
-    return Verdict(
-        name, "failed", expectation.outcome, f"rule:{expectation.rule}", "unsupported, yet not directly"
-    )
+    return Verdict(name, "failed", expectation.outcome, f"rule:{expectation.rule}", "unsupported, yet not directly")
 
 
 def _excused(

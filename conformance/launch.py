@@ -169,9 +169,7 @@ def await_ready(child: Child, deadline_s: float = START_DEADLINE_S) -> str:
                 return line.removeprefix("READY ").strip()
         _fail_if_ended(child)
         time.sleep(POLL_S)
-    raise LaunchError(
-        f"{child.name}: no READY line within {deadline_s:.0f} s; see {child.err}\n{child.tail()}"
-    )
+    raise LaunchError(f"{child.name}: no READY line within {deadline_s:.0f} s; see {child.err}\n{child.tail()}")
 
 
 def await_port(child: Child, port: int, deadline_s: float = BROKER_DEADLINE_S) -> None:
@@ -184,9 +182,7 @@ def await_port(child: Child, port: int, deadline_s: float = BROKER_DEADLINE_S) -
             if probe.connect_ex((LOOPBACK, port)) == 0:
                 return
         time.sleep(POLL_S)
-    raise LaunchError(
-        f"{child.name}: port {port} closed after {deadline_s:.0f} s; see {child.err}\n{child.tail()}"
-    )
+    raise LaunchError(f"{child.name}: port {port} closed after {deadline_s:.0f} s; see {child.err}\n{child.tail()}")
 
 
 def _fail_if_ended(child: Child) -> None:

@@ -1,7 +1,7 @@
 """Runs cells: a fresh server, a broker before it, one client session, every line judged.
 
-Clients and servers of one revision are first run directly: what fails there is an SDK's, and what is seen there
-is what the server shows.
+Clients and servers of one revision are first run directly: what fails there is an SDK's, and what is seen
+there is what the server shows.
 A server process serves one cell only: some SDK releases end their session manager at the first exception.
 Invariant: a cell always ends with one verdict per wanted feature, also when a process does not start.
 """
@@ -129,6 +129,4 @@ def rules() -> set[str]:
     """The requirement ids that some expectation of some cell stands for."""
     from conformance.revisions import REVISIONS
 
-    return {
-        expect(name, client, server).rule for name in NAMES for client in REVISIONS for server in REVISIONS
-    }
+    return {expect(name, client, server).rule for name in NAMES for client in REVISIONS for server in REVISIONS}

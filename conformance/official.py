@@ -3,9 +3,9 @@
     python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost]
 
 Three legs. `2025-11-25`: the frozen requirement set before a server of that revision; all must pass.
-`2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of 2025-06-18
-and 2025-11-25; all must pass. `lost`: before each older server, scenarios that pass directly, with a client
-negotiated to the server's own revision, and fail through the broker; there must be none.
+`2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of
+2025-06-18 and 2025-11-25; all must pass. `lost`: before each older server, scenarios that pass directly, with
+a client negotiated to the server's own revision, and fail through the broker; there must be none.
 Invariant: the suite itself names its scenarios; what it does not run counts as failed.
 """
 

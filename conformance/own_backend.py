@@ -1,7 +1,7 @@
-"""Checks a server of the user's own: every revision it claims, directly and through the broker for every client.
+"""Checks a server of the user's own: each revision it claims, directly and through the broker for each client.
 
-Nothing is assumed about what the server offers: what it lists directly is what a client behind the broker must
-find. Only reading calls are made (lists, the first resource, prompts without required arguments), no tool runs.
+Nothing is assumed about what the server offers: what it lists directly is what a client behind the broker
+must find. Only reading calls are made (ping, lists, the first resource); no tool runs.
 Invariant: a revision counts as claimed when the server itself answers `initialize` with it.
 """
 
@@ -124,8 +124,7 @@ def differences(direct: Picture, seen: Picture) -> list[str]:
             member
             for item in seen.lists.get(method, ())
             for member in item
-            if item != projection.visible(item, seen.revision)
-            and member not in projection.visible(item, seen.revision)
+            if item != projection.visible(item, seen.revision) and member not in projection.visible(item, seen.revision)
         }
         found.extend(f"{method}: {member} is of a newer revision" for member in sorted(newer))
     if direct.read != seen.read and projection.visible(direct.read, seen.revision) != seen.read:

@@ -122,15 +122,12 @@ def tool_differences(
         found.append(f"names differ: {sorted(set(by_name) ^ set(wanted), key=str)}")
     for name in sorted(set(by_name) & set(wanted), key=str):
         found.extend(
-            f"{name}: {text}"
-            for text in _tool(camel(by_name[name]), camel(wanted[name]), client, server, shows)
+            f"{name}: {text}" for text in _tool(camel(by_name[name]), camel(wanted[name]), client, server, shows)
         )
     return found
 
 
-def _tool(
-    seen: Mapping[str, Any], direct: Mapping[str, Any], client: str, server: str, shows: set[str]
-) -> list[str]:
+def _tool(seen: Mapping[str, Any], direct: Mapping[str, Any], client: str, server: str, shows: set[str]) -> list[str]:
     found: list[str] = []
     for member, word in _TOOL_MEMBERS.items():
         if not has(client, word) and seen.get(member):
