@@ -17,9 +17,7 @@ from tests.strategies import body, wire
 SLOTS = [(revision, slot) for revision in REVISIONS for slot in sorted(revision.types)]
 
 
-@pytest.mark.parametrize(
-    ("revision", "slot"), SLOTS, ids=[f"{r.id}-{s.part}-{s.method}-{s.toward}" for r, s in SLOTS]
-)
+@pytest.mark.parametrize(("revision", "slot"), SLOTS, ids=[f"{r.id}-{s.part}-{s.method}-{s.toward}" for r, s in SLOTS])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_generated_body_converts_to_its_slot(revision: Revision, slot: Slot, data: Any) -> None:
