@@ -53,6 +53,9 @@ class Settings(Section):
         default="auto",
         description="`auto`: callers without a key are served on loopback while no keys are configured.",
     )
+    strict_version_header: bool = Field(
+        default=False, description="Refuse (400) an MCP-Protocol-Version that is known but not the session's own."
+    )
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
     log: Log = Field(default=Log(), description="Format and level of the log.")
