@@ -5,9 +5,14 @@ One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp
 
 from __future__ import annotations
 
+import os
+import ssl
+
 from aiohttp import web
 
-from broker import edge
+from broker import edge, telemetry
+from broker.backends.tls import client_context
+from broker.edge import EdgeSettings
 from broker.backends.http1 import Limits as PoolLimits
 from broker.backends.http1 import make_pool
 from broker.faces.context import FaceContext
@@ -16,7 +21,6 @@ from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.runner import Runner
 from broker.settings import Backend, Settings
 from broker.tap import Tap
-from broker.telemetry import Telemetry
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions.jsonrpc import WireLimits
@@ -24,11 +28,16 @@ from protocol_versions.jsonrpc import WireLimits
 CONTEXTS: web.AppKey[dict[str, FaceContext]] = web.AppKey("contexts", dict)
 
 
-def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None) -> web.Application:
-    """The application for these settings. It opens no connection before its first request."""
+def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None = None) -> web.Application:
+    """The application for these settings. It opens no connection before its first request.
+
+    `port` is the one really bound, if the settings leave it open; the Host allow-list needs it.
+    """
     limits = settings.limits
     app = web.Application(client_max_size=limits.body_bytes)
     wheel = Wheel()
+    door = EdgeSettings.of(settings, port)
+    edge.install_cors(app, door)
     wire = WireLimits(
         body=limits.body_bytes,
         backend_body=limits.result_bytes,
@@ -42,7 +51,7 @@ def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None)
         pool = make_pool(
             backend.url,
             wheel=wheel,
-            tls=backend.tls_context(),
+            tls=_tls(backend),
             limits=PoolLimits(
                 max_connections=limits.pool_connections,
                 max_waiting=limits.pool_waiting,
@@ -50,8 +59,8 @@ def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None)
                 idle_expiry_s=limits.pool_idle_s,
                 max_body_bytes=limits.result_bytes,
             ),
-            headers=backend.header_values(),
-            proxy_env=backend.proxy_environment(),
+            headers=backend.request_headers(),
+            proxy_env=os.environ if backend.proxy == "environment" else None,
         )
         contexts[name] = FaceContext(
             name,
@@ -61,15 +70,15 @@ def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None)
             wheel=wheel,
             hooks=Runner(_hooks(backend), wire),
             watch=Watch(telemetry, tap, limits.stream_queue_bytes),
-            telemetry=telemetry,
             wire=wire,
+            door=door,
         )
         face = StreamableHttp(contexts[name])
         path = settings.path_of(name)
         app.router.add_post(path, face.post)
         app.router.add_get(path, face.get, allow_head=False)
         app.router.add_delete(path, face.delete)
-        app.router.add_options(path, lambda request: edge.preflight(request, settings))
+        app.router.add_options(path, face.options)
     app[CONTEXTS] = contexts
 
     async def close(_app: web.Application) -> None:
@@ -86,6 +95,14 @@ def create_app(settings: Settings, telemetry: Telemetry, tap: Tap | None = None)
 def _hooks(backend: Backend) -> list[FilterNames]:
     """The hooks of one backend, in order."""
     rules = {
-        kind: Rule(allow=tuple(rule.allow), deny=tuple(rule.deny)) for kind, rule in backend.filter.rules().items()
+        kind: Rule(allow=getattr(backend.filter, kind).allow or (), deny=getattr(backend.filter, kind).deny)
+        for kind in ("tools", "prompts", "resources", "templates")
     }
     return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []
+
+
+def _tls(backend: Backend) -> ssl.SSLContext | None:
+    """The context for a backend with authorities or a certificate of its own; None for the system's."""
+    if backend.ca_bundle is None and backend.client_certificate is None:
+        return None
+    return client_context(ca_file=backend.ca_bundle, cert_file=backend.client_certificate, key_file=backend.client_key)

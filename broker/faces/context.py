@@ -9,16 +9,16 @@ from typing import Any
 from aiohttp import web
 from msgspec import UNSET
 
-from broker import edge
+from broker import edge, telemetry
 from broker.backends.http1 import Pool
 from broker.backends.streamable_http import Deadlines
 from broker.hooks.runner import Runner
-from broker.identity import Principal, Unauthorized, identify
+from broker.edge import EdgeSettings
+from broker.identity import Principal, Refused401, identify
 from broker.negotiate import SESSION_REVISIONS
 from broker.sessions import Session, Sessions
 from broker.settings import Backend, Settings
 from broker.streams import Stream
-from broker.telemetry import Telemetry
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS, jsonrpc
@@ -40,8 +40,8 @@ class FaceContext:
         wheel: Wheel,
         hooks: Runner,
         watch: Watch,
-        telemetry: Telemetry,
         wire: WireLimits,
+        door: EdgeSettings,
     ) -> None:
         limits = settings.limits
         self.name = name
@@ -50,11 +50,11 @@ class FaceContext:
         self.wheel = wheel
         self.hooks = hooks
         self.watch = watch
-        self.telemetry = telemetry
         self.wire = wire
+        self.door = door
         self.pin = backend.revision
-        served = settings.client_revisions
-        self.served = SESSION_REVISIONS if served == "all" else tuple(served)
+        self.strict_version = settings.strict_version_header
+        self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
         self.max_events = limits.event_store_events
@@ -74,20 +74,20 @@ class FaceContext:
             per_principal=limits.sessions_per_principal,
             total=limits.sessions,
             event_store_s=limits.event_store_s,
-            on_end=lambda _session, why: telemetry.count("session-ended", reason=why),
+            on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
         )
 
     def admit(self, request: web.Request) -> Principal | web.Response:
         """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses."""
-        refusal = edge.check_request(request, self.settings)
+        refusal = edge.check_request(request, self.door)
         if refusal is not None:
             return self.deny(request, refusal.status, refusal.message, refusal.reason)
-        try:
-            return identify(request.headers, self.settings)
-        except Unauthorized as failure:
-            response = self.deny(request, 401, "Unauthorized", failure.reason)
-            response.headers["WWW-Authenticate"] = failure.challenge
+        principal = identify(request.headers, self.settings)
+        if isinstance(principal, Refused401):
+            response = self.deny(request, principal.status, principal.message, principal.reason)
+            response.headers.update(principal.headers)
             return response
+        return principal
 
     async def read(self, request: web.Request) -> bytes | web.Response:
         """The whole body, within its size and deadline; else the answer that refuses."""
@@ -101,29 +101,25 @@ class FaceContext:
         version = request.headers.get("MCP-Protocol-Version")
         if version is None or version == session.revision:
             return False
-        return version not in KNOWN or self.settings.strict_version_header
+        return version not in KNOWN or self.strict_version
 
     def deny(self, request: web.Request, status: int, message: str, reason: str, frame_id: Any = UNSET) -> web.Response:
         """Refuse a request: a status, a JSON-RPC error that names no id, one audit line."""
         self.audit(request, reason, status)
         code = -32600 if status < 500 else -32603
         reply = jsonrpc.error_response(frame_id, code, message, {"origin": "broker", "reason": reason})
-        return refuse(status, jsonrpc.encode(reply), self.cors(request))
+        return refuse(status, jsonrpc.encode(reply))
 
     def audit(self, request: web.Request, reason: str, status: int) -> None:
         """One line for a refused input."""
-        self.telemetry.audit(
+        telemetry.audit(
             "refused",
-            backend=self.name,
             reason=reason,
+            backend=self.name,
+            peer=request.remote or "",
             status=status,
-            method=request.method,
-            remote=request.remote,
+            http_method=request.method,
         )
-
-    def cors(self, request: web.Request) -> dict[str, str]:
-        """The CORS members of an answer; empty for requests no browser made."""
-        return edge.cors_headers(request, self.settings) if "Origin" in request.headers else {}
 
     def keepalive(self, stream: Stream) -> Callable[[], None]:
         """Comment on a silent stream every so often; the returned function stops it."""
@@ -144,6 +140,6 @@ class FaceContext:
         return stop
 
 
-def refuse(status: int, body: bytes, headers: dict[str, str]) -> web.Response:
+def refuse(status: int, body: bytes) -> web.Response:
     """An error answer."""
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+    return web.Response(status=status, body=body, content_type="application/json")

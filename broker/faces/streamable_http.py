@@ -14,8 +14,8 @@ from typing import Any
 from aiohttp import web
 from msgspec import UNSET
 
+from broker import edge
 from broker.backends.streamable_http import BackendSession
-from broker.edge import Refusal
 from broker.faces.context import FaceContext, refuse
 from broker.faces.writer import write_stream
 from broker.identity import Principal
@@ -90,7 +90,7 @@ class StreamableHttp:
             if open_now >= context.max_streams:
                 return context.deny(request, 409, "Conflict: too many streams for this session", "streams")
             stream = session.outbox.stand()
-        return await write_stream(request, stream, context, self._headers(request, session))
+        return await write_stream(request, stream, context, self._headers(session))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """The client ends its session."""
@@ -102,7 +102,14 @@ class StreamableHttp:
         if session is None:
             return self._no_session(request)
         context.sessions.end(session, "deleted")
-        return web.Response(status=200, headers=context.cors(request))
+        return web.Response(status=200)
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """CORS preflight: answered before any credential, only for listed pages."""
+        refusal = edge.check_request(request, self.context.door)
+        if refusal is not None:
+            return self.context.deny(request, refusal.status, refusal.message, refusal.reason)
+        return edge.preflight(request, self.context.door)
 
     # ---- messages -------------------------------------------------------------------------------------------------
 
@@ -115,7 +122,7 @@ class StreamableHttp:
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         offer, pinned = backend_offer(context.pin, revision)
-        peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.inputs)
+        peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.input_capabilities)
         talk = Conversation(peers, max_calls=context.max_streams)
         outbox = Outbox(
             by_id(revision).traits,
@@ -142,10 +149,10 @@ class StreamableHttp:
             raise
         if talk.phase != "open":
             relay.close()
-            return self._answer(request, exchange, context.cors(request))
+            return self._answer(exchange, {})
         session = Session(principal.id, revision, relay, context.wheel.clock())
         context.sessions.add(session)
-        return self._answer(request, exchange, self._headers(request, session))
+        return self._answer(exchange, self._headers(session))
 
     async def _message(
         self, request: web.Request, session: Session, frames: list[Frame], *, batch: bool
@@ -166,8 +173,8 @@ class StreamableHttp:
                 if commit is not None:
                     context.wheel.cancel(commit)
         if exchange.stream is not None:
-            return await write_stream(request, exchange.stream, context, self._headers(request, session))
-        return self._answer(request, exchange, self._headers(request, session))
+            return await write_stream(request, exchange.stream, context, self._headers(session))
+        return self._answer(exchange, self._headers(session))
 
     async def _batch(
         self, request: web.Request, session: Session, elements: list[Frame | jsonrpc.Refused]
@@ -195,8 +202,8 @@ class StreamableHttp:
             session.relay.client_frame(exchange.id, frame)
         await exchange.decided()
         if exchange.stream is not None:
-            return await write_stream(request, exchange.stream, context, self._headers(request, session))
-        return self._answer(request, exchange, self._headers(request, session))
+            return await write_stream(request, exchange.stream, context, self._headers(session))
+        return self._answer(exchange, self._headers(session))
 
     # ---- answers --------------------------------------------------------------------------------------------------
 
@@ -222,13 +229,14 @@ class StreamableHttp:
             refusal.message,
             {"origin": "broker", "reason": refusal.reason},
         )
-        return refuse(status, jsonrpc.encode(reply), context.cors(request))
-
-    def _headers(self, request: web.Request, session: Session) -> dict[str, str]:
-        return {SESSION: session.id, **self.context.cors(request)}
+        return refuse(status, jsonrpc.encode(reply))
 
     @staticmethod
-    def _answer(request: web.Request, exchange: Exchange, headers: dict[str, str]) -> web.Response:
+    def _headers(session: Session) -> dict[str, str]:
+        return {SESSION: session.id}
+
+    @staticmethod
+    def _answer(exchange: Exchange, headers: dict[str, str]) -> web.Response:
         if exchange.status == 202 or not exchange.body:
             return web.Response(status=exchange.status, headers=headers)
         return web.Response(
@@ -251,6 +259,3 @@ def _wild(request: web.Request) -> bool:
     """`*/*` accepts everything; a missing Accept header does too (RFC 9110 12.5.1)."""
     accept = request.headers.get("Accept")
     return accept is None or "*/*" in accept
-
-
-__all__ = ["Refusal", "StreamableHttp"]
