@@ -117,7 +117,7 @@ class DirectPool:
                     connection.start(call, self._heads[method])
                     return call
                 connection.close()
-        if len(lane.waiting) - lane.connecting >= self.limits.max_waiting:
+        if len(lane.waiting) >= self.limits.max_waiting + lane.limit - lane.open:
             return self._refused(call, "pool-full", "too many calls wait for a connection")
         lane.waiting.append(call)
         call.watch()
