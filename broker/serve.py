@@ -1,0 +1,292 @@
+"""Running the broker: listening with deadlines, saying that it is ready, and ending without losing calls.
+
+aiohttp has no deadline for the receipt of a request; ours are armed where a connection begins and where a
+request's head begins. Invariants: every connection is either idle for a bounded time, sending a request for a
+bounded time, or being answered; after the first SIGTERM or SIGINT nothing new is accepted, calls in flight may
+finish within the grace, and a second signal ends them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiohttp import http_parser, web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server
+
+from broker import telemetry
+from broker.edge import Refusal
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+    from broker.settings import Limits, Settings
+
+BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy; nginx asks for 511, Go for SOMAXCONN
+SPARE_FILES: Final = 256  # descriptors left for backends, files and the interpreter when connections are capped
+
+CreateApp = Callable[["Settings", int], web.Application]
+"""`(settings, the port that was bound) -> the application`."""
+
+_BROKEN_REQUEST: Final = Refusal(400, "framing", "Bad Request: this is not an HTTP/1.1 request", -32700)
+_OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
+
+
+class CannotServe(RuntimeError):
+    """The broker cannot start here. `bind` is True if the address is the reason."""
+
+    def __init__(self, message: str, *, bind: bool = False) -> None:
+        super().__init__(message)
+        self.bind = bind
+
+
+class Door:
+    """What all connections of one listener share: the limits, and how many there are."""
+
+    __slots__ = ("limits", "loop", "open")
+
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits = limits
+        self.loop = loop
+        self.open = 0
+
+
+class Connection(RequestHandler):
+    """aiohttp's connection, with a deadline for each request's head and a cap on how many there are."""
+
+    __slots__ = ("_counted", "_door", "_head_timer")
+
+    def __init__(self, manager: Server, door: Door, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._door = door
+        self._counted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        door = self._door
+        if door.open >= door.limits.connections:
+            telemetry.note("refused", reason="connections")
+            cast(asyncio.Transport, transport).abort()
+            self._manager = None  # connection_lost has nothing to undo
+            return
+        door.open += 1
+        self._counted = True
+        super().connection_made(transport)
+        self._head_timer = door.loop.call_later(door.limits.head_receipt_s, self._too_slow)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+            # Bytes came and no request is being answered: a head has begun.
+            self._head_timer = self._door.loop.call_later(self._door.limits.head_receipt_s, self._too_slow)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._counted:
+            self._counted = False
+            self._door.open -= 1
+        super().connection_lost(exc)
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """A frozen answer: what could not be parsed, or what broke here, is not shown to the peer."""
+        if status == 500:
+            telemetry.log("error", "internal error", kind=type(exc).__name__, where=_where(exc))
+        else:
+            telemetry.audit("refused", reason="framing")
+        refusal = _OUR_FAULT if status == 500 else _BROKEN_REQUEST
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: it can only be cut off")
+        response = refusal.response()
+        response.force_close()
+        return response
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        telemetry.note("refused", reason="head-receipt")
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).abort()
+
+
+def _where(exc: BaseException | None) -> str:
+    """File and line where an exception was raised, without its text, which may quote a peer."""
+    trace = None if exc is None else exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+def check_runtime() -> None:
+    """Refuse an interpreter where requests would be parsed by aiohttp's Python fallback.
+
+    Raises:
+        CannotServe: the C parser is missing; the fallback has a history of request smuggling (CVE-2025-69224).
+    """
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        raise CannotServe(
+            "aiohttp runs on its pure-Python HTTP parser here (no wheel for this platform, or AIOHTTP_NO_EXTENSIONS "
+            "is set); the broker needs the C parser"
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        CannotServe: the address is in use, not ours, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise CannotServe(f"cannot listen on {host} port {port}: {reason}", bind=True) from error
+    listener.setblocking(False)
+    return listener
+
+
+class Running:
+    """A broker that listens. `close()` ends it; `url` is where it is."""
+
+    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, door: Door, host: str, port: int) -> None:
+        self.port = port
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._runner = runner
+        self._listener = listener
+        self._door = door
+
+    async def close(self, *, grace_s: float = 0.0, hurry: asyncio.Event | None = None) -> bool:
+        """Stop accepting, let requests finish for `grace_s` or until `hurry`, then close everything.
+
+        Returns True if nothing was cut off.
+        """
+        self._listener.close()
+        server = self._runner.server
+        assert server is not None
+        server.pre_shutdown()  # idle connections close now, busy ones after their answer
+        clean = await _drained(server, grace_s, hurry)
+        # What is left has used up its grace: streams and calls end now.
+        self._runner._shutdown_timeout = 0.1
+        await self._runner.cleanup()
+        return clean
+
+
+async def _drained(server: Server, grace_s: float, hurry: asyncio.Event | None) -> bool:
+    deadline = asyncio.get_running_loop().time() + grace_s
+    while any(connection._request_in_progress for connection in server.connections):
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0 or (hurry is not None and hurry.is_set()):
+            return False
+        await asyncio.sleep(min(left, 0.02))
+    return True
+
+
+async def start(settings: Settings, create: CreateApp) -> Running:
+    """Listen and answer; returns when the port accepts.
+
+    Raises:
+        CannotServe: see `bind` and `check_runtime`.
+    """
+    check_runtime()
+    limits = settings.limits
+    loop = asyncio.get_running_loop()
+    listener = bind(settings.host, settings.port)
+    port: int = listener.getsockname()[1]
+    try:
+        runner = web.AppRunner(create(settings, port), access_log=None, handler_cancellation=True)
+        await runner.setup()
+    except BaseException:
+        listener.close()
+        raise
+    server = runner.server
+    assert server is not None
+    door = Door(limits, loop)
+    options: dict[str, Any] = {
+        "loop": loop,
+        "access_log": None,
+        "keepalive_timeout": limits.keep_alive_s,
+        "lingering_time": limits.linger_s,
+        "max_line_size": limits.header_bytes,
+        "max_field_size": limits.header_bytes,
+        "max_headers": limits.header_count,
+        "auto_decompress": False,
+    }
+    running = await loop.create_server(lambda: Connection(server, door, **options), sock=listener, backlog=BACKLOG)
+    return Running(runner, running, door, settings.host, port)
+
+
+async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], None]) -> bool:
+    """Serve until SIGTERM or SIGINT; True if every call in flight could finish.
+
+    Raises:
+        CannotServe: it cannot start.
+    """
+    loop = asyncio.get_running_loop()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    try:
+        broker = await start(settings, create)
+        ready(broker)
+        await stop.wait()
+        telemetry.log("info", "stopping", grace_s=settings.limits.drain_s)
+        clean = await broker.close(grace_s=settings.limits.drain_s, hurry=hurry)
+        telemetry.flush()
+        telemetry.log("info", "stopped", clean=clean)
+        return clean
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop where there is one, else asyncio's."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return loop
+    return asyncio.new_event_loop()
+
+
+def raise_file_limit(limits: Limits) -> None:
+    """Ask for as many open files as the connections may need, as far as the system allows; say if it is less."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    wanted = limits.connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+        soft = reachable
+    if soft < wanted:
+        telemetry.log("warning", "few file descriptors", limit=soft, wanted=wanted)
