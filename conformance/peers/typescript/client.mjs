@@ -3,7 +3,7 @@
 // usage: node client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
 // One JSON object a line: {feature, status: ok|refused|unsupported|failed, seen, error}. "refused" is only said of
 // a JSON-RPC error that arrived on the wire; an error the SDK raised by itself is "failed".
-// Exit status 0 when everything was tried, 2 when the connection broke.
+// Exit status 0 when everything was tried, 1 on wrong usage, 2 when the connection broke.
 
 import { parseArgs } from 'node:util';
 
@@ -58,7 +58,10 @@ async function attempt(session, name, run) {
 async function main() {
   const names = flags.features.split(',').filter((name) => name !== '' && name !== 'initialize' && name !== 'stray');
   const unknown = names.filter((name) => !Object.hasOwn(features, name));
-  if (unknown.length > 0) throw new Error(`unknown features: ${unknown.join(', ')}`);
+  if (unknown.length > 0) {
+    console.error(`unknown features: ${unknown.join(', ')}`);
+    return 1;
+  }
   const session = new Session(await load(flags.sdk, 'client'), new URL(flags.url), Number(flags.timeout) * 1000);
   process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
   if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
