@@ -39,7 +39,7 @@ _BROKEN_REQUEST: Final = Refusal(400, "framing", "Bad Request: this is not an HT
 _OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
 
 
-class CannotServe(RuntimeError):
+class CannotServe(RuntimeError):  # noqa: N818 (an outcome of the start, named as the caller reads it)
     """The broker cannot start here. `bind` is True if the address is the reason."""
 
     def __init__(self, message: str, *, bind: bool = False) -> None:
@@ -73,7 +73,7 @@ class Connection(RequestHandler):
         door = self._door
         if door.open >= door.limits.connections:
             telemetry.note("refused", reason="connections")
-            cast(asyncio.Transport, transport).abort()
+            cast("asyncio.Transport", transport).abort()
             self._manager = None  # connection_lost has nothing to undo
             return
         door.open += 1
@@ -102,7 +102,11 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 (aiohttp's text, which may quote the request)
     ) -> web.StreamResponse:
         """A frozen answer: what could not be parsed, or what broke here, is not shown to the peer."""
         if status == 500:
@@ -120,7 +124,7 @@ class Connection(RequestHandler):
         self._head_timer = None
         telemetry.note("refused", reason="head-receipt")
         if self.transport is not None:
-            cast(asyncio.Transport, self.transport).abort()
+            self.transport.abort()
 
 
 def _where(exc: BaseException | None) -> str:
@@ -192,9 +196,15 @@ class Running:
         return clean
 
 
+def _calling(connection: RequestHandler) -> bool:
+    """True while a POST is answered; standing GET streams have no end to wait for."""
+    request = connection._current_request
+    return request is not None and request.method == "POST"
+
+
 async def _drained(server: Server, grace_s: float, hurry: asyncio.Event | None) -> bool:
     deadline = asyncio.get_running_loop().time() + grace_s
-    while any(connection._request_in_progress for connection in server.connections):
+    while any(_calling(connection) for connection in server.connections):
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0 or (hurry is not None and hurry.is_set()):
             return False
