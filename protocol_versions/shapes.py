@@ -118,9 +118,7 @@ def slots(
     }
 
 
-def _exchanges(
-    rows: Mapping[str, tuple[Shape, Shape]], reader: Side, writer: Side
-) -> Iterator[tuple[Slot, Shape]]:
+def _exchanges(rows: Mapping[str, tuple[Shape, Shape]], reader: Side, writer: Side) -> Iterator[tuple[Slot, Shape]]:
     for method, (params, result) in rows.items():
         yield Slot("params", method, reader), params
         yield Slot("result", method, writer), result

@@ -35,15 +35,15 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     id_text: int = 1024  # characters of a string id
     batch: int = 50  # messages of a 2025-03-26 batch; bounds what one body may execute
 
-    short: int = (
-        0  # derived: text of at most so many bytes cannot break `nodes`, `key`, nor hold a long double
-    )
+    # Derived: text of at most `short` bytes with at most `flat` digits and brackets can break no limit.
+    short: int = 0
+    flat: int = 0
 
     def __post_init__(self) -> None:
         provable = self.number >= _LONGEST_DOUBLE
-        msgspec.structs.force_setattr(
-            self, "short", min(_FAST_BYTES, self.nodes, self.key) if provable else 0
-        )
+        short = min(_FAST_BYTES, self.nodes, self.key) if provable else 0
+        msgspec.structs.force_setattr(self, "short", short)
+        msgspec.structs.force_setattr(self, "flat", min(self.depth, self.number))
 
 
 DEFAULT_LIMITS: Final = WireLimits()
@@ -107,7 +107,10 @@ def load(body: bytes, limits: WireLimits = DEFAULT_LIMITS, max_bytes: int | None
     size = len(body)
     if size > (limits.body if max_bytes is None else max_bytes):
         raise Refused("too-large")
-    if size > limits.short or not _flat(body, limits):
+    if size > limits.short:
+        return _exact(body, limits)
+    # Nearly every message has so few digits and opening brackets that one count settles depth and numbers.
+    if len(body.translate(None, _NEITHER)) > limits.flat and not _flat(body, limits):
         return _exact(body, limits)
     tree = _parse(body)
     # Compact text that re-encodes to itself holds no member twice: the tree would have lost one of them.
@@ -115,13 +118,10 @@ def load(body: bytes, limits: WireLimits = DEFAULT_LIMITS, max_bytes: int | None
 
 
 def _flat(body: bytes, limits: WireLimits) -> bool:
-    """True if the text cannot nest too deep nor hold a number with too many digits."""
-    # Nearly every message has so few digits and opening brackets that one count settles both.
-    if len(body.translate(None, _NEITHER)) <= min(limits.depth, limits.number):
-        return True
-    return body.count(b"{") + body.count(b"[") <= limits.depth and b"0" * (
-        limits.number + 1
-    ) not in body.translate(_DIGITS)
+    """True if the text has too few brackets to nest too deep, and no overlong run of digits."""
+    return body.count(b"{") + body.count(b"[") <= limits.depth and b"0" * (limits.number + 1) not in body.translate(
+        _DIGITS
+    )
 
 
 def _exact(body: bytes, limits: WireLimits) -> Any:

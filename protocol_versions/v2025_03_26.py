@@ -85,9 +85,7 @@ class InitializeResult(before.InitializeResult, kw_only=True):
 
 REVISION: Final = Revision(
     id="2025-03-26",
-    traits=structs.replace(
-        before.REVISION.traits, batching=True, get_stream=True, resumable=True, http_sse=False
-    ),
+    traits=structs.replace(before.REVISION.traits, batching=True, get_stream=True, resumable=True, http_sse=False),
     types={
         **before.REVISION.types,
         **slots(

@@ -210,9 +210,7 @@ class EnumSchema(FieldSchema, kw_only=True):
 
 class RequestedSchema(Checked):
     type: Literal["object"]
-    properties: dict[
-        str, Annotated[dict[str, Any], any_of(StringSchema, NumberSchema, BooleanSchema, EnumSchema)]
-    ]
+    properties: dict[str, Annotated[dict[str, Any], any_of(StringSchema, NumberSchema, BooleanSchema, EnumSchema)]]
     required: list[str] | UnsetType = UNSET
 
 

@@ -71,9 +71,7 @@ _count = st.integers(0, _MOST_ITEMS)
 
 
 @st.composite
-def wire(
-    draw: Draw, shape: type[msgspec.Struct], revision_id: str = "2025-11-25", unknown: bool = True
-) -> Any:
+def wire(draw: Draw, shape: type[msgspec.Struct], revision_id: str = "2025-11-25", unknown: bool = True) -> Any:
     """A JSON tree legal for `shape`; with `unknown`, objects sometimes hold members no revision declares."""
     return _struct(shape, unknown)(draw, revision_id)
 

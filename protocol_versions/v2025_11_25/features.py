@@ -33,9 +33,7 @@ class ResourceLink(before.ResourceLink):
     icons: list[Icon] | UnsetType = UNSET
 
 
-ContentBlock = (
-    before.TextContent | before.ImageContent | before.AudioContent | ResourceLink | before.EmbeddedResource
-)
+ContentBlock = before.TextContent | before.ImageContent | before.AudioContent | ResourceLink | before.EmbeddedResource
 
 
 class ToolExecution(Wire):

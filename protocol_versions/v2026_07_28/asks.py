@@ -24,11 +24,7 @@ class ToolResultContent(Wire, tag_field="type", tag="tool_result"):
 
 
 SamplingMessageContentBlock = (
-    decorated.TextContent
-    | decorated.ImageContent
-    | decorated.AudioContent
-    | before.ToolUseContent
-    | ToolResultContent
+    decorated.TextContent | decorated.ImageContent | decorated.AudioContent | before.ToolUseContent | ToolResultContent
 )
 
 

@@ -34,9 +34,7 @@ class RequestMeta(Wire):
 
     protocol_version: str = field(name="io.modelcontextprotocol/protocolVersion")
     client_capabilities: ClientCapabilities = field(name="io.modelcontextprotocol/clientCapabilities")
-    client_info: before.Implementation | UnsetType = field(
-        name="io.modelcontextprotocol/clientInfo", default=UNSET
-    )
+    client_info: before.Implementation | UnsetType = field(name="io.modelcontextprotocol/clientInfo", default=UNSET)
     log_level: LoggingLevel | UnsetType = field(name="io.modelcontextprotocol/logLevel", default=UNSET)
     progress_token: ProgressToken | UnsetType = UNSET
 
@@ -53,9 +51,7 @@ class PaginatedRequestParams(RequestParams):
 
 
 class ResultMeta(Wire):
-    server_info: before.Implementation | UnsetType = field(
-        name="io.modelcontextprotocol/serverInfo", default=UNSET
-    )
+    server_info: before.Implementation | UnsetType = field(name="io.modelcontextprotocol/serverInfo", default=UNSET)
 
 
 class Result(Wire):
@@ -84,9 +80,7 @@ class DiscoverResult(CacheableResult, kw_only=True):
 
 
 class NotificationMeta(Wire):
-    subscription_id: RequestId | UnsetType = field(
-        name="io.modelcontextprotocol/subscriptionId", default=UNSET
-    )
+    subscription_id: RequestId | UnsetType = field(name="io.modelcontextprotocol/subscriptionId", default=UNSET)
 
 
 class NotificationParams(Wire):
