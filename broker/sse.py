@@ -156,11 +156,7 @@ class Parser:
             if len(self._line) + self._size > self._max:
                 raise TooLarge(events)
         self._open = bool(
-            self._line
-            or self._data is not None
-            or self._name
-            or self._id is not None
-            or self._retry is not None
+            self._line or self._data is not None or self._name or self._id is not None or self._retry is not None
         )
 
     def _field(self, line: bytes) -> None:

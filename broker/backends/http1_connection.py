@@ -74,7 +74,8 @@ class Connection(asyncio.Protocol):
             body = b""
         call.sent(self)
         if call.paused:
-            transport.pause_reading()
+            # Not at once: uvloop starts to read after `connection_made`, from where this may be called.
+            asyncio.get_running_loop().call_soon(self._pause_if_wanted)
         if len(body) <= JOIN_BYTES:
             transport.write(head + body)
         else:
@@ -239,6 +240,10 @@ class Connection(asyncio.Protocol):
     def _sink_raised(self, call: Call, error: Exception) -> None:
         blame(call.sink, error)
         call.fail("aborted", "the receiver of the answer raised")
+
+    def _pause_if_wanted(self) -> None:
+        if self.call is not None and self.call.paused:
+            self.pause()
 
     def _finished(self, call: Call) -> None:
         transport = self._transport

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -48,7 +48,7 @@ def alternating(addresses: Iterable[Address]) -> list[Address]:
     return [address for address in chain(*zip_longest(*families.values())) if address is not None]
 
 
-async def first_connected(addresses: list[Address]) -> socket.socket:
+async def first_connected(addresses: Sequence[Address]) -> socket.socket:
     """A socket connected to the address that answered first.
 
     Raises:

@@ -270,11 +270,7 @@ class DirectPool:
 
     def _dial(self, lane: Lane) -> None:
         """Open connections for the calls that wait, as far as the bound allows."""
-        while (
-            lane.connecting < len(lane.waiting)
-            and lane.open + lane.connecting < lane.limit
-            and not self._closed
-        ):
+        while lane.connecting < len(lane.waiting) and lane.open + lane.connecting < lane.limit and not self._closed:
             lane.connecting += 1
             task = asyncio.get_running_loop().create_task(self._connect(lane))
             lane.dials[task] = None

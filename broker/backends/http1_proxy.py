@@ -26,9 +26,7 @@ def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
     if not proxy or _bypassed(origin, env.get("no_proxy") or env.get("NO_PROXY") or ""):
         return None
     url = proxy if "://" in proxy else f"http://{proxy}"
-    if not re.fullmatch(
-        r"https?://(?:[^\s/@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?/?", url
-    ):
+    if not re.fullmatch(r"https?://(?:[^\s/@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?/?", url):
         raise ValueError(f"{name.upper()} does not name an http(s) proxy")
     return url
 
@@ -41,20 +39,18 @@ def _bypassed(origin: Origin, no_proxy: str) -> bool:
         address = None
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
-    return any(
-        _matches(entry, host, address, origin.port)
-        for entry in re.split(r"[,\s]+", no_proxy.lower())
-        if entry
-    )
+    return any(_matches(entry, host, address, origin.port) for entry in re.split(r"[,\s]+", no_proxy.lower()) if entry)
 
 
 def _matches(entry: str, host: str, address: IPv4Address | IPv6Address | None, port: int) -> bool:
     if entry == "*":
         return True
     try:
-        return address is not None and address in ip_network(entry, strict=False)
+        block = ip_network(entry, strict=False)
     except ValueError:
         pass
+    else:
+        return address is not None and address in block
     with_port = re.fullmatch(r"(?:\[(.+)\]|([^:]+)):([0-9]+)", entry)
     if with_port:
         if int(with_port[3]) != port:

@@ -153,9 +153,7 @@ def test_an_id_that_holds_nul_changes_nothing() -> None:
 
 
 def test_a_retry_delay_is_clamped_and_a_non_number_ignored() -> None:
-    assert [event.retry_ms for event in Parser().feed(b"retry: " + b"9" * 5000 + b"\ndata:\n\n")] == [
-        RETRY_CEILING_MS
-    ]
+    assert [event.retry_ms for event in Parser().feed(b"retry: " + b"9" * 5000 + b"\ndata:\n\n")] == [RETRY_CEILING_MS]
     assert [event.retry_ms for event in Parser().feed(b"retry: -1\ndata:\n\nretry: 007\ndata:\n\n")] == [
         None,
         7,
@@ -184,9 +182,7 @@ def test_events_before_an_oversized_one_are_handed_over_with_the_refusal() -> No
 
 
 @given(
-    st.recursive(
-        st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-    ),
+    st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
     st.one_of(st.none(), st.from_regex(r"[a-z0-9-]+", fullmatch=True)),
     st.sampled_from([None, "\n", "\r\n", "\r"]),
 )

@@ -65,9 +65,7 @@ def test_callbacks_run_once_within_a_granule_after_their_deadline_unless_cancell
         if cancelled:
             world.wheel.cancel(handle)
     world.advance(61)
-    assert sorted(number for number, _ in ran) == [
-        n for n, (_, cancelled) in enumerate(plan) if not cancelled
-    ]
+    assert sorted(number for number, _ in ran) == [n for n, (_, cancelled) in enumerate(plan) if not cancelled]
     for number, when in ran:
         assert 0 < when - (start + plan[number][0]) <= GRANULARITY_S + 1e-6
     assert len(world.wheel) == world.pending() == 0
