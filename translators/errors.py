@@ -27,6 +27,7 @@ class Refused(Exception):  # noqa: N818 - the outcome's name in the design, not 
         self.data = data
         self.step = ""
         self.change = ""
+        self.path = ""
         self.slot: Slot | None = None
 
 

@@ -8,7 +8,7 @@ walk. Neither changes the order of operations; a test compares a lane with its s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw
@@ -24,12 +24,29 @@ from translators.tree import Body, Route
 Action = Op | Gate
 
 
+class _Guard(msgspec.Struct, frozen=True):
+    """What the unopened bytes of a top-level member must show before anything in it is of interest."""
+
+    always: bool
+    tokens: tuple[bytes, ...]
+    content: tuple[Callable[[bytes], bool], ...]
+
+    def wants(self, text: bytes) -> bool:
+        """True unless the bytes prove that no operation would act."""
+        if self.always or (self.tokens and occurs(self.tokens, text)):
+            return True
+        for needs_nothing in self.content:  # noqa: SIM110 - a generator costs more than the search
+            if not needs_nothing(text):
+                return True
+        return False
+
+
 class _Walk(msgspec.Struct, frozen=True):
     """Neighbouring operations on the same objects."""
 
     route: Route
     names: frozenset[str]
-    tokens: tuple[bytes, ...]
+    guard: _Guard
     ops: tuple[Op, ...]
 
     def run(self, body: Body, ctx: Context) -> None:
@@ -50,27 +67,22 @@ class _Block(msgspec.Struct, frozen=True):
     """Neighbouring operations on the same top-level member (`top` empty: on the body itself)."""
 
     top: str
-    tokens: tuple[bytes, ...]
+    guard: _Guard
     walks: tuple[_Walk, ...]
 
     def run(self, body: Body, ctx: Context) -> None:
         """Skip what the unopened bytes prove unnecessary."""
-        if self.top:
-            value = body.get(self.top)
-            if value is None:
-                if self.top not in body:
-                    return
-            elif type(value) is Raw:
-                text = bytes(value)
-                if self.tokens and not occurs(self.tokens, text):
-                    return
+        top = self.top
+        if not top:
+            for walk in self.walks:
+                walk.run(body, ctx)
+        elif top in body:
+            text = bytes(body[top]) if type(body[top]) is Raw else None
+            if text is None or self.guard.wants(text):
                 for walk in self.walks:
-                    if walk.tokens and type(body.get(self.top)) is Raw and not occurs(walk.tokens, text):
-                        continue
-                    walk.run(body, ctx)
-                return
-        for walk in self.walks:
-            walk.run(body, ctx)
+                    # Once a walk has opened the value, the bytes prove nothing any more.
+                    if text is None or type(body.get(top)) is not Raw or walk.guard.wants(text):
+                        walk.run(body, ctx)
 
 
 class Lane:
@@ -115,20 +127,17 @@ class Lane:
 def _compiled(ops: list[Op]) -> tuple[_Block, ...]:
     blocks = []
     for top, same_top in itertools.groupby(ops, key=lambda op: op.top):
+        within = tuple(same_top)
         walks = []
-        for _key, neighbours in itertools.groupby(same_top, key=lambda op: (op.route, bool(op.names))):
+        for _key, neighbours in itertools.groupby(within, key=lambda op: (op.route, bool(op.names))):
             walked = tuple(neighbours)
             names = frozenset[str]().union(*(op.names for op in walked))
-            walks.append(_Walk(walked[0].route, names, _union(op.tokens for op in walked), walked))
-        blocks.append(_Block(top, _union(walk.tokens for walk in walks), tuple(walks)))
+            walks.append(_Walk(walked[0].route, names, _guard(walked), walked))
+        blocks.append(_Block(top, _guard(within), tuple(walks)))
     return tuple(blocks)
 
 
-def _union(parts: Iterable[tuple[bytes, ...]]) -> tuple[bytes, ...]:
-    """All tokens, or none if one part has none (it must always look)."""
-    found: dict[bytes, None] = {}
-    for tokens in parts:
-        if not tokens:
-            return ()
-        found.update(dict.fromkeys(tokens))
-    return tuple(found)
+def _guard(ops: tuple[Op, ...]) -> _Guard:
+    tokens = dict.fromkeys(token for op in ops for token in op.tokens)
+    content = tuple(op.content for op in ops if op.content is not None)
+    return _Guard(any(not op.tokens and op.content is None for op in ops), tuple(tokens), content)

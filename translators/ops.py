@@ -48,7 +48,10 @@ Act = Callable[[Body, Context], bool]
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
-    """One field operation. `also` lists further paths it writes; `tokens` and `names` empty mean "always look"."""
+    """One field operation. `also` lists further paths it writes; `tokens` and `names` empty mean "always look".
+
+    `content`, in place of tokens, says of the unopened bytes of the top-level member that they need nothing.
+    """
 
     kind: str
     path: str
@@ -57,6 +60,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     act: Act
     names: frozenset[str] = frozenset()
     tokens: tuple[bytes, ...] = ()
+    content: Callable[[bytes], bool] | None = None
     also: tuple[str, ...] = ()
     inner: tuple[Op, ...] = ()
     change: str = ""
@@ -77,7 +81,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
                 for op in self.inner:
                     op.apply(node, ctx)
         except Refused as refused:
-            refused.change = refused.change or self.change
+            if not refused.change:
+                refused.change, refused.path = self.change, self.path
             raise
         except (Swallowed, Answered):
             ctx.losses.append(Noted(self.change, self.path, self.loss))

@@ -48,9 +48,8 @@ def _needs_task(tool: Body, _ctx: Context) -> bool:
 
 def _set_aside(meta: Body, ctx: Context) -> Body:
     """Keep the task a question belongs to: the specification wants it on the answer again."""
-    if RELATED_TASK in meta:
-        ctx.stash[NAME] = meta[RELATED_TASK]
-    return {key: value for key, value in meta.items() if key not in (RELATED_TASK, IMMEDIATE_RESPONSE)}
+    ctx.stash[NAME] = meta[RELATED_TASK]
+    return {key: value for key, value in meta.items() if key != RELATED_TASK}
 
 
 def _with_related_task(body: Body, ctx: Context) -> Any:
@@ -60,10 +59,8 @@ def _with_related_task(body: Body, ctx: Context) -> Any:
     return {**(meta if isinstance(meta, dict) else {}), RELATED_TASK: ctx.stash.pop(NAME)}
 
 
-_WITHOUT_TASK_META = (
-    drop(f"_meta.`{RELATED_TASK}`", Loss.COSMETIC),
-    drop(f"_meta.`{IMMEDIATE_RESPONSE}`", Loss.COSMETIC),
-)
+_WITHOUT_TASK = (drop(f"_meta.`{RELATED_TASK}`", Loss.COSMETIC),)
+_RESULT_WITHOUT_TASK = (*_WITHOUT_TASK, drop(f"_meta.`{IMMEDIATE_RESPONSE}`", Loss.COSMETIC))
 _NEVER_A_RESULT = refuse_if(
     "task",
     _is_task,
@@ -84,23 +81,23 @@ def _down() -> Actions:
             when("tools[]", _needs_task, drop("execution", Loss.DEGRADED)),
             drop("tools[].execution", Loss.COSMETIC),
         ),
-        params("tools/call"): (*_PLAIN, *_WITHOUT_TASK_META),
-        result("tools/call"): (_NEVER_A_RESULT, *_WITHOUT_TASK_META),
-        ask("roots/list"): _WITHOUT_TASK_META,
+        params("tools/call"): _PLAIN,
+        result("tools/call"): (_NEVER_A_RESULT, *_RESULT_WITHOUT_TASK),
+        ask("roots/list"): _WITHOUT_TASK,
     }
     for method in ASKS:
         actions[ask(method)] = (
             *_PLAIN,
-            each("_meta", _set_aside, Loss.STASHED, having=(RELATED_TASK, IMMEDIATE_RESPONSE)),
+            each("_meta", _set_aside, Loss.STASHED, having=(RELATED_TASK,)),
         )
-        actions[answer(method)] = (_NEVER_A_RESULT, *_WITHOUT_TASK_META, _RESTORED)
+        actions[answer(method)] = (_NEVER_A_RESULT, *_RESULT_WITHOUT_TASK, _RESTORED)
     for toward in ("client", "server"):
         for method in ("notifications/progress", "notifications/cancelled"):
-            actions[Slot("notification", method, toward)] = _WITHOUT_TASK_META
+            actions[Slot("notification", method, toward)] = _WITHOUT_TASK
         for method in TASK_METHODS:
             actions[Slot("params", method, toward)] = _REFUSED
         actions[Slot("notification", "notifications/tasks/status", toward)] = swallow("tasks-unsupported")
-    actions[notification("notifications/message")] = _WITHOUT_TASK_META
+    actions[notification("notifications/message")] = _WITHOUT_TASK
     return actions
 
 
