@@ -104,9 +104,7 @@ class Bench:
     async def start_backend(self) -> None:
         """Start the backend's process again, on its port."""
         port = int(self.backend_url.rsplit(":", 1)[1].removesuffix("/mcp"))
-        self.backend, _ = await asyncio.to_thread(
-            self.children.server, "backend", backend_command(self.server), port
-        )
+        self.backend, _ = await asyncio.to_thread(self.children.server, "backend", backend_command(self.server), port)
 
 
 def backend_command(revision: str) -> list[str]:
@@ -137,13 +135,13 @@ def requests(seen: list[Message], method: str) -> list[Message]:
 
 
 def methods(seen: list[Message]) -> list[str]:
-    """The methods of what was seen, in order."""
-    return [str((each["body"] or {}).get("method", each["http"])) for each in seen]
+    """The methods of what was seen, in order; "response" for a response, GET and DELETE by their own name."""
+    return [
+        str(each["body"].get("method", "response")) if each["body"] is not None else str(each["http"]) for each in seen
+    ]
 
 
-OWN_TRAFFIC: Final = frozenset(
-    ("initialize", "notifications/initialized", "tools/list", "ping", "GET", "DELETE", "None")
-)
+OWN_TRAFFIC: Final = frozenset(("initialize", "notifications/initialized", "tools/list", "ping", "GET", "DELETE"))
 """What a broker may say to a backend of its own accord, at any moment."""
 
 

@@ -118,9 +118,7 @@ async def newer_tool_members_are_left_out(bench: Bench) -> None:
             ("execution", "execution"),
             ("annotations", "tool annotations"),
         ):
-            must(
-                has(bench.client, word) or member not in tool, f"{member} of a newer revision: {brief(tool)}"
-            )
+            must(has(bench.client, word) or member not in tool, f"{member} of a newer revision: {brief(tool)}")
 
 
 async def vendor_members_pass(bench: Bench) -> None:
@@ -136,13 +134,9 @@ async def cancellation_names_the_backends_request(bench: Bench) -> None:
     call = asyncio.create_task(session.ask("tools/call", params, request_id="to-cancel"))
     try:
         asked = await bench.eventually(mark, calls, "the call")
-        notice = await session.notify(
-            "notifications/cancelled", {"requestId": "to-cancel", "reason": "enough"}
-        )
+        notice = await session.notify("notifications/cancelled", {"requestId": "to-cancel", "reason": "enough"})
         must(notice.status == 202, brief(notice))
-        found = await bench.eventually(
-            mark, lambda seen: requests(seen, "notifications/cancelled"), "cancellation"
-        )
+        found = await bench.eventually(mark, lambda seen: requests(seen, "notifications/cancelled"), "cancellation")
         must(
             found[0]["params"]["requestId"] == asked[0]["id"],
             f"{brief(found)} for the call {brief(asked[0])}",
@@ -157,9 +151,7 @@ async def progress_comes_under_the_clients_token(bench: Bench) -> None:
     for token in ("mine", 7):
         params = {"name": "progress", "arguments": {}, "_meta": {"progressToken": token}}
         answer = await session.ask("tools/call", params)
-        reports = [
-            each["params"] for each in answer.messages if each.get("method") == "notifications/progress"
-        ]
+        reports = [each["params"] for each in answer.messages if each.get("method") == "notifications/progress"]
         must(len(reports) == 1, brief(answer))
         must(
             reports[0]["progressToken"] == token and type(reports[0]["progressToken"]) is type(token),

@@ -37,9 +37,7 @@ def _echo(request_id: Any, **arguments: Any) -> Message:
 
 async def batch_is_answered(bench: Bench) -> None:
     session = await bench.open()
-    answer = await session.post(
-        [_request("a", "ping"), _echo(2, n=1), {"jsonrpc": "2.0", "method": "x/unknown"}]
-    )
+    answer = await session.post([_request("a", "ping"), _echo(2, n=1), {"jsonrpc": "2.0", "method": "x/unknown"}])
     must(answer.status == 200, f"HTTP {answer.status}: {brief(answer)}")
     found = [each for message in answer.messages for each in message.get("batch", [message])]
     ids = [each.get("id") for each in found]

@@ -26,9 +26,7 @@ async def unknown_version_is_answered_with_a_known_one(bench: Bench) -> None:
         "capabilities": {},
         "clientInfo": {"name": "raw", "version": "1"},
     }
-    answer = await bench.wire.post(
-        {"jsonrpc": "2.0", "id": 7, "method": "initialize", "params": params}, until=7
-    )
+    answer = await bench.wire.post({"jsonrpc": "2.0", "id": 7, "method": "initialize", "params": params}, until=7)
     response = answer.response(7)
     must(answer.status == 200 and response is not None and "result" in response, brief(answer))
     assert response is not None

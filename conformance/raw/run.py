@@ -102,8 +102,6 @@ def lines(rows: Iterable[RawRow]) -> list[str]:
         mark = "" if passed == len(group) else "  FAIL"
         found.append(f"raw:{client:<12} scripted:{server:<12} {passed}/{len(group)} checks{mark}")
         found.extend(
-            f"    failed   {row.name:<36} [rule:{row.requirement}] {row.detail}"
-            for row in group
-            if not row.passed
+            f"    failed   {row.name:<36} [rule:{row.requirement}] {row.detail}" for row in group if not row.passed
         )
     return found

@@ -46,9 +46,7 @@ async def _three_logs(session: Session, until: int | None) -> list[Event]:
     wire = session.wire
     events: list[Event] = []
     async with wire.http.post(wire.url, json=body, headers=wire.headers(session.id)) as response:
-        must(
-            response.content_type == "text/event-stream", f"the answer is {response.content_type}, no stream"
-        )
+        must(response.content_type == "text/event-stream", f"the answer is {response.content_type}, no stream")
         async for event in read_events(response.content):
             events.append(event)
             if until is not None and sum(each.message is not None for each in events) == until:
@@ -88,10 +86,10 @@ async def a_dropped_stream_is_resumed(bench: Bench) -> None:
                 if "result" in (event.message or {}):
                     break
     must(_spoken(rest) == ["log 1", "log 2", "result"], f"after the drop: {_spoken(rest)}")
-    must(text_free(rest, events), "an event was delivered twice")
+    must(_no_repeats(rest, events), "an event was delivered twice")
 
 
-def text_free(rest: list[Event], before: list[Event]) -> bool:
+def _no_repeats(rest: list[Event], before: list[Event]) -> bool:
     """No id of the earlier events comes again."""
     return not {event.id for event in rest if event.id} & {event.id for event in before if event.id}
 

@@ -155,9 +155,7 @@ class Wire:
             "capabilities": dict(CAPABILITIES if capabilities is None else capabilities),
             "clientInfo": {"name": "raw", "version": "1"},
         }
-        answer = await self.post(
-            {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}, until=0
-        )
+        answer = await self.post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}, until=0)
         response = answer.response(0)
         if answer.status != 200 or response is None or "result" not in response:
             raise AssertionError(f"initialize: HTTP {answer.status} {answer.messages or answer.body[:200]!r}")

@@ -1,0 +1,74 @@
+"""Reading the published suite's output: scenarios, their checks, its list, and what counts as lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from conformance.official_results import Scenario, lost, read, score, server_scenarios
+
+LISTING = """Required for 2025-11-25 (3 scenarios, frozen; run at the 2025-11-25 wire):
+
+Server scenarios (test against a server):
+  - server-initialize
+  - tools-call-audio [2025-03-26,2025-06-18]
+
+Client scenarios (test against a client):
+  - sse-retry
+
+Run and reported, but never scored:
+  added-after-release (1):
+    - server-sse-polling [server]
+"""
+
+
+def _write(folder: Path, name: str, *checks: tuple[str, str]) -> None:
+    target = folder / name
+    target.mkdir()
+    rows = [{"id": key, "status": status, "errorMessage": "why"} for key, status in checks]
+    (target / "checks.json").write_text(json.dumps(rows), encoding="utf-8")
+
+
+def test_a_scenario_passes_with_a_success_and_no_failure(tmp_path: Path) -> None:
+    _write(tmp_path, "server-ping-2026-01-02T03-04-05-678Z", ("ping", "SUCCESS"), ("odd", "WARNING"))
+    _write(tmp_path, "server-tools-list-2026-01-02T03-04-05-679Z", ("a", "SUCCESS"), ("b", "FAILURE"))
+    _write(tmp_path, "server-prompts-list-2026-01-02T03-04-05-680Z", ("a", "WARNING"), ("b", "SKIPPED"))
+    found = read(tmp_path)
+    assert {name: scenario.passed for name, scenario in found.items()} == {
+        "ping": True,
+        "tools-list": False,
+        "prompts-list": False,
+    }
+    assert found["tools-list"].failures == ("b: why",)
+
+
+def test_a_scenario_that_broke_does_not_pass(tmp_path: Path) -> None:
+    (tmp_path / "server-elicitation-sep1034-defaults-2026-01-02T03-04-05-678Z").mkdir()
+    found = read(tmp_path)
+    assert list(found) == ["elicitation-sep1034-defaults"]
+    assert not found["elicitation-sep1034-defaults"].passed
+
+
+def test_names_that_begin_with_server_keep_it(tmp_path: Path) -> None:
+    _write(tmp_path, "server-server-initialize-2026-01-02T03-04-05-678Z", ("x", "SUCCESS"))
+    assert list(read(tmp_path)) == ["server-initialize"]
+
+
+def test_a_folder_that_is_not_there_has_no_scenarios(tmp_path: Path) -> None:
+    assert read(tmp_path / "missing") == {}
+
+
+def test_the_suites_list_gives_its_server_scenarios_alone() -> None:
+    assert server_scenarios(LISTING) == ("server-initialize", "tools-call-audio")
+
+
+def test_a_scenario_that_never_ran_counts_as_missed() -> None:
+    scenarios = {"ping": Scenario("ping", 1, ())}
+    assert score(scenarios, ("ping", "tools-list")) == (1, ["tools-list"])
+
+
+def test_lost_is_what_passes_directly_and_not_through_the_broker() -> None:
+    passing, failing = Scenario("x", 2, ()), Scenario("x", 1, ("no",))
+    direct = {"kept": passing, "lost": passing, "gone": passing, "never": failing}
+    through = {"kept": passing, "lost": failing, "never": passing}
+    assert lost(direct, through) == ["lost", "gone"]
