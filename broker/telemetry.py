@@ -78,8 +78,16 @@ def configure(format: Literal["auto", "json", "pretty"] = "auto", level: Level =
 
 def log(level: Level, event: str, **fields: Any) -> None:
     """One line, always. For events that a peer cannot cause at will."""
-    if _LEVELS[level] < _state.level:
-        return
+    if _LEVELS[level] >= _state.level:
+        _write(level, event, fields)
+
+
+def announce(event: str, **fields: Any) -> None:
+    """One line whatever the level: that the broker is ready, and for whom."""
+    _write("info", event, fields)
+
+
+def _write(level: Level, event: str, fields: dict[str, Any]) -> None:
     logger = _state.logger
     if logger is None:
         logger = _state.logger = _build()

@@ -1,0 +1,213 @@
+"""The subcommands that listen: `proxy URL`, `serve FILE`, `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from broker.cli_codes import CANNOT_BIND, CONFIGURATION, RUNTIME
+
+if TYPE_CHECKING:
+    from broker.serve import Running
+    from broker.settings import Settings
+
+KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
+FORMATS = click.Choice(["auto", "json", "pretty"])
+LEVELS = click.Choice(["debug", "info", "warning", "error"])
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _log_options(command: _Command) -> _Command:
+    command = click.option("--log-level", type=LEVELS, help="Least level that is logged.  [default: info]")(command)
+    return click.option("--log-format", type=FORMATS, help="`auto` is pretty on a terminal.  [default: auto]")(command)
+
+
+def _filter_options(command: _Command) -> _Command:
+    for kind, plural in reversed(KINDS.items()):
+        command = click.option(
+            f"--{kind}-deny", multiple=True, metavar="GLOB", help=f"Hide the {plural} whose name matches; repeatable."
+        )(command)
+        command = click.option(
+            f"--{kind}-allow", multiple=True, metavar="GLOB", help=f"Show only such {plural}; repeatable."
+        )(command)
+    return command
+
+
+@click.command()
+@click.argument("url")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks one.")
+@click.option("--backend-revision", default="auto", show_default=True, help="Revision the server is pinned to.")
+@click.option("--client-revisions", default="all", show_default=True, help="Comma-separated, served to clients.")
+@click.option("--header", multiple=True, metavar="NAME=env:VAR", help="Sent to the server; env:VAR or file:PATH.")
+@click.option("--bearer-file", metavar="PATH", help="File (mode 0600) with the bearer token for the server.")
+@click.option("--ca-bundle", metavar="PATH", help="PEM file with the authorities to trust instead of the system's.")
+@click.option("--client-cert", metavar="PATH", help="PEM certificate to show to the server.")
+@click.option("--client-key", metavar="PATH", help="PEM key of that certificate.")
+@click.option("--use-proxy", is_flag=True, help="Reach the server through HTTPS_PROXY/HTTP_PROXY.")
+@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="Web origin that may call; repeatable.")
+@click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Further Host accepted; repeatable.")
+@click.option("--key", multiple=True, metavar="NAME=SHA256", help="Caller's key, as `dragoman key new` prints it.")
+@click.option("--anonymous", type=click.Choice(["auto", "allow", "refuse"]), default="auto", show_default=True)
+@_filter_options
+@click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
+@_log_options
+def proxy(url: str, **given: Any) -> None:
+    """Serve the MCP server at URL to clients of every revision, at http://HOST:PORT/mcp.
+
+    \b
+    Examples
+      dragoman proxy http://127.0.0.1:3000/mcp
+      dragoman proxy https://mcp.example.com/mcp --bearer-file token.txt --port 9000
+      dragoman proxy http://127.0.0.1:3000/mcp --backend-revision 2024-11-05 --tap frames.jsonl
+      dragoman proxy http://127.0.0.1:3000/mcp --tool-deny 'delete_*'
+    """
+    run(_proxy_settings(url, given))
+
+
+def _proxy_settings(url: str, given: dict[str, Any]) -> Settings:
+    """Settings of the command line; problems are named as in a file, without the server's place."""
+    from broker.settings import PROXY_NAME, Settings, SettingsError
+
+    backend: dict[str, Any] = {
+        "revision": given["backend_revision"],
+        "headers": _pairs("--header", given["header"]),
+        "bearer_file": given["bearer_file"],
+        "ca_bundle": given["ca_bundle"],
+        "client_certificate": given["client_cert"],
+        "client_key": given["client_key"],
+        "proxy": "environment" if given["use_proxy"] else "none",
+        "filter": {
+            plural: {verb: given[f"{kind}_{verb}"] for verb in ("allow", "deny") if given[f"{kind}_{verb}"]}
+            for kind, plural in KINDS.items()
+        },
+    }
+    revisions = given["client_revisions"]
+    try:
+        return Settings.for_proxy(
+            url,
+            backend=backend,
+            host=given["host"],
+            port=given["port"],
+            client_revisions=revisions if revisions == "all" else [part.strip() for part in revisions.split(",")],
+            allowed_origins=given["allow_origin"],
+            allowed_hosts=given["allow_host"],
+            keys=_pairs("--key", given["key"]),
+            anonymous=given["anonymous"],
+            tap=given["tap"],
+            log={"format": given["log_format"] or "auto", "level": given["log_level"] or "info"},
+        )
+    except SettingsError as error:
+        raise SettingsError([line.removeprefix(f"servers.{PROXY_NAME}.") for line in error.problems]) from None
+
+
+def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name or name in pairs:
+            raise click.UsageError(f"{option} expects a different NAME=VALUE each time")
+        pairs[name] = text
+    return pairs
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
+@click.option("--workers", default=1, type=click.IntRange(1), help="Processes; only 1 is possible.")
+@click.option("--check", is_flag=True, help="Only say whether the file is valid.")
+@_log_options
+def serve(
+    file: Path, tap: str | None, workers: int, check: bool, log_format: str | None, log_level: str | None
+) -> None:
+    """Serve every server of the configuration FILE (.yaml, .toml or .json), each at /servers/NAME/mcp.
+
+    \b
+    Example of a file
+      servers:
+        github:
+          url: https://mcp.example.com/mcp
+          headers: {Authorization: "env:GITHUB_AUTHORIZATION"}
+        files:
+          url: http://127.0.0.1:3000/mcp
+          revision: "2024-11-05"
+          filter: {tools: {deny: ["delete_*"]}}
+    """
+    if workers > 1:
+        raise click.UsageError(
+            "--workers: sessions live in the memory of one process, and a client's next request may reach another; "
+            "run one worker (several brokers behind a balancer need one that keeps each client on its broker)"
+        )
+    from broker.settings import Settings
+
+    settings = Settings.load(file)
+    log = {"format": log_format or settings.log.format, "level": log_level or settings.log.level}
+    changed = {"log": settings.log.model_copy(update=log), "tap": Path(tap) if tap else settings.tap}
+    settings = settings.model_copy(update=changed)
+    if check:
+        click.echo(f"{file}: valid, {len(settings.servers)} servers")
+        return
+    run(settings)
+
+
+@click.command()
+@click.option("--port", default=8808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks one.")
+@click.option("--once", is_flag=True, help="End after the story: 0 if everything was as told, else 1.")
+@click.option("--built-in-client", is_flag=True, help="Do not download the SDK; use the client of this package.")
+def demo(port: int, once: bool, built_in_client: bool) -> None:
+    """See a 2024-11-05 client talk to a 2025-11-25 server, both started here, through the broker.
+
+    Then keeps serving, so that you can point a client of your own at it, until Ctrl-C.
+    """
+    from broker.demo.story import tell
+
+    sys.exit(tell(port=port, once=once, built_in=built_in_client))
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal, then end the process with an exit code."""
+    from broker import serve as serving
+    from broker import telemetry
+
+    telemetry.configure(settings.log.format, settings.log.level)
+    serving.raise_file_limit(settings.limits)
+    tap = None
+    try:
+        if settings.tap is not None:
+            from broker.tap import Tap
+
+            tap = Tap(settings.tap, settings.secrets())
+    except (OSError, ValueError) as error:
+        click.echo(f"dragoman: tap: {error}", err=True)
+        sys.exit(CONFIGURATION)
+
+    def create(settings: Settings, port: int) -> Any:
+        from broker.app import create_app
+
+        return create_app(settings, port=port, tap=tap)
+
+    def ready(broker: Running) -> None:
+        for name, backend in settings.servers.items():
+            telemetry.announce("ready", url=broker.url + settings.path_of(name), server=name, backend=backend.url)
+        if settings.anonymous_allowed:
+            telemetry.announce("anonymous callers are served", local=settings.local)
+
+    try:
+        with asyncio.Runner(loop_factory=serving.new_loop) as runner:
+            runner.run(serving.run(settings, create, ready))
+    except serving.CannotServe as error:
+        click.echo(f"dragoman: {error}", err=True)
+        sys.exit(CANNOT_BIND if error.bind else RUNTIME)
+    except ValueError as error:
+        # What is only found out when it is used: certificates, proxy addresses.
+        click.echo(f"dragoman: {error}", err=True)
+        sys.exit(CONFIGURATION)
+    finally:
+        if tap is not None:
+            tap.close()
