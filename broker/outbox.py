@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from broker.streams import Stream
 from protocol_versions.base import Traits
 
 MAX_HELD = 256
-"""Messages held for a client that has no stream yet; beyond it the oldest notification is dropped, and counted."""
+"""Notifications held for a client that has no stream yet; further ones are dropped, and counted."""
+
+MAX_QUESTIONS = 32
+"""Requests of the backend held for such a client; further ones are answered with an error."""
 
 MAX_FINISHED = 32
 """Finished streams of a session that can still be replayed; a client resumes the last few, never all of them."""
@@ -24,13 +27,14 @@ MAX_FINISHED = 32
 class Exchange:
     """One POST of the client that carried requests and waits for their answers."""
 
-    __slots__ = ("answers", "batch", "body", "id", "may_stream", "open", "ready", "status", "stream")
+    __slots__ = ("abandoned", "answers", "batch", "body", "id", "may_stream", "open", "ready", "status", "stream")
 
     def __init__(self, number: int, expects: int, *, batch: bool, may_stream: bool) -> None:
         self.id = number
         self.open = expects
         self.batch = batch
         self.may_stream = may_stream
+        self.abandoned = False
         self.status = 200
         self.body: bytes | None = None
         self.stream: Stream | None = None
@@ -38,10 +42,19 @@ class Exchange:
         self.ready: asyncio.Future[None] | None = None
 
     async def decided(self) -> None:
-        """Until the answer is known to be JSON (`body`), a stream (`stream`) or a bare status."""
+        """Until the answer is known to be JSON (`body`), a stream (`stream`) or a bare status.
+
+        A client that goes before that has no event id to resume from: what comes later for it is dropped, but its
+        calls go on, because a vanished client has cancelled nothing.
+        """
         if self.body is None and self.stream is None:
             self.ready = asyncio.get_running_loop().create_future()
-            await self.ready
+            try:
+                await self.ready
+            except asyncio.CancelledError:
+                self.abandoned = True
+                self.may_stream = False
+                raise
 
     def _decide(self) -> None:
         if self.ready is not None and not self.ready.done():
@@ -58,8 +71,16 @@ class Outbox:
     """All exchanges and streams of one client session."""
 
     __slots__ = (
-        "_finished", "_held", "_numbers", "_stream_events", "_stream_bytes", "_traits", "dropped", "exchanges",
-        "on_finished", "standing",
+        "_finished",
+        "_held",
+        "_max_questions",
+        "_numbers",
+        "_questions",
+        "_stream_bytes",
+        "_stream_events",
+        "_traits",
+        "exchanges",
+        "standing",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +90,7 @@ class Outbox:
         *,
         max_events: int,
         max_bytes: int,
-        on_finished: Callable[[int], None] | None = None,
+        max_questions: int = MAX_QUESTIONS,
     ) -> None:
         self._traits = traits
         self._numbers = numbers
@@ -77,14 +98,10 @@ class Outbox:
         self._stream_bytes = max_bytes
         self.exchanges: dict[int, Exchange] = {}
         self.standing: list[Stream] = []
-        self._held: deque[bytes] = deque()
+        self._held: list[bytes] = []
+        self._questions = 0
+        self._max_questions = max_questions
         self._finished: deque[Stream] | None = None
-        self.dropped = 0
-        self.on_finished = on_finished
-
-    def speak(self, traits: Traits) -> None:
-        """The client's revision is settled."""
-        self._traits = traits
 
     def open(self, expects: int, *, batch: bool = False, may_stream: bool = True) -> Exchange:
         """A new exchange that waits for `expects` answers."""
@@ -92,11 +109,11 @@ class Outbox:
         self.exchanges[exchange.id] = exchange
         return exchange
 
-    def send(self, number: int, data: bytes, *, final: bool, error: bool = False) -> bool:
+    def send(self, number: int, data: bytes, *, final: bool, error: bool = False, question: bool = False) -> bool:
         """Deliver one encoded message; False if its exchange is gone or nothing can take it."""
         exchange = self.exchanges.get(number) if number else None
         if exchange is None:
-            return False if final else self.send_standing(data)
+            return False if final else self.send_standing(data, question=question)
         if final:
             exchange.open -= 1
         stream = exchange.stream
@@ -111,13 +128,35 @@ class Outbox:
                     del self.exchanges[number]
                     exchange.finish(200, b"[" + b",".join(exchange.answers) + b"]")
                 return True
+            if exchange.abandoned and not question:
+                return False
             if not exchange.may_stream:
-                return self.send_standing(data)
+                return self.send_standing(data, question=question)
             stream = self.stream(exchange)
         stream.send(data, identified=not error)
         if final and exchange.open <= 0:
             self._finish(exchange, stream)
         return True
+
+    def hush(self, number: int) -> None:
+        """One request of an exchange will not be answered; the last one ends it, if need be as an empty stream."""
+        exchange = self.exchanges.get(number)
+        if exchange is None:
+            return
+        exchange.open -= 1
+        if exchange.open > 0:
+            return
+        if exchange.stream is not None:
+            self._finish(exchange, exchange.stream)
+            return
+        del self.exchanges[number]
+        if exchange.answers:
+            exchange.finish(200, b"[" + b",".join(exchange.answers) + b"]")
+            return
+        # Without a priming event: a client that got an event id would come back for the answer.
+        exchange.stream = Stream(f"p{number:x}", resumable=False, priming=False, max_events=0, max_bytes=0)
+        exchange.stream.end()
+        exchange._decide()
 
     def stream(self, exchange: Exchange) -> Stream:
         """Commit an exchange to a stream; answers a batch had collected go out first."""
@@ -129,8 +168,8 @@ class Outbox:
             exchange._decide()
         return exchange.stream
 
-    def send_standing(self, data: bytes) -> bool:
-        """Deliver what belongs to no exchange on one stream, or hold it; False if something was dropped for it."""
+    def send_standing(self, data: bytes, *, question: bool = False) -> bool:
+        """Deliver what belongs to no exchange on one stream, or hold it; False if there is no room to hold it."""
         for stream in reversed(self.standing):
             if stream.attached:
                 stream.send(data)
@@ -142,11 +181,13 @@ class Outbox:
         if self.standing and self.standing[-1].resumable:
             self.standing[-1].send(data)  # its reader is away for a moment: the history keeps it for the resume
             return True
-        self._held.append(data)
-        if len(self._held) > MAX_HELD:
-            self._held.popleft()
-            self.dropped += 1
+        if question:
+            if self._questions >= self._max_questions:
+                return False
+            self._questions += 1
+        elif len(self._held) - self._questions >= MAX_HELD:
             return False
+        self._held.append(data)
         return True
 
     @property
@@ -161,8 +202,9 @@ class Outbox:
         self.standing = [stream for stream in self.standing if stream.attached]
         stream = self._new(f"g{next(self._numbers):x}")
         self.standing.append(stream)
-        while self._held:
-            stream.send(self._held.popleft())
+        held, self._held, self._questions = self._held, [], 0
+        for data in held:
+            stream.send(data)
         return stream
 
     def resume(self, last_event_id: str) -> Stream | None:

@@ -10,21 +10,18 @@ later messages of the session queue behind it, because order holds.
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from msgspec import UNSET
 
 from broker.backends.streamable_http import BackendSession
-from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
+from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.outbox import Outbox
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id, jsonrpc
-from protocol_versions.jsonrpc import ErrorObject, Frame
+from protocol_versions.jsonrpc import Frame
 from translators.conversation import Conversation
 from translators.link import Link
 from translators.machine import (
@@ -34,10 +31,12 @@ from translators.machine import (
     ClientGone,
     Effect,
     End,
+    Event,
     Expired,
     Failed,
     FromClient,
     FromServer,
+    Hush,
     Note,
     OpenStream,
     Reject,
@@ -45,20 +44,13 @@ from translators.machine import (
     SetTimer,
     ToClient,
     ToServer,
+    Unanswerable,
 )
-from translators.reply import answered, broken
+from translators.reply import answered
 
 STREAM_READY_S = 1.0
 """How long `notifications/initialized` waits for the backend's standing stream, so that no question is lost before it
 stands; both SDKs' servers send its head at once, and a client's own GET comes no sooner."""
-
-TARGET = {
-    "tools/call": "name",
-    "prompts/get": "name",
-    "resources/read": "uri",
-    "resources/subscribe": "uri",
-    "resources/unsubscribe": "uri",
-}
 
 
 class Relay:
@@ -78,19 +70,15 @@ class Relay:
         self.talk = talk
         self.link = Link(talk)
         self.outbox = outbox
-        self.hooks = hooks
+        self.gate = Gate(self, hooks)
         self.wheel = wheel
         self.watch = watch
         self.principal = principal
         self.name = name
         self.backend: BackendSession | None = None
-        self._infos: dict[int, CallInfo] = {}
         self._stream_waiters: list[int] = []
         self._stream_after: dict[int, bool] = {}
         self._resend: dict[int, bytes] = {}
-        self._busy = False
-        self._queue: deque[Callable[[], Awaitable[None] | None]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- what the face says ---------------------------------------------------------------------------------------
 
@@ -98,16 +86,19 @@ class Relay:
         """One message of the client."""
         if self.watch.tapping:
             self.watch.frame("client", "in", self.name, frame)
-        self._run(self.talk.handle(FromClient(exchange, frame)))
+        self.feed(FromClient(exchange, frame))
 
     def close(self) -> None:
         """The session is over: calls end, streams end, the backend's session is deleted."""
-        self._run(self.talk.handle(ClientGone()))
+        self.feed(ClientGone())
         if self.backend is not None:
             self.backend.close()
         self.outbox.close()
-        for task in self._tasks:
-            task.cancel()
+        self.gate.close()
+
+    def feed(self, event: Event) -> None:
+        """Tell the core what happened, and carry out what it decides."""
+        self._run(self.talk.handle(event))
 
     # ---- what the backend says (broker.backends.streamable_http.Owner) ---------------------------------------------
 
@@ -115,25 +106,10 @@ class Relay:
         """One message on a call's stream, or on the standing one (0)."""
         if self.watch.tapping:
             self.watch.frame("backend", "in", self.name, frame)
-        method = frame.method
-        if method is not UNSET:
-            if method == "ping" and frame.id is not UNSET and not self.outbox.reachable:
-                self._to_backend(0, answered(frame.id, {}))
-                return
-            if self.hooks.hooks and self.hooks.wants(
-                "notification" if frame.id is UNSET else "params", method, "client"
-            ):
-                self._judged_from_backend(stream, frame, method)
-                return
-        elif self.hooks.hooks and frame.result is not UNSET:
-            info = self._infos.get(frame.id) if type(frame.id) is int else None
-            if info is not None and self.hooks.wants("result", info.method, "client"):
-                self._judged_from_backend(stream, frame, info.method)
-                return
-        if self._queue or self._busy:
-            self._later(lambda: self._from_backend(stream, frame))
-            return
-        self._from_backend(stream, frame)
+        if frame.method == "ping" and frame.id is not UNSET and not self.outbox.reachable:
+            self.to_backend(ToServer(0, answered(frame.id, {})))
+        elif self.gate.idle or not self.gate.from_backend(stream, frame):
+            self.from_backend(stream, frame)
 
     def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A call got no answer."""
@@ -141,7 +117,7 @@ class Relay:
         if ours is not None:
             self._run(ours)
             return
-        self._run(self.talk.handle(Failed(call, reason, executed)))
+        self.feed(Failed(call, reason, executed))
 
     def backend_lost(self, call: int, body: bytes) -> None:
         """The backend does not know our session any more."""
@@ -162,13 +138,13 @@ class Relay:
                 self._stream_waiters.append(exchange)
                 self.wheel.add(self.wheel.clock() + STREAM_READY_S, lambda: self.backend_stream(False))
                 return
-        self._accept(exchange)
+        self.accept(exchange)
 
-    def backend_stream(self, usable: bool) -> None:
+    def backend_stream(self, _usable: bool) -> None:
         """The standing stream stands, or will not come."""
         waiters, self._stream_waiters = self._stream_waiters, []
         for exchange in waiters:
-            self._accept(exchange)
+            self.accept(exchange)
 
     def backend_violation(self, reason: str) -> None:
         """The backend said something that is carried nowhere."""
@@ -184,7 +160,7 @@ class Relay:
             elif kind is ToClient:
                 self._to_client(effect)  # type: ignore[arg-type]
             elif kind is End:
-                self._infos.pop(effect.call, None)  # type: ignore[union-attr]
+                self.gate.forget(effect.call)  # type: ignore[union-attr]
                 self.link.ended(effect.call)  # type: ignore[union-attr]
             else:
                 self._rare(effect)
@@ -192,9 +168,11 @@ class Relay:
     def _rare(self, effect: Effect | Failed) -> None:
         match effect:
             case Failed():
-                self._run(self.talk.handle(effect))
+                self.feed(effect)
+            case Hush(exchange=exchange):
+                self.outbox.hush(exchange)
             case Accept(exchange=exchange):
-                self._accept(exchange)
+                self.accept(exchange)
             case Reject():
                 found = self.outbox.exchanges.pop(effect.exchange, None)
                 if found is not None:
@@ -207,7 +185,7 @@ class Relay:
                 if self.backend is not None:
                     self.backend.abort(call)
             case SetTimer(key=key, after_s=after_s):
-                self.wheel.add(self.wheel.clock() + after_s, lambda: self._run(self.talk.handle(Expired(key))))
+                self.wheel.add(self.wheel.clock() + after_s, lambda: self.feed(Expired(key)))
             case Repipe(server=server):
                 assert self.backend is not None
                 self.backend.settle(server, by_id(server).traits)
@@ -228,43 +206,39 @@ class Relay:
             if not (sends and sends[0] is effect):
                 self._run(sends)
                 return
-        frame = effect.frame
-        if self.hooks.hooks:
-            part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
-            method = frame.method if frame.method is not UNSET else ""
-            if effect.call:
-                target = TARGET.get(method)
-                value = _text(frame, target) if target is not None else None
-                self._infos[effect.call] = CallInfo(method, value, self.principal, self.name)
-            if part != "result" and self.hooks.wants(part, method, "server"):
-                self._judged_to_backend(effect, part, method)
-                return
-        if self._queue or self._busy:
-            self._later(lambda: self._to_backend(effect.call, frame, effect.exchange, effect.initialize))
-            return
-        self._to_backend(effect.call, frame, effect.exchange, effect.initialize)
+        if self.gate.idle or not self.gate.to_backend(effect):
+            self.to_backend(effect)
 
-    def _to_backend(self, call: int, frame: Frame, exchange: int = -1, initialize: bool = False) -> None:
+    def to_backend(self, effect: ToServer) -> None:
+        """Send a message that policy has passed."""
+        frame = effect.frame
         if self.watch.tapping:
             self.watch.frame("backend", "out", self.name, frame)
         assert self.backend is not None
         body = jsonrpc.encode(frame)
-        if call:
-            self.backend.request(call, body, initialize=initialize)
+        if effect.call:
+            self.backend.request(effect.call, body, initialize=effect.initialize)
         else:
-            self.backend.notify(body, exchange)
+            self.backend.notify(body, effect.exchange)
 
     def _to_client(self, effect: ToClient) -> None:
         frame = effect.frame
         if self.watch.tapping:
             self.watch.frame("client", "out", self.name, frame)
+        question = frame.method is not UNSET and frame.id is not UNSET
         sent = self.outbox.send(
-            effect.exchange, jsonrpc.encode(frame), final=effect.final, error=frame.error is not UNSET
+            effect.exchange,
+            jsonrpc.encode(frame),
+            final=effect.final,
+            error=frame.error is not UNSET,
+            question=question,
         )
-        if not sent and not effect.final:
-            self.watch.note(self.name, "dropped", reason="no-stream")
-        elif self.backend is not None:
+        if sent:
             self._press(effect.exchange)
+        elif not effect.final:
+            self.watch.note(self.name, "dropped", reason="no-stream")
+            if question:
+                self.feed(Unanswerable(frame.id))  # type: ignore[arg-type]
 
     def _press(self, number: int) -> None:
         """A reader that does not keep up stops the backend's stream instead of filling this process."""
@@ -294,15 +268,17 @@ class Relay:
 
         stream.when_relieved(relieve)
 
-    def _from_backend(self, stream: int, frame: Frame) -> None:
+    def from_backend(self, stream: int, frame: Frame) -> None:
+        """Take a message that policy has passed."""
         if frame.method is UNSET and self.link.internal:
             ours = self.link.answered(frame)
             if ours is not None:
                 self._run(ours)
                 return
-        self._run(self.talk.handle(FromServer(stream, frame)))
+        self.feed(FromServer(stream, frame))
 
-    def _accept(self, exchange: int) -> None:
+    def accept(self, exchange: int) -> None:
+        """The exchange's message was taken."""
         found = self.outbox.exchanges.get(exchange)
         if found is None:
             return
@@ -326,107 +302,3 @@ class Relay:
             asyncio.get_running_loop().call_soon(backend.open_stream)
         else:
             self._stream_after[then] = asks
-
-    # ---- hooks ----------------------------------------------------------------------------------------------------
-
-    def _judged_to_backend(self, effect: ToServer, part: str, method: str) -> None:
-        frame = effect.frame
-        params: Any = frame.params if frame.params is not UNSET else {}
-        info = self._infos.get(effect.call) or CallInfo(method, None, self.principal, self.name)
-
-        def settle(verdict: Verdict) -> None:
-            match verdict:
-                case Deny(code=code, message=message, reason=reason):
-                    self.watch.note(self.name, "denied", method, reason)
-                    if effect.call:
-                        error = broken(effect.call, "denied", code=code, message=message)
-                        self._run(self.talk.handle(FromServer(effect.call, error, "broker")))
-                    else:
-                        self._accept(effect.exchange)
-                case Drop(reason=reason):
-                    self.watch.note(self.name, "denied", method, reason)
-                    self._accept(effect.exchange)
-                case _:
-                    if isinstance(verdict, Replace):
-                        frame.params = verdict.body
-                    self._to_backend(effect.call, frame, effect.exchange, effect.initialize)
-
-        self._judge(lambda: self.hooks.judge(part, method, "server", params, info), settle)
-
-    def _judged_from_backend(self, stream: int, frame: Frame, method: str) -> None:
-        if frame.method is UNSET:
-            part, body = "result", frame.result
-        else:
-            part = "notification" if frame.id is UNSET else "params"
-            body = frame.params if frame.params is not UNSET else {}
-        info = self._infos.get(stream) or CallInfo(method, None, self.principal, self.name)
-
-        def settle(verdict: Verdict) -> None:
-            if isinstance(verdict, Deny | Drop):
-                self.watch.note(self.name, "denied", method, verdict.reason)
-                if part == "notification":
-                    return
-                code = verdict.code if isinstance(verdict, Deny) else -32603
-                message = verdict.message if isinstance(verdict, Deny) else "The message was refused by policy"
-                if part == "params":
-                    self._to_backend(0, broken(frame.id, "denied", code=code, message=message))  # type: ignore[arg-type]
-                    return
-                reply = broken(frame.id, "denied", code=code, message=message)  # type: ignore[arg-type]
-                self._run(self.talk.handle(FromServer(stream, reply, "broker")))
-                return
-            if isinstance(verdict, Replace):
-                if part == "result":
-                    frame.result = verdict.body
-                else:
-                    frame.params = verdict.body
-            self._from_backend(stream, frame)
-
-        self._judge(lambda: self.hooks.judge(part, method, "client", body, info), settle)  # type: ignore[arg-type]
-
-    def _judge(self, ask: Callable[[], Verdict | Awaitable[Verdict]], settle: Callable[[Verdict], None]) -> None:
-        def turn() -> Awaitable[None] | None:
-            verdict = ask()
-            if inspect.isawaitable(verdict):
-                return self._await(verdict, settle)
-            settle(verdict)
-            return None
-
-        self._later(turn)
-
-    async def _await(self, pending: Awaitable[Verdict], settle: Callable[[Verdict], None]) -> None:
-        settle(await pending)
-
-    def _later(self, turn: Callable[[], Awaitable[None] | None]) -> None:
-        """Run now, or behind the hook that is being awaited."""
-        self._queue.append(turn)
-        if not self._busy:
-            self._drain()
-
-    def _drain(self) -> None:
-        while self._queue and not self._busy:
-            pending = self._queue.popleft()()
-            if pending is not None:
-                self._busy = True
-                task = asyncio.ensure_future(self._finish(pending))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-    async def _finish(self, pending: Awaitable[None]) -> None:
-        try:
-            await pending
-        finally:
-            self._busy = False
-            self._drain()
-
-
-def _text(frame: Frame, member: str) -> str | None:
-    if frame.params is UNSET or member not in frame.params:
-        return None
-    value = frame.params[member]
-    try:
-        return str(jsonrpc.open_value(value)) if not isinstance(value, str) else value
-    except jsonrpc.Refused:
-        return None
-
-
-__all__ = ["ErrorObject", "Relay"]

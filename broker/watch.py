@@ -53,5 +53,10 @@ class Watch:
         for lost in note.losses:
             if lost.loss is Loss.DEGRADED or note.kind != "lossy":
                 self.reports.loss(
-                    backend=backend, pair=pair, method=note.method, path=lost.path, change=lost.change, loss=lost.loss
+                    backend=backend,
+                    pair=pair,
+                    method=note.method,
+                    path=lost.path,
+                    change=lost.change,
+                    loss=lost.loss,
                 )

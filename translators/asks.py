@@ -17,7 +17,8 @@ from translators.calls import take_token
 from translators.change import Answered
 from translators.context import Context
 from translators.errors import INVALID_REQUEST, METHOD_NOT_FOUND, Refused, Swallowed
-from translators.machine import STANDING, Accept, Effect, Note, Reject, ToClient, ToServer
+from translators.machine import STANDING, Accept, Effect, Note, Reject, ToClient, ToServer, Unanswerable
+from translators.notes import lossy
 from translators.reply import answered, broken, refused
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ MAX_OPEN_ASKS = 256
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
-_BROKEN = (TypeError, ValueError, KeyError, AttributeError, IndexError, msgspec.MsgspecError, RecursionError)
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, IndexError, msgspec.MsgspecError, RecursionError)
+"""What reading a member of the wrong shape raises: its writer broke its own revision."""
 
 
 def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effect]:
@@ -64,7 +66,7 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
         return [ToServer(0, refused(backend_id, refusal)), Note("refused", method, refusal.reason)]
     except Answered as done:
         return [ToServer(0, answered(backend_id, done.result))]
-    except _BROKEN:
+    except UNREADABLE:
         return _no(backend_id, method, "backend-garbage", code=-32602)
     params = body if body or params is not UNSET else UNSET
     call = talk.book.calls.get(stream)
@@ -72,7 +74,7 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
     ask = talk.book.ask(backend_id, method, exchange, ctx)
     ask.token = take_token(params, ask.id)
     ctx.request = params if params is not UNSET else None
-    losses = _lossy(ctx, method)
+    losses = lossy(ctx, method)
     return [ToClient(exchange, Frame(id=ask.id, method=method, params=params)), *losses]
 
 
@@ -97,10 +99,19 @@ def answer_from_client(talk: Conversation, exchange: int, frame: Frame) -> list[
     except Refused as refusal:
         reply = refused(ask.backend_id, refusal)
         return [ToServer(0, reply, exchange), Note("refused", ask.method, refusal.reason)]
-    except _BROKEN:
+    except UNREADABLE:
         reply = broken(ask.backend_id, "client-garbage", message="The client's answer is not valid MCP")
         return [ToServer(0, reply, exchange), Note("refused", ask.method, "client-garbage")]
-    return [ToServer(0, Frame(id=ask.backend_id, result=result), exchange), *_lossy(ctx, ask.method)]
+    return [ToServer(0, Frame(id=ask.backend_id, result=result), exchange), *lossy(ctx, ask.method)]
+
+
+def unanswerable(talk: Conversation, event: Unanswerable) -> list[Effect]:
+    """The client cannot be reached: the backend is told, so that its call does not wait for ever."""
+    ask = talk.book.asks.get(event.ask)
+    if ask is None:
+        return []
+    talk.book.settle(ask)
+    return [ToServer(0, broken(ask.backend_id, "no-stream")), Note("refused", ask.method, "no-stream")]
 
 
 def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effect]:
@@ -117,7 +128,7 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
         body = lane.run(body, ctx)
     except (Refused, Swallowed) as gate:
         return [Note("swallowed", method, gate.reason, tuple(ctx.losses))]
-    except _BROKEN:
+    except UNREADABLE:
         return [Note("dropped", method, "backend-garbage")]
     params = body if body or params is not UNSET else UNSET
     call = talk.book.calls.get(stream)
@@ -148,16 +159,8 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
         if not isinstance(offered, dict) or offered.get(member) is not True:
             # MUST only use negotiated capabilities (2025-06-18 basic/lifecycle, operation).
             return [Note("dropped", method, "not-declared")]
-    return [ToClient(exchange, Frame(method=method, params=params)), *_lossy(ctx, method)]
+    return [ToClient(exchange, Frame(method=method, params=params)), *lossy(ctx, method)]
 
 
 def _no(backend_id: Any, method: str, reason: str, *, code: int = METHOD_NOT_FOUND) -> list[Effect]:
     return [ToServer(0, broken(backend_id, reason, code=code)), Note("refused", method, reason)]
-
-
-def _lossy(ctx: Context, method: str) -> list[Effect]:
-    if not ctx.losses:
-        return []
-    losses = tuple(ctx.losses)
-    ctx.losses = []
-    return [Note("lossy", method, losses=losses)]

@@ -50,6 +50,12 @@ class Failed(Event, frozen=True, gc=False):
     executed: Literal["no", "unknown"] = "unknown"
 
 
+class Unanswerable(Event, frozen=True, gc=False):
+    """A question of the backend could not be brought to the client; `ask` is the broker's id of it."""
+
+    ask: int
+
+
 class Expired(Event, frozen=True, gc=False):
     """A timer this core asked for has run out."""
 
@@ -80,6 +86,12 @@ class ToClient(Effect, frozen=True, gc=False):
     frame: Frame
     final: bool = False
     origin: Origin = "peer"
+
+
+class Hush(Effect, frozen=True, gc=False):
+    """End an exchange's wait for one of its requests without an answer: it was cancelled."""
+
+    exchange: int
 
 
 class Accept(Effect, frozen=True, gc=False):

@@ -56,5 +56,6 @@ TEXTS = {
     "too-large": "The server's answer is too large",
     "overloaded": "Too many open requests",
     "not-declared": "The client did not declare this capability",
+    "client-garbage": "Invalid params: the message is not valid in the negotiated revision",
     "no-stream": "The client has no stream to receive this request",
 }

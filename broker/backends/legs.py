@@ -27,6 +27,9 @@ RETRY_S = (0.01, 30.0)
 DEFAULT_RETRY_S = 1.0
 """Without a `retry` field; the SDKs' default."""
 
+LINGER_S = 1.0
+"""How long a call's stream may stay open after its answer; TypeScript SDK 1.10.2 never closes it after an error."""
+
 REASONS = {
     "connect": "backend-connect",
     "tls": "backend-connect",
@@ -152,6 +155,8 @@ class PostLeg:
     def done(self) -> None:
         """The body is complete; without an answer in it the call is not."""
         if self._stopped or self._answered:
+            if self._timer is not None:
+                self._timer.cancel()
             return
         if self._mode == "sse" and self._status == 200:
             self._resume()
@@ -167,6 +172,8 @@ class PostLeg:
     def failed(self, failure: BackendFailure) -> None:
         """The connection failed; a stream that can be resumed is."""
         if self._stopped or self._answered:
+            if self._timer is not None:
+                self._timer.cancel()
             return
         parser = self._parser
         if self._mode == "sse" and parser is not None and parser.last_event_id and failure.reason == "closed":
@@ -226,6 +233,8 @@ class PostLeg:
     def _answer(self, frame: Frame) -> None:
         self._answered = True
         self._session.legs.pop(self.call, None)
+        if self._mode == "sse" and self.ticket is not None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self.stop)
         self._session.owner.backend_message(self.call, frame)
 
     def _lost(self) -> None:

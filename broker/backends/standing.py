@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 class StandingLeg:
     """The backend's GET stream: opened again when it ends, with growing delays, resumed where it has event ids."""
 
-    __slots__ = ("_delay_s", "_failures", "_parser", "_session", "_status", "_stopped", "_ticket", "_timer", "_told")
+    __slots__ = (
+        "_delay_s",
+        "_failures",
+        "_parser",
+        "_session",
+        "_status",
+        "_stopped",
+        "_ticket",
+        "_timer",
+        "_told",
+    )
 
     FIRST_DELAY_S = 0.5
     MAX_DELAY_S = 30.0

@@ -19,6 +19,7 @@ from protocol_versions.jsonrpc import Frame, WireLimits
 SESSION_ID_MAX = 1024
 """Longest session id adopted from a backend; sealed ids of gateways stay below it."""
 
+
 class Owner(Protocol):
     """Who is told what the backend said."""
 
@@ -26,16 +27,14 @@ class Owner(Protocol):
     def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None: ...
     def backend_lost(self, call: int, body: bytes) -> None: ...
     def backend_accepted(self, exchange: int) -> None: ...
-    def backend_stream(self, usable: bool) -> None: ...
+    def backend_stream(self, _usable: bool) -> None: ...
     def backend_violation(self, reason: str) -> None: ...
 
 
 class Deadlines:
     """The timeouts of the four kinds of leg, made once per backend."""
 
-    def __init__(
-        self, *, connect_s: float, head_s: float, idle_s: float, total_s: float, stream_idle_s: float
-    ) -> None:
+    def __init__(self, *, connect_s: float, head_s: float, idle_s: float, total_s: float, stream_idle_s: float) -> None:
         self.call = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=idle_s, total_s=total_s)
         self.short = Timeouts(connect_s=connect_s, head_s=connect_s, idle_s=connect_s, total_s=2 * connect_s)
         self.stream = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=stream_idle_s, total_s=None)

@@ -12,8 +12,8 @@ from msgspec import UNSET
 from broker import edge, telemetry
 from broker.backends.http1 import Pool
 from broker.backends.streamable_http import Deadlines
-from broker.hooks.runner import Runner
 from broker.edge import EdgeSettings
+from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused401, identify
 from broker.negotiate import SESSION_REVISIONS
 from broker.sessions import Session, Sessions
@@ -57,6 +57,7 @@ class FaceContext:
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
+        self.max_questions = limits.held_questions
         self.max_events = limits.event_store_events
         self.max_event_bytes = limits.event_store_bytes
         self.commit_s = limits.commit_to_sse_s

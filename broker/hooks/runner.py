@@ -42,7 +42,13 @@ class Runner:
         return self._chain(slot, hooks, body, info, replaced=False)
 
     def _chain(
-        self, slot: Slot, hooks: tuple[tuple[Hook, Pattern], ...], body: Body, info: CallInfo, *, replaced: bool
+        self,
+        slot: Slot,
+        hooks: tuple[tuple[Hook, Pattern], ...],
+        body: Body,
+        info: CallInfo,
+        *,
+        replaced: bool,
     ) -> Verdict | Awaitable[Verdict]:
         for index, (hook, pattern) in enumerate(hooks):
             try:

@@ -1,0 +1,141 @@
+"""What the backend answers, and how the handshake ends: results and errors on their way to the client.
+
+An answer is projected on the client's revision with the context of its request. A backend that breaks its own schema
+inside a member some Change reads loses that answer, never the session.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from protocol_versions.jsonrpc import ErrorObject, Frame
+from translators import handshake
+from translators.asks import UNREADABLE, ask_from_server, notification_from_server
+from translators.calls import Call
+from translators.change import Answered
+from translators.context import Context
+from translators.errors import Refused
+from translators.machine import Effect, End, FromServer, Note, Repipe, ToClient, ToServer
+from translators.notes import lossy
+from translators.reply import answered, broken, refused
+from translators.tables import tables
+
+if TYPE_CHECKING:
+    from translators.conversation import Conversation
+
+
+def message_from_server(talk: Conversation, event: FromServer) -> list[Effect]:
+    frame = event.frame
+    if frame.method is UNSET:
+        call = talk.book.calls.get(frame.id) if type(frame.id) is int else None
+        if call is None:
+            return [Note("dropped", reason="answer-unasked")]
+        return _answer(talk, call, frame, event.origin)
+    if talk.pipe is None:
+        return [Note("dropped", frame.method, "before-initialize")]
+    if frame.id is not UNSET:
+        return ask_from_server(talk, event.stream, frame)
+    return notification_from_server(talk, event.stream, frame)
+
+
+def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[Effect]:
+    if call.method == "initialize":
+        return _welcome(talk, call, frame)
+    assert talk.pipe is not None
+    lanes = talk.pipe.to_server[call.method]
+    ctx = call.ctx
+    talk.book.close(call)
+    losses: list[Effect] = []
+    result: Any = frame.result
+    reply: Frame | None = None
+    try:
+        if frame.error is not UNSET:
+            if ctx is not None and not lanes.error.passes and origin == "peer":
+                reply = Frame(id=call.client_id, error=_error(lanes.error, frame.error, ctx))
+            else:
+                reply = Frame(id=call.client_id, error=frame.error)
+        elif ctx is not None and not lanes.result.passes:
+            ctx.losses = []
+            result = lanes.result.run(result, ctx)
+    except Refused as refusal:
+        reply, origin = refused(call.client_id, refusal), "broker"
+    except Answered as done:
+        result = done.result
+    except UNREADABLE:
+        # The backend broke its own schema inside a member a Change reads: its answer, not the session, is lost.
+        reply, origin = broken(call.client_id, "backend-garbage"), "broker"
+    if reply is None:
+        reply = Frame(id=call.client_id, result=result)
+        if call.subject is not None and frame.error is UNSET:
+            _settle(talk, call)
+    if ctx is not None:
+        losses = lossy(ctx, call.method)
+    outcome = "error" if reply.error is not UNSET else "ok"
+    return [ToClient(call.exchange, reply, True, origin), *losses, End(call.id, outcome)]
+
+
+def _error(lane: Any, error: ErrorObject, ctx: Context) -> ErrorObject:
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.data is not UNSET:
+        body["data"] = error.data
+    body = lane.run(body, ctx)
+    data = body.get("data", UNSET)
+    if data is not UNSET and type(data) is not Raw:
+        data = Raw(msgspec.json.encode(data))
+    return ErrorObject(code=body["code"], message=body["message"], data=data)
+
+
+def _settle(talk: Conversation, call: Call) -> None:
+    if call.method == "logging/setLevel":
+        talk.level = call.subject
+    elif call.method == "resources/subscribe" and call.subject is not None:
+        talk.subscriptions[call.subject] = None
+    elif call.method == "resources/unsubscribe" and call.subject is not None:
+        talk.subscriptions.pop(call.subject, None)
+
+
+def _welcome(talk: Conversation, call: Call, frame: Frame) -> list[Effect]:
+    ctx = call.ctx or Context(method="initialize")
+    if frame.error is not UNSET:
+        offer = handshake.counter_offer(talk.peers, frame.error)
+        if offer is not None:
+            return _offer_again(talk, call, offer)
+        talk.book.close(call)
+        talk.phase = "new"
+        reply = Frame(id=call.client_id, error=frame.error)
+        return [ToClient(call.exchange, reply, True), End(call.id, "error")]
+    assert frame.result is not UNSET
+    body = handshake.welcome(talk.peers, frame.result, ctx)
+    talk.book.close(call)
+    if body is None:
+        talk.phase = "new"
+        reply = broken(call.client_id, "backend-revision")
+        return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
+    talk.phase = "open"
+    talk.pipe = tables(talk.peers.client, talk.peers.server)
+    reply = answered(call.client_id, body)
+    done = ToClient(call.exchange, reply, True)
+    notes = lossy(ctx, "initialize")
+    if talk.peers.pinned and talk.peers.server != talk.peers.offer:
+        notes.append(Note("backend-revision-differs", "initialize", talk.peers.server))
+    return [Repipe(talk.peers.server), done, *notes, End(call.id, "ok")]
+
+
+def _offer_again(talk: Conversation, call: Call, offer: str) -> list[Effect]:
+    talk.book.close(call)
+    talk.peers.offer = offer
+    again = Call(
+        id=talk.book.mint(),
+        client_id=call.client_id,
+        exchange=call.exchange,
+        method="initialize",
+        ctx=call.ctx,
+    )
+    talk.book.open(again)
+    talk.peers.hello["protocolVersion"] = offer
+    talk.peers.tried.append(offer)
+    frame = Frame(id=again.id, method="initialize", params=dict(talk.peers.hello))
+    return [End(call.id, "retried"), ToServer(again.id, frame, call.exchange, initialize=True)]
