@@ -24,4 +24,4 @@ def main() -> None:
     arguments.remove(FLAG)
     script = str(Path(sys.argv[0]).resolve())
     front = ["uv", "run", "-q", "--script", str(FRONT), *arguments]
-    os.execvp("uv", [*front, "--", sys.executable, script])  # noqa: S606, S607
+    os.execvp("uv", [*front, "--", sys.executable, script])
