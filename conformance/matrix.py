@@ -21,6 +21,7 @@ from conformance.features import NAMES, REPORTED
 from conformance.judge import STATUSES, Direct, Verdict, judge
 from conformance.launch import Children, LaunchError
 from conformance.lines import Line, parse
+from conformance.raw import undeclared
 
 FEATURE_TIMEOUT_S: Final = 15.0
 """One feature's bound inside the client; the longest (a cancelled slow call) takes about three seconds."""
@@ -91,17 +92,19 @@ class Matrix:
     def _cell(self, cell: Cell) -> Row:
         folder = self.folder / cell.slug
         started = monotonic()
+        tried: Mapping[str, Line] = {}
         try:
             with Children(folder) as children:
                 _, backend = children.server("server", cell.server.command("server"))
                 _, url = children.broker(backend, "--backend-revision", cell.server.revision)
                 run = self._session(children, cell.client, url)
+                tried = undeclared.run(url, cell, run.lines)
         except LaunchError as error:
             run = Run({}, str(error))
         direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines)
         row = Row(
             cell,
-            tuple(judge(cell, run.lines, direct, self.features)),
+            tuple(judge(cell, {**run.lines, **tried}, direct, self.features)),
             run.trouble,
             monotonic() - started,
             str(folder),

@@ -155,17 +155,21 @@ def main(url: str, header_lines: Sequence[str], logs: Path) -> int:
     lost = 0
     print(f"\n{'client':<12} {'server as':<12} through the broker")
     for direct in claimed:
-        lost += _through(url, header_lines, direct, logs)
+        lost += _through(url, headers, direct, logs)
     print(f"\n{lost} differences")
     return 1 if lost else 0
 
 
-def _through(url: str, header_lines: Sequence[str], direct: Picture, logs: Path) -> int:
+def _through(url: str, headers: Mapping[str, str], direct: Picture, logs: Path) -> int:
     lost = 0
-    options = [part for line in header_lines for part in ("--header", line)]
+    # Values go through the environment: a command line is there for everybody to read.
+    env = {f"DRAGOMAN_CONFORMANCE_HEADER_{number}": value for number, value in enumerate(headers.values())}
+    options = [
+        part for name, variable in zip(headers, env, strict=True) for part in ("--header", f"{name}=env:{variable}")
+    ]
     with Children(logs / f"own-{direct.revision}") as children:
         try:
-            _, broker = children.broker(url, "--backend-revision", direct.revision, *options)
+            _, broker = children.broker(url, "--backend-revision", direct.revision, *options, env=env)
         except LaunchError as error:
             print(f"{'every':<12} {direct.revision:<12} {error}")
             return 1

@@ -56,3 +56,8 @@ def has(revision: str, word: str) -> bool:
     if not any(word in words for words in _SINCE.values()):
         raise ValueError(f"no revision has {word!r}")
     return word in vocabulary(revision)
+
+
+def oldest_with(word: str) -> str:
+    """The oldest revision that knows the thing."""
+    return next(revision for revision in REVISIONS if has(revision, word))
