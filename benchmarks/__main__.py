@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         lines = uvloop.run(measured(chosen, names))
     except (HarnessError, KeyboardInterrupt) as error:
-        print(f"not measured: {str(error) or "interrupted"}", file=sys.stderr)
+        print(f"not measured: {str(error) or 'interrupted'}", file=sys.stderr)
         return 2
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -166,6 +166,8 @@ class PostLeg:
             self._json()
         elif 200 <= self._status < 300:
             self._fail("backend-garbage")
+        elif self._status == 400 and self._session.session_id is not None and not self._initialize:
+            self._lost()  # pypi mcp up to 1.22 refuses an unknown session id with 400 and plain text
         else:
             self._refusal()
 

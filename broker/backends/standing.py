@@ -30,6 +30,7 @@ class StandingLeg:
         "_parser",
         "_session",
         "_status",
+        "_stood",
         "_stopped",
         "_ticket",
         "_timer",
@@ -49,6 +50,7 @@ class StandingLeg:
         self._status = 0
         self._stopped = False
         self._told = False
+        self._stood = False
 
     def start(self) -> None:
         """Open it, or open it again."""
@@ -86,6 +88,7 @@ class StandingLeg:
         if status == 200 and not usable:
             self._status = 415
         if usable:
+            self._stood = True
             self._failures = 0
         self._tell(usable)
 
@@ -121,7 +124,8 @@ class StandingLeg:
         """The stream ended: open it again unless the backend has none or has lost the session."""
         if self._stopped:
             return
-        if self._status == 404 and self._session.session_id is not None:
+        if self._status in (400, 404) and self._stood and self._session.session_id is not None:
+            # Only a stream that once stood tells of a lost session: some servers answer 404 where 405 is meant.
             self._stopped = True
             self._session.owner.backend_lost(0, b"")
         elif self._status == 200:
