@@ -157,10 +157,10 @@ def serve(
 
 
 @click.command()
-@click.option("--port", default=8808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks one.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the broker.  [default: 8808, or a free one]")
 @click.option("--once", is_flag=True, help="End after the story: 0 if everything was as told, else 1.")
 @click.option("--built-in-client", is_flag=True, help="Do not download the SDK; use the client of this package.")
-def demo(port: int, once: bool, built_in_client: bool) -> None:
+def demo(port: int | None, once: bool, built_in_client: bool) -> None:
     """See a 2024-11-05 client talk to a 2025-11-25 server, both started here, through the broker.
 
     Then keeps serving, so that you can point a client of your own at it, until Ctrl-C.

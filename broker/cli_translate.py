@@ -74,12 +74,13 @@ def revisions(as_json: bool, markdown: bool, pair: tuple[str, str] | None) -> No
       dragoman revisions
       dragoman revisions --pair 2024-11-05 2025-11-25
     """
+    from broker.explain import pair_lines, rows, table_lines
+
     try:
-        from broker.explain import pair_lines, rows, table_lines
+        found = rows()
     except ImportError as error:
         click.echo(f"dragoman: the table cannot be made here: {error}", err=True)
         sys.exit(RUNTIME)
-    found = rows()
     if as_json:
         import msgspec
 

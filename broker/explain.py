@@ -86,7 +86,8 @@ def rows() -> list[Row]:
     """
     from translators.compat import table
 
-    return table()
+    found: list[Row] = table()
+    return found
 
 
 def table_lines(found: list[Row], *, markdown: bool = False) -> list[str]:

@@ -195,6 +195,12 @@ def _clean(value: Any) -> Any:
     return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
+def _ordered(_logger: Any, _name: str, fields: Any) -> dict[str, Any]:
+    """What everybody looks for first stands first."""
+    first = {key: fields.pop(key) for key in ("timestamp", "level", "event")}
+    return {**first, **fields}
+
+
 def _build() -> Any:
     import structlog
 
@@ -207,6 +213,7 @@ def _build() -> Any:
         processors=[
             processors.add_log_level,
             processors.TimeStamper(fmt="iso", utc=True),
+            _ordered,
             renderer,
         ],
     )
