@@ -15,6 +15,8 @@ from collections.abc import Callable
 from math import floor
 from typing import Final, Protocol
 
+import msgspec
+
 # Deadlines of seconds bear a quarter second: aiohttp rounds those above 5 s up to whole seconds.
 GRANULARITY_S: Final = 0.25
 
@@ -25,15 +27,12 @@ class Timer(Protocol):
     def cancel(self) -> None: ...
 
 
-class Handle:
-    """One deadline; `deadline` is in seconds of the wheel's clock."""
+class Handle(msgspec.Struct, eq=False, gc=False):
+    """One deadline; `deadline` is in seconds of the wheel's clock. The rest is the wheel's."""
 
-    __slots__ = ("_bucket", "_callback", "deadline")
-
-    def __init__(self, deadline: float, callback: Callable[[], None], bucket: set[Handle]) -> None:
-        self.deadline = deadline
-        self._callback = callback
-        self._bucket: set[Handle] | None = bucket
+    deadline: float
+    callback: Callable[[], None]
+    bucket: set[Handle] | None
 
 
 class Wheel:
@@ -94,9 +93,9 @@ class Wheel:
 
     def cancel(self, handle: Handle) -> None:
         """Forget a deadline; harmless when it has passed or was cancelled before."""
-        bucket = handle._bucket
+        bucket = handle.bucket
         if bucket is not None:
-            handle._bucket = None
+            handle.bucket = None
             bucket.discard(handle)
             self._count -= 1
 
@@ -118,9 +117,9 @@ class Wheel:
             del buckets[tick]
             while bucket:
                 handle = bucket.pop()
-                handle._bucket = None
+                handle.bucket = None
                 self._count -= 1
-                self._run(handle._callback)
+                self._run(handle.callback)
         if due and (self._timer is None or due[0] < self._armed):
             self._arm(due[0])
 
@@ -128,7 +127,7 @@ class Wheel:
         """Drop every deadline and the timer."""
         for bucket in self._buckets.values():
             for handle in bucket:
-                handle._bucket = None
+                handle.bucket = None
         self._buckets.clear()
         self._due.clear()
         self._count = 0

@@ -1,7 +1,8 @@
 """One call's life: waiting, sent, answering, over; its deadlines; and the end that is reported exactly once.
 
-A call arms one handle on the wheel. Deadlines that move (silence within a body) do not touch the wheel: the
-handle looks when it fires and arms again, so that a byte received costs one clock reading.
+Deadlines are looked at when something wakes the call, which then asks to be woken again: while it waits by its
+own handle on the wheel, afterwards by its connection's, which outlives the call. So neither a call over an
+idle connection nor a byte received touches the wheel as a rule.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Final, Literal, Protocol
+
+import msgspec
 
 from broker.backends.http1_types import BackendFailure, Reason, Sink, Timeouts
 from broker.wheel import Handle, Wheel
@@ -31,6 +34,9 @@ class Carrier(Protocol):
     def resume(self) -> None:
         """Read again."""
 
+    def wake_by(self, deadline: float) -> None:
+        """See to it that `Call.woken` runs soon after this time of the wheel's clock; earlier does no harm."""
+
 
 class Owner(Protocol):
     """The pool of a call, as far as the call needs it."""
@@ -42,63 +48,29 @@ class Owner(Protocol):
         """Whether a connection is being opened for calls like this, or all places are taken."""
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """The ticket, and the record the pool and the connection work on."""
 
-    __slots__ = (
-        "body",
-        "connection",
-        "handle",
-        "head_due",
-        "headers",
-        "last_read",
-        "max_body",
-        "method",
-        "paused",
-        "phase",
-        "pool",
-        "repeatable",
-        "repeated",
-        "sink",
-        "started",
-        "stream",
-        "timeouts",
-        "wheel",
-        "written",
-    )
-
-    def __init__(
-        self,
-        pool: Owner,
-        wheel: Wheel,
-        method: bytes,
-        headers: bytes,
-        body: bytes,
-        sink: Sink,
-        timeouts: Timeouts,
-        repeatable: bool,
-        max_body: int | None,
-        stream: bool,
-    ) -> None:
-        self.pool = pool
-        self.wheel = wheel
-        self.method = method
-        self.headers = headers
-        self.body = body
-        self.sink = sink
-        self.timeouts = timeouts
-        self.repeatable = repeatable
-        self.max_body = max_body
-        self.stream = stream
-        self.connection: Carrier | None = None
-        self.handle: Handle | None = None
-        self.phase = WAITING
-        self.written = False
-        self.repeated = False
-        self.paused = False
-        self.started = wheel.clock()
-        self.head_due = 0.0
-        self.last_read = 0.0
+    # A Struct for its constructor in C: one call makes one of these.
+    pool: Owner
+    wheel: Wheel
+    method: bytes
+    headers: bytes
+    body: bytes
+    sink: Sink
+    timeouts: Timeouts
+    repeatable: bool
+    max_body: int | None
+    stream: bool
+    started: float
+    connection: Carrier | None = None
+    handle: Handle | None = None
+    phase: int = WAITING
+    written: bool = False
+    repeated: bool = False
+    paused: bool = False
+    head_due: float = 0.0
+    last_read: float = 0.0
 
     # The ticket.
 
@@ -124,19 +96,26 @@ class Call:
 
     # What the pool and the connection report.
 
-    def sent(self, connection: Carrier) -> None:
-        """A connection took the call; from here on the backend may have executed it."""
+    def sent(self, connection: Carrier, now: float) -> None:
+        """A connection takes the call; from here on the backend may have executed it."""
         self.connection = connection
         self.phase = SENT
         self.written = True
-        head_s = self.timeouts.head_s
-        if head_s is not None and not self.head_due:
-            self.head_due = self.wheel.clock() + head_s
+        if self.handle is not None:
+            self.wheel.cancel(self.handle)
+            self.handle = None
+        limits = self.timeouts
+        if limits.head_s is not None and not self.head_due:
+            self.head_due = now + limits.head_s
+        due = self.head_due
+        if limits.total_s is not None and (not due or self.started + limits.total_s < due):
+            due = self.started + limits.total_s
+        if due:
+            connection.wake_by(due)
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """The final head arrived."""
         self.phase = ANSWERING
-        self.last_read = self.wheel.clock()
         self.sink.head(status, headers)
 
     def finish(self) -> None:
@@ -176,23 +155,26 @@ class Call:
     # Deadlines.
 
     def watch(self) -> None:
-        """Have the wheel wake this call no later than its next deadline."""
+        """Be woken no later than at the next deadline."""
         if self.phase == OVER:
             return
         due = self._next_due()[0]
-        if self.handle is not None:
-            if due is not None and self.handle.deadline <= due:
-                return
-            self.wheel.cancel(self.handle)
-        self.handle = None if due is None else self.wheel.add(due, self._woken)
+        if due is None:
+            return
+        if self.connection is not None:
+            self.connection.wake_by(due)
+        elif self.handle is None:
+            self.handle = self.wheel.add(due, self.woken)
 
-    def _woken(self) -> None:
+    def woken(self) -> None:
+        """Look whether a deadline has passed."""
         self.handle = None
         due, reason = self._next_due()
-        if due is None or due > self.wheel.clock():
-            self.watch()
+        if self.phase == OVER or due is None:
             return
-        if reason == "connect-timeout" and not self.pool.connecting(self):
+        if due > self.wheel.clock():
+            self.watch()
+        elif reason == "connect-timeout" and not self.pool.connecting(self):
             self.fail("pool-full", "no connection became free in time")
         else:
             self.fail(reason, f"no progress in phase {_PHASES[self.phase]}")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 import httptools
 
 from broker.backends.http1_call import OVER, Call, blame
-from broker.backends.http1_rules import NAMES, Refused, body_rules, is_interim
+from broker.backends.http1_rules import Refused, body_rules, is_interim, read_fields
+from broker.wheel import Handle
 
 if TYPE_CHECKING:
     from broker.backends.http1_pool import DirectPool, Lane
@@ -30,9 +31,9 @@ class Connection(asyncio.Protocol):
     """A connection of one pool; `call` is the exchange under way, None while idle."""
 
     __slots__ = (
-        "_body_bytes", "_cap", "_closing", "_complete", "_count", "_first", "_framed", "_head_bytes",
-        "_headers", "_interim", "_keep", "_parser", "_plain", "_quiet", "_refusal", "_rest", "_status",
-        "_transport", "_writable", "call", "expires_at", "lane", "opened", "pool", "retired", "reused",
+        "_alarm", "_body_bytes", "_cap", "_closing", "_complete", "_fields", "_first", "_framed", "_headers",
+        "_interim", "_keep", "_parser", "_plain", "_quiet", "_refusal", "_rest", "_status", "_transport", "_writable",
+        "call", "expires_at", "lane", "opened", "pool", "retired", "reused",
     )  # fmt: skip
 
     def __init__(self, pool: DirectPool, lane: Lane) -> None:
@@ -43,14 +44,16 @@ class Connection(asyncio.Protocol):
         self.opened = False
         self.retired = False
         self.expires_at = 0.0
+        self._alarm: Handle | None = None
         self._closing = False
         self._writable = True
         self._rest: memoryview | None = None
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         # About the answer under way; `_expect` clears all of it.
+        self._fields: list[tuple[bytes, bytes]] = []
         self._headers: dict[str, str] = {}
-        self._head_bytes = self._count = self._body_bytes = self._interim = self._status = 0
+        self._body_bytes = self._interim = self._status = 0
         self._quiet = 0  # bytes since the last body byte: heads, chunk sizes and extensions, trailers
         self._first = self._plain = self._complete = self._keep = self._framed = False
         self._cap: int | None = None
@@ -61,8 +64,8 @@ class Connection(asyncio.Protocol):
         """Whether a request may be written now."""
         return not self._closing and self._transport is not None and not self._transport.is_closing()
 
-    def start(self, call: Call, head: bytes) -> None:
-        """Write the request of `call`; `head` is the constant part of its head."""
+    def start(self, call: Call, head: bytes, now: float) -> None:
+        """Write the request of `call`; `head` is the constant part of its head, `now` the wheel's time."""
         transport = self._transport
         assert transport is not None
         self.call = call
@@ -72,7 +75,7 @@ class Connection(asyncio.Protocol):
         else:
             head = b"%b%b\r\n" % (head, call.headers)
             body = b""
-        call.sent(self)
+        call.sent(self, now)
         if call.paused:
             # Not at once: uvloop starts to read after `connection_made`, from where this may be called.
             asyncio.get_running_loop().call_soon(self._pause_if_wanted)
@@ -82,7 +85,6 @@ class Connection(asyncio.Protocol):
             transport.write(head)
             self._rest = memoryview(body)
             self._write_rest()
-        call.watch()
 
     def pause(self) -> None:
         """Stop reading."""
@@ -94,11 +96,19 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._closing:
             self._transport.resume_reading()
 
+    def wake_by(self, deadline: float) -> None:
+        """See `Carrier`. An alarm set by an earlier call is kept: it wakes early and is set again."""
+        alarm = self._alarm
+        if alarm is None or alarm.deadline > deadline:
+            self._silence()
+            self._alarm = self.pool.wheel.add(deadline, self._ring)
+
     def drop(self) -> None:
         """Close at once, whatever is under way; the call, if any, has been told already."""
         self.call = None
         self._rest = None
         self._closing = True
+        self._silence()
         if self._transport is not None:
             self._transport.abort()
         self.pool.retire(self)
@@ -106,6 +116,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close an idle connection in good order (TLS says goodbye)."""
         self._closing = True
+        self._silence()
         if self._transport is not None:
             self._transport.close()
         self.pool.retire(self)
@@ -168,17 +179,7 @@ class Connection(asyncio.Protocol):
             raise Refused("protocol", "bytes after the answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        self._count += 1
-        limits = self.pool.limits
-        if self._head_bytes > limits.max_head_bytes or self._count > limits.max_headers:
-            raise self._refuse(Refused("protocol", "the answer's head is too large"))
-        if self._status:
-            return  # trailers: nothing we act on, and they must not overwrite fields
-        headers = self._headers
-        key = NAMES.get(name) or name.decode("latin-1").lower()
-        text = value.decode("latin-1").rstrip(" \t")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self._fields.append((name, value))  # trailers land here too, and are never looked at
 
     def on_headers_complete(self) -> None:
         call, parser = self.call, self._parser
@@ -190,17 +191,19 @@ class Connection(asyncio.Protocol):
         try:
             if version not in ("1.1", "1.0"):
                 raise Refused("protocol", "not HTTP/1.1")
+            headers = read_fields(self._fields, limits, self._quiet)
             if is_interim(status, self._interim, limits):
                 self._interim += 1
                 self._plain = False  # tells of the first line only
-                self._headers = {}
+                self._fields.clear()
                 return
-            self._cap, self._framed = body_rules(status, version, self._headers, limits, call.max_body)
+            self._cap, self._framed = body_rules(status, version, headers, limits, call.max_body)
         except Refused as refused:
             raise self._refuse(refused) from None
         self._status = status
+        self._headers = headers
         try:
-            call.head(status, self._headers)
+            call.head(status, headers)
         except Exception as error:
             self._sink_raised(call, error)
 
@@ -224,10 +227,20 @@ class Connection(asyncio.Protocol):
 
     # Within
 
+    def _ring(self) -> None:
+        self._alarm = None
+        if self.call is not None:
+            self.call.woken()
+
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self.pool.wheel.cancel(self._alarm)
+            self._alarm = None
+
     def _expect(self) -> None:
         """Make ready for the next answer."""
-        self._headers = {}
-        self._head_bytes = self._count = self._body_bytes = self._interim = self._status = 0
+        self._fields = []
+        self._body_bytes = self._interim = self._status = 0
         self._quiet = 0
         self._first = self._plain = self._complete = self._keep = self._framed = False
         self._cap = None
@@ -251,7 +264,7 @@ class Connection(asyncio.Protocol):
         # A backend that answered before it had read the whole request may never read the rest.
         sent = self._rest is None and (len(call.body) <= JOIN_BYTES or not transport.get_write_buffer_size())
         self.call = None
-        if self._keep and sent and self.usable:
+        if self._keep and sent and not self._closing:
             if call.paused:
                 transport.resume_reading()
             hint = self._headers.get("keep-alive")
@@ -264,6 +277,7 @@ class Connection(asyncio.Protocol):
     def _ended(self, *, clean: bool) -> None:
         """The backend closed (or broke) the connection."""
         self._closing = True
+        self._silence()
         self._rest = None
         call, self.call = self.call, None
         self.pool.retire(self)

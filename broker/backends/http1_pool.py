@@ -63,7 +63,7 @@ class DirectPool:
         self.origin = origin
         self.limits = limits or Limits()
         self._tls = tls
-        self._wheel = wheel
+        self.wheel = wheel
         self._heads = constant_heads(origin, headers or {})
         self._sound: set[bytes] = {b""}
         self._calls = Lane(self.limits.max_connections)
@@ -100,7 +100,8 @@ class DirectPool:
         """See `Pool`."""
         if stream is None:
             stream = method == b"GET"
-        call = Call(self, self._wheel, method, headers, body, sink, timeouts, repeatable, max_body, stream)
+        started = self.wheel.clock()
+        call = Call(self, self.wheel, method, headers, body, sink, timeouts, repeatable, max_body, stream, started)
         if headers not in self._sound and not self._is_sound(headers):
             return self._refused(call, "protocol", "a request header cannot be sent")
         if method not in self._heads:
@@ -112,9 +113,9 @@ class DirectPool:
             idle = self._idle
             while idle:
                 connection = idle.pop()
-                if connection.usable and connection.expires_at > call.started:
+                if connection.usable and connection.expires_at > started:
                     connection.reused = True
-                    connection.start(call, self._heads[method])
+                    connection.start(call, self._heads[method], started)
                     return call
                 connection.close()
         if len(lane.waiting) >= self.limits.max_waiting + lane.limit - lane.open:
@@ -128,7 +129,7 @@ class DirectPool:
         """See `Pool`."""
         self._closed = True
         if self._sweeper is not None:
-            self._wheel.cancel(self._sweeper)
+            self.wheel.cancel(self._sweeper)
             self._sweeper = None
         for lane in (self._calls, self._streams):
             for call in list(lane.waiting):
@@ -185,8 +186,9 @@ class DirectPool:
         if self._closed or (lane is self._streams and not lane.waiting):
             connection.drop()
             return
-        connection.expires_at = self._wheel.clock() + self.limits.idle_expiry_s
-        self._place(connection)
+        now = self.wheel.clock()
+        connection.expires_at = now + self.limits.idle_expiry_s
+        self._place(connection, now)
 
     def release(self, connection: Connection, keep_alive: str | None) -> None:
         """The connection is free again after a complete answer; `keep_alive` is the answer's field of that
@@ -207,8 +209,9 @@ class DirectPool:
         hold_s = self.limits.idle_expiry_s
         if keep_alive is not None:
             hold_s = min(hold_s, self._announced(keep_alive))
-        connection.expires_at = self._wheel.clock() + hold_s
-        self._place(connection)
+        now = self.wheel.clock()
+        connection.expires_at = now + hold_s
+        self._place(connection, now)
 
     def retire(self, connection: Connection) -> None:
         """The connection takes no more calls; its place is free."""
@@ -231,23 +234,23 @@ class DirectPool:
 
     # Within
 
-    def _place(self, connection: Connection) -> None:
+    def _place(self, connection: Connection, now: float) -> None:
         waiting = connection.lane.waiting
         if waiting:
             call = waiting.popleft()
-            connection.start(call, self._heads[call.method])
+            connection.start(call, self._heads[call.method], now)
             return
         self._idle.append(connection)
         if self._sweeper is None:
-            self._sweeper = self._wheel.add(connection.expires_at, self._sweep)
+            self._sweeper = self.wheel.add(connection.expires_at, self._sweep)
 
     def _sweep(self) -> None:
         self._sweeper = None
-        now = self._wheel.clock()
+        now = self.wheel.clock()
         for connection in [connection for connection in self._idle if connection.expires_at <= now]:
             connection.close()
         if self._idle:
-            self._sweeper = self._wheel.add(min(idle.expires_at for idle in self._idle), self._sweep)
+            self._sweeper = self.wheel.add(min(idle.expires_at for idle in self._idle), self._sweep)
 
     def _announced(self, keep_alive: str) -> float:
         if keep_alive != self._hint[0]:

@@ -34,6 +34,24 @@ class Refused(Exception):  # noqa: N818
         self.detail = detail
 
 
+def read_fields(fields: list[tuple[bytes, bytes]], limits: Limits, fed: int) -> dict[str, str]:
+    """The fields by lower-case name, repeats joined by commas; `fed` bytes or fewer held all of them.
+
+    Raises:
+        Refused: too many fields, or too many bytes in them.
+    """
+    if len(fields) > limits.max_headers or (
+        fed > limits.max_head_bytes and sum(len(name) + len(value) for name, value in fields) > limits.max_head_bytes
+    ):
+        raise Refused("protocol", "the answer's head is too large")
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        key = NAMES.get(name) or name.decode("latin-1").lower()
+        text = value.decode("latin-1").rstrip(" \t")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
 def is_interim(status: int, seen: int, limits: Limits) -> bool:
     """Whether this status announces another answer; `seen` interim answers came before.
 
@@ -61,10 +79,12 @@ def body_rules(
     coding = headers.get("transfer-encoding")
     if coding is not None and (coding.lower() != "chunked" or version != "1.1"):
         raise Refused("protocol", "a transfer coding other than chunked")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    content_coding = headers.get("content-encoding")
+    if content_coding is not None and content_coding.lower() not in ("identity", ""):
         raise Refused("protocol", "a content coding that was not asked for")
     cap: int | None = limits.max_body_bytes if max_body is None else max_body
-    if headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream":
+    media = headers.get("content-type", "")
+    if media != "application/json" and media.partition(";")[0].strip().lower() == "text/event-stream":
         cap = limits.max_stream_bytes
     length = headers.get("content-length")
     if length is not None and cap is not None and int(length) > cap:

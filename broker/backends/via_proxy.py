@@ -73,7 +73,8 @@ class ProxyPool:
     ) -> Call:
         """See `Pool`."""
         stream = method == b"GET" if stream is None else stream
-        call = Call(self, self.wheel, method, headers, body, sink, timeouts, repeatable, max_body, stream)
+        started = self.wheel.clock()
+        call = Call(self, self.wheel, method, headers, body, sink, timeouts, repeatable, max_body, stream, started)
         limits = self.limits
         limit, taken = limits.max_connections, len(self._exchanges) - self._streams
         if stream:
@@ -173,12 +174,19 @@ class Exchange:
         """See `Carrier`."""
         self._reading.set()
 
+    def wake_by(self, deadline: float) -> None:
+        """See `Carrier`."""
+        alarm = self.call.handle
+        if alarm is None or alarm.deadline > deadline:
+            if alarm is not None:
+                self.call.wheel.cancel(alarm)
+            self.call.handle = self.call.wheel.add(deadline, self.call.woken)
+
     def sent(self) -> None:
         """A connection was found; the request is being written."""
         if self.call.paused:
             self._reading.clear()
-        self.call.sent(self)
-        self.call.watch()
+        self.call.sent(self, self.call.wheel.clock())
 
     async def run(self, session: aiohttp.ClientSession) -> None:
         """Carry the call to its end; never raises but for cancellation."""
