@@ -6,6 +6,7 @@ Slot, whose `toward` says which way the message travels. A Gate stands where the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -85,7 +86,7 @@ def answer_with(reason: str, function: Callable[[Body, Context], Body]) -> Gate:
 Actions = Mapping[Slot, "tuple[Op, ...] | Gate"]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One wire-visible bullet, both directions. `spec` names the page and bullet it follows.
 
     `rows` names the differences of `translators.rows` it covers; `emulates` marks a Change that stands in for behaviour
@@ -101,13 +102,19 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def actions(self, direction: str) -> dict[Slot, tuple[Op, ...] | Gate]:
         """The actions of `up` or `down`, each knowing its Change."""
-        named: dict[Slot, tuple[Op, ...] | Gate] = {}
-        for slot, action in (self.up if direction == "up" else self.down).items():
-            if isinstance(action, Gate):
-                named[slot] = msgspec.structs.replace(action, change=self.name)
-            else:
-                named[slot] = tuple(op.named(self.name) for op in action)
-        return named
+        return self._named[direction]
+
+    @functools.cached_property
+    def _named(self) -> dict[str, dict[Slot, tuple[Op, ...] | Gate]]:
+        return {"up": self._naming(self.up), "down": self._naming(self.down)}
+
+    def _naming(self, actions: Actions) -> dict[Slot, tuple[Op, ...] | Gate]:
+        return {
+            slot: msgspec.structs.replace(action, change=self.name)
+            if isinstance(action, Gate)
+            else tuple(op.named(self.name) for op in action)
+            for slot, action in actions.items()
+        }
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from protocol_versions.base import Slot
-from translators import tree
 from translators.change import Change, answer, ask, result
 from translators.context import Context
 from translators.ops import KEEP, Loss, Op, each, swap
@@ -41,7 +40,7 @@ def at_blocks(make: Callable[[str], Op], slots: tuple[Slot, ...] = tuple(PLACES)
 
 
 def _named(link: Body, _ctx: Context) -> Any:
-    if link.get("name"):
+    if isinstance(link.get("name"), str):
         return KEEP
     uri = str(link.get("uri", ""))
     return {**link, "name": link.get("title") or uri.rstrip("/").rpartition("/")[2] or uri or "resource"}

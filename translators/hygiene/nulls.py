@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     @property
     def empty(self) -> bool:
         """True if nothing inside the value is typed."""
-        return not (self.members or self.items or self.values)
+        return not (self.members or self.optional or self.items or self.values)
 
 
 def nulls(reader: Revision) -> Change:

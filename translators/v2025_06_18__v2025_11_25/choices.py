@@ -168,12 +168,10 @@ ENUMS = Change(
 
 def _default_in_words(field: Body, _ctx: Context) -> Any:
     """Without `default`, which only boolean fields had; the proposal moves into the description."""
-    if field.get("type") == "boolean":
+    if field.get("type") in ("boolean", "array"):  # a choice of several becomes boolean fields with defaults
         return KEEP
     rest = {name: value for name, value in field.items() if name != "default"}
     proposal = field["default"]
-    if proposal is None or isinstance(proposal, list):
-        return rest
     return {**rest, "description": f"{field.get('description', '')} (default: {proposal})".strip()}
 
 
