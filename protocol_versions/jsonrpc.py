@@ -208,6 +208,14 @@ def decode_backend(body: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Frame:
         raise Refused("too-deep") from None
     except _UNREADABLE:
         raise Refused("not-json") from None
+    if (
+        type(read.result) is dict
+        and type(read.id) is int
+        and _MIN_INT <= read.id <= _MAX_INT
+        and read.method is UNSET
+        and read.error is UNSET
+    ):  # nearly every message of a backend: the answer to a request whose id is ours
+        return Frame(read.id, UNSET, UNSET, read.result)
     method, ident = read.method, UNSET if read.id is None else read.id
     result = UNSET if read.result is None else read.result
     error = UNSET if read.error is None else read.error

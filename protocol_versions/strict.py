@@ -9,6 +9,7 @@ input costs a few passes at the speed of C; small compact messages take a shorte
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -89,7 +90,7 @@ class Refused(Exception):  # noqa: N818 (the product's word for a declared refus
 
 _DIGITS: Final = bytes(0x30 if chr(i) in "0123456789" else i for i in range(256))
 _NUMBER: Final = bytes(0x30 if chr(i) in "0123456789+-.eE" else 0x20 for i in range(256))
-_PARENS: Final = bytes(0x28 if chr(i) in "[{" else 0x29 for i in range(256))
+_STEPS: Final = bytes(0x01 if chr(i) in "[{" else 0xFF for i in range(256))  # as signed bytes: 1 and -1
 _NOT_BRACKETS: Final = bytes(i for i in range(256) if chr(i) not in "[]{}")
 _NEITHER: Final = bytes(i for i in range(256) if chr(i) not in "[{0123456789")
 _FIRST: Final = re.compile(rb"[ \t\r\n]*(.?)", re.DOTALL)
@@ -126,9 +127,9 @@ def _flat(body: bytes, limits: WireLimits) -> bool:
 
 def _exact(body: bytes, limits: WireLimits) -> Any:
     """As load, for text that the short proof does not cover."""
-    members, longest = _scan(body, limits)
+    members, long_names = _scan(body, limits)
     tree = _parse(body)
-    if longest <= limits.key and _encode(tree) == body:
+    if not long_names and _encode(tree) == body:
         return tree
     if _members(tree, limits) != members:
         raise Refused("duplicate-member")
@@ -146,18 +147,17 @@ def _parse(body: bytes) -> Any:
         raise Refused("not-json") from None
 
 
-def _scan(body: bytes, limits: WireLimits) -> tuple[int, int]:
-    """The number of members and the bytes of the longest string, after the bounds were proved on the text.
+def _scan(body: bytes, limits: WireLimits) -> tuple[int, bool]:
+    """The number of members and whether a member name may be too long, after the other bounds were proved.
 
-    Both are exact for valid JSON; other text is refused by the parse that follows.
+    The number is exact for valid JSON; other text is refused by the parse that follows.
     """
     check_utf8(body)
     # Pairs of backslashes go first, so that the quote in `\\\\"` still ends its string. Lengths are kept.
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in body else body
     if plain.count(b'"') > 4 * limits.nodes:  # a member has at most two strings, a string two quotes
         raise Refused("too-many-values")
-    parts = plain.split(b'"')
-    outside = b"".join(parts[::2])
+    outside = b"".join(plain.split(b'"')[::2])
     opened = outside.count(b"{") + outside.count(b"[")
     if opened + outside.count(b",") + 1 > limits.nodes:
         raise Refused("too-many-values")
@@ -165,18 +165,19 @@ def _scan(body: bytes, limits: WireLimits) -> tuple[int, int]:
         raise Refused("too-deep")
     if b"0" * (limits.number + 1) in outside.translate(_NUMBER):
         raise Refused("long-number")
-    return outside.count(b":"), max(map(len, parts[1::2]), default=0)
+    return outside.count(b":"), _long_run(plain, limits.key)
+
+
+def _long_run(plain: bytes, length: int) -> bool:
+    """False if no string has more than `length` bytes: it would cover one of these blocks without a quote."""
+    block = length // 2 + 1
+    return any(plain.find(b'"', start, start + block) < 0 for start in range(0, len(plain) - block + 1, block))
 
 
 def _deeper(outside: bytes, depth: int) -> bool:
-    """True if containers nest deeper than `depth`; each pass removes exactly the innermost layer."""
-    parens = outside.translate(_PARENS, _NOT_BRACKETS)
-    for _ in range(depth):
-        inner = parens.replace(b"()", b"")
-        if len(inner) == len(parens):
-            break  # empty, or unbalanced: no JSON, and not to be parsed either
-        parens = inner
-    return bool(parens)
+    """True if containers nest deeper than `depth`, counting +1 and -1 along the brackets."""
+    steps = memoryview(outside.translate(_STEPS, _NOT_BRACKETS)).cast("b")
+    return max(accumulate(steps), default=0) > depth
 
 
 def _members(tree: Any, limits: WireLimits) -> int:
