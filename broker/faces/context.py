@@ -52,6 +52,7 @@ class FaceContext:
         self.watch = watch
         self.wire = wire
         self.door = door
+        self.nobody = identify({}, settings)
         self.pin = backend.revision
         self.strict_version = settings.strict_version_header
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
@@ -83,7 +84,7 @@ class FaceContext:
         refusal = edge.check_request(request, self.door)
         if refusal is not None:
             return self.deny(request, refusal.status, refusal.message, refusal.reason)
-        principal = identify(request.headers, self.settings)
+        principal = self.nobody if "Authorization" not in request.headers else identify(request.headers, self.settings)
         if isinstance(principal, Refused401):
             response = self.deny(request, principal.status, principal.message, principal.reason)
             response.headers.update(principal.headers)
