@@ -136,7 +136,7 @@ async def _sdk(url: str) -> tuple[list[Line], str]:
             async with asyncio.timeout(SDK_S):
                 output, _ = await process.communicate()
         except TimeoutError:
-            process.kill()
+            process.terminate()  # uv passes it on to the client
             await process.wait()
             return [], f"it did not end within {SDK_S:.0f} s"
     lines = [json.loads(line) for line in output.decode().splitlines() if line.startswith("{")]
