@@ -30,9 +30,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", help="comma-separated; of: " + ", ".join(NAMES))
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer and shorter rounds: to see that all is well"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: to see that all is well")
     parser.add_argument("--rounds", type=int, help="rounds (5)")
     parser.add_argument("--seconds", type=float, help="length of one window (1.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round there")

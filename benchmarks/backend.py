@@ -38,6 +38,7 @@ class Server:
         self.stats = Stats()
         self.sessions: set[bytes] = set()
         self.tools = {revision: facts.tools_json(revision) for revision in facts.STATEFUL}
+        self.gathered: list[tuple[Connection, Ask, bytes]] = []
         self.big = b"x" * facts.BIG_TEXT_BYTES
         self.routes = {
             path: (revision, changing)
@@ -150,9 +151,7 @@ class Connection(asyncio.Protocol):
             self.refuse("400 Bad Request", text="Unsupported protocol version")
             return False
         if self.session not in self.server.sessions:
-            self.refuse(
-                "404 Not Found" if self.session else "400 Bad Request", -32001 if self.session else -32600
-            )
+            self.refuse("404 Not Found" if self.session else "400 Bad Request", -32001 if self.session else -32600)
             return False
         return True
 
@@ -192,7 +191,7 @@ class Connection(asyncio.Protocol):
         return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (ENCODE.encode(ask.id), result)
 
     def call(self, ask: Ask, revision: str) -> None:
-        """Run a tool: `echo`, `measure` (structured), `big` (1 MB), `echo_sse`, `stream` (N events first)."""
+        """Run a tool: `echo`, `measure` (structured), `big` (1 MB), `echo_sse`, `gather`, `stream` (N events)."""
         arguments = ask.params.arguments
         mark = str(arguments.get("text", ""))
         text = b'{"content":[{"type":"text","text":%b}]}' % ENCODE.encode(mark)
@@ -210,16 +209,25 @@ class Connection(asyncio.Protocol):
         if name == "echo_sse":
             self.transport.writelines((STREAM_HEAD, event(self.message(ask, text)), b"0\r\n\r\n"))
             return None
+        if name == "gather":
+            return self.gather(ask, text)
         if name == "stream":
             self.write(STREAM_HEAD)
             return self.stream(ask, mark, self.message(ask, text), 0)
         return self.answer(ask, b'{"content":[{"type":"text","text":"Unknown tool"}],"isError":true}')
 
+    def gather(self, ask: Ask, text: bytes) -> None:
+        """Answer only when `count` such calls wait, all at once: so many calls are then under way together."""
+        waiting = self.server.gathered
+        waiting.append((self, ask, text))
+        if len(waiting) >= int(ask.params.arguments.get("count", 1)):
+            self.server.gathered = []
+            for connection, waited, result in waiting:
+                connection.answer(waited, result)
+
     def big(self, ask: Ask, mark: str) -> None:
         """One megabyte of text after the mark, in pieces: formatting it would cost more than sending it."""
-        before, after = self.message(
-            ask, b'{"content":[{"type":"text","text":"%b|"}]}' % mark.encode()
-        ).split(b"|")
+        before, after = self.message(ask, b'{"content":[{"type":"text","text":"%b|"}]}' % mark.encode()).split(b"|")
         size = len(before) + len(self.server.big) + len(after)
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % size
         self.transport.writelines((head + before, self.server.big, after))

@@ -54,9 +54,7 @@ async def measure(child: Child, control: Control, revision: str, counts: tuple[i
             connection.close()
 
 
-async def _grow(
-    child: Child, revision: str, sessions: list[Session], streams: list[Connection], count: int
-) -> None:
+async def _grow(child: Child, revision: str, sessions: list[Session], streams: list[Connection], count: int) -> None:
     """Open sessions and their streams up to `count`, sixteen at a time."""
 
     async def one() -> None:

@@ -16,7 +16,7 @@ import msgspec
 from benchmarks.client import Connection, HarnessError, Session, connect, exchange
 from benchmarks.processes import Meter
 from benchmarks.wire import Stats
-from benchmarks.workloads import Workload, written_ns
+from benchmarks.workloads import Gather, Workload, written_ns
 
 WARM_CALLS = 3
 DRAIN_SECONDS = 15.0  # for answers still under way at the end; then they count as failed
@@ -154,13 +154,13 @@ async def opened(target: Target, revision: str, count: int) -> list[Session]:
     return sessions
 
 
-async def warm(session: Session, workload: Workload) -> None:
+async def warm(session: Session, workload: Workload, calls: int = WARM_CALLS) -> None:
     """A few calls whose answers must be right.
 
     Raises:
         HarnessError: an answer was wrong; carries its beginning.
     """
-    for number in range(1, WARM_CALLS + 1):
+    for number in range(1, calls + 1):
         mark = f"warm-{secrets.token_hex(4)}"
         status, messages = await session.ask(workload.body(number, mark))
         if status != 200 or not workload.accepts(messages, number, mark, session.negotiated):
@@ -171,10 +171,14 @@ async def warm(session: Session, workload: Workload) -> None:
 async def window(
     target: Target, control: Control, workload: Workload, revision: str, concurrency: int, seconds: float
 ) -> Window:
-    """Open sessions, warm them, then measure closed loops on all of them for `seconds`."""
+    """Open sessions, warm them, then measure closed loops on all of them for `seconds`.
+
+    The first warm-up call of all sessions is under way at once, so that connection pools are as wide as the load.
+    """
     sessions = await opened(target, revision, concurrency)
     try:
         async with asyncio.timeout(DRAIN_SECONDS):
+            await asyncio.gather(*(warm(session, Gather(concurrency), calls=1) for session in sessions))
             await asyncio.gather(*(warm(session, workload) for session in sessions))
         return await _measured(target, control, workload, sessions, seconds)
     finally:

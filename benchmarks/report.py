@@ -133,7 +133,5 @@ def limit_line(limit: Limit, results: Results) -> Line:
 def _counts(limit: Limit, results: Results, kind: str) -> list[float]:
     """Backend requests (or new connections) per call sent, of every window of a target."""
     windows = [window for by_kind in results.windows.values() for window in by_kind.get(kind, [])]
-    counted = [
-        (window.requests if limit is REQUESTS else window.connections, window.sent) for window in windows
-    ]
+    counted = [(window.requests if limit is REQUESTS else window.connections, window.sent) for window in windows]
     return [count / sent for count, sent in counted if sent]

@@ -65,10 +65,7 @@ def text(lines: list[Line]) -> str:
         for line in lines
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
-    rows = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     rows.insert(1, "  ".join("-" * width for width in widths))
     notes = [f"! {line.name}: {note}" for line in lines for note in line.notes]
     legend = "* enforced gate. Ratio: broker to pass-through, median of the rounds [lowest-highest]."

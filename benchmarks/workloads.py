@@ -84,15 +84,28 @@ class Echo:
         self.tool = tool.encode()
 
     def body(self, number: int, mark: str) -> bytes:
-        return (
-            b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"%b","arguments":{"text":"%b"}}}'
-            % (number, self.tool, mark.encode())
+        return b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"%b","arguments":{"text":"%b"}}}' % (
+            number,
+            self.tool,
+            mark.encode(),
         )
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
         del revision  # readers of every revision see the same
         result = _answer(messages, number)
         return result is not None and len(result.content) == 1 and result.content[0].text == mark
+
+
+class Gather(Echo):
+    """An echo that is answered when `count` of them wait: brings a pool to its full width."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("gather")
+        self.count = count
+
+    def body(self, number: int, mark: str) -> bytes:
+        whole = super().body(number, mark)
+        return whole.replace(b'"arguments":{', b'"arguments":{"count":%d,' % self.count)
 
 
 class Measure(Echo):

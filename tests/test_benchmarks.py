@@ -71,20 +71,20 @@ class Liar(Connection):
 
     def call(self, ask: Ask, revision: str) -> None:
         Liar.calls += 1
-        if Liar.calls > 3 and Liar.calls % 2:
+        if Liar.calls > 4 and Liar.calls % 2:
             Liar.lies += 1
             ask.params.arguments["text"] = "never-sent"
         super().call(ask, revision)
 
 
 class Deserter(Connection):
-    """Drops the connection at the fourth call."""
+    """Drops the connection at the first call after the warm-up."""
 
     calls = 0
 
     def call(self, ask: Ask, revision: str) -> None:
         self.calls += 1
-        if self.calls > 3:
+        if self.calls > 4:
             self.transport.abort()
         else:
             super().call(ask, revision)
