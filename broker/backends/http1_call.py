@@ -71,6 +71,11 @@ class Call(msgspec.Struct, eq=False):
     paused: bool = False
     head_due: float = 0.0
     last_read: float = 0.0
+    waits_since: float = 0.0  # when a repeated call began to wait again
+
+    def __repr__(self) -> str:
+        """Without headers and body: this reaches logs of the event loop."""
+        return f"<Call {self.method.decode()} {_PHASES[self.phase]}>"
 
     # The ticket.
 
@@ -183,12 +188,13 @@ class Call(msgspec.Struct, eq=False):
         limits = self.timeouts
         due: float | None = None
         reason: _TimedOut = "total-timeout"
-        if self.phase == SENT or (self.head_due and self.phase == WAITING):
+        if self.phase <= SENT:
             # A repeated call waits again, but its time for the head runs since it was first sent.
             due, reason = self.head_due or None, "head-timeout"
-        elif self.phase == WAITING:
-            if limits.connect_s is not None:
-                due, reason = self.started + limits.connect_s, "connect-timeout"
+            if self.phase == WAITING and limits.connect_s is not None:
+                connect_due = (self.waits_since or self.started) + limits.connect_s
+                if due is None or connect_due < due:
+                    due, reason = connect_due, "connect-timeout"
         elif limits.idle_s is not None and not self.paused:
             due, reason = self.last_read + limits.idle_s, "idle-timeout"
         if limits.total_s is not None and (due is None or self.started + limits.total_s <= due):

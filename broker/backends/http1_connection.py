@@ -88,12 +88,12 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading."""
-        if self._transport is not None and not self._closing:
+        if self._transport is not None and self.usable:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._transport is not None and not self._closing:
+        if self._transport is not None and self.usable:
             self._transport.resume_reading()
 
     def wake_by(self, deadline: float) -> None:
@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
             call.fail("closed", "the backend closed the connection before the answer was complete")
 
     def _write_rest(self) -> None:
-        while self._rest is not None and self._writable and not self._closing and self._transport is not None:
+        while self._rest is not None and self._writable and self._transport is not None and self.usable:
             piece = self._rest[:WRITE_PIECE_BYTES]
             self._rest = self._rest[WRITE_PIECE_BYTES:] or None
             self._transport.write(piece)

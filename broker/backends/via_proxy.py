@@ -51,8 +51,10 @@ class ProxyPool:
         self.proxy = proxy
         self._tls = tls
         self.wheel = wheel
-        checked_headers(headers or {})
-        self.headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})}
+        headers = headers or {}
+        checked_headers(headers)
+        agent = {} if any(name.lower() == "user-agent" for name in headers) else {"User-Agent": USER_AGENT}
+        self.headers = {**agent, "Accept-Encoding": "identity", **headers}
         # One session per class, so that standing streams cannot take the calls' connections.
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._exchanges: dict[Call, Exchange] = {}

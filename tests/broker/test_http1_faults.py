@@ -178,6 +178,48 @@ async def test_a_call_is_repeated_once_only_and_then_its_outcome_is_unknown() ->
         assert world.accepted == 2
 
 
+async def test_a_repeated_call_keeps_the_deadline_of_its_first_attempt() -> None:
+    clock = Clock()
+    timeouts = Timeouts(connect_s=100, head_s=10, total_s=None)
+    async with backend() as world, pool_for(world.port, clock, Limits(max_connections=1)) as pool:
+        first, _ = post(pool)
+        old = await world.accept()
+        await old.request()
+        await old.write(OK)
+        await first.ended()
+        again, _ = post(pool, repeatable=True, timeouts=timeouts)
+        await old.request()
+        clock.advance(6)
+        old.close()
+        new = await world.accept()
+        await new.request()
+        clock.advance(3.5)
+        assert not again.ends
+        clock.advance(1)
+        assert await again.why() == ("head-timeout", "unknown")
+
+
+async def test_a_repeated_call_that_gets_no_connection_ends_at_a_deadline() -> None:
+    clock = Clock()
+    timeouts = Timeouts(connect_s=10, head_s=None, total_s=None)
+    async with backend() as world, pool_for(world.port, clock) as pool:
+        first, _ = post(pool)
+        old = await world.accept()
+        await old.request()
+        await old.write(OK)
+        await first.ended()
+        again, _ = post(pool, repeatable=True, timeouts=timeouts)
+        await old.request()
+        clock.advance(60)
+        old.close()
+        while not pool.waiting:
+            await turn()
+        clock.advance(9.5)
+        assert not again.ends
+        clock.advance(1)
+        assert await again.why() == ("connect-timeout", "unknown")
+
+
 async def test_a_repeated_call_does_not_take_another_stale_connection() -> None:
     clock = Clock()
     async with backend() as world, pool_for(world.port, clock, Limits(max_connections=2)) as pool:
