@@ -78,7 +78,7 @@ def explain_body(
     )
 
 
-def rows() -> list[Row]:
+def rows() -> tuple[Row, ...]:
     """Every method of every pair.
 
     Raises:
@@ -86,11 +86,10 @@ def rows() -> list[Row]:
     """
     from translators.compat import table
 
-    found: list[Row] = table()
-    return found
+    return table()
 
 
-def table_lines(found: list[Row], *, markdown: bool = False) -> list[str]:
+def table_lines(found: tuple[Row, ...], *, markdown: bool = False) -> list[str]:
     """The square of revisions; a cell counts identical, rewritten, emulated and refused methods."""
     order = [revision.id for revision in REVISIONS]
     counts: dict[tuple[str, str], Counter[str]] = {}
@@ -111,14 +110,14 @@ def table_lines(found: list[Row], *, markdown: bool = False) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in [head, *body]
     ]
-    return [*lines_text, "", f"methods: {' / '.join(VERDICTS)}"]
+    return [*lines_text, "", f"methods: {' / '.join(VERDICTS)}; - is not spoken yet"]
 
 
-def pair_lines(found: list[Row], client: str, server: str) -> list[str]:
+def pair_lines(found: tuple[Row, ...], client: str, server: str) -> list[str]:
     """Every method of one pair with its verdict and its losses, one a line."""
     lines = []
     for row in found:
         if (row.client, row.server) == (client, server):
-            lost = ", ".join(str(loss) for loss in row.losses)
+            lost = ", ".join(f"{path or 'body'} ({loss})" for path, loss in row.losses.items())
             lines.append(f"{row.verdict:10} {row.method} {row.part} toward {row.toward}{f': {lost}' if lost else ''}")
     return lines

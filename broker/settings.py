@@ -13,10 +13,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from broker.settings_backend import Backend, Filter, RevisionId, Rule, Section
+from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Section
 from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_limits import Limits
-from protocol_versions import REVISIONS
 
 __all__ = ["Backend", "Filter", "Limits", "Log", "Rule", "Settings", "SettingsError"]
 
@@ -119,7 +118,7 @@ class Settings(Section):
     @property
     def revisions(self) -> tuple[str, ...]:
         """The revisions spoken towards clients, oldest first."""
-        return tuple(r.id for r in REVISIONS if self.client_revisions == "all" or r.id in self.client_revisions)
+        return tuple(known for known in SPOKEN if self.client_revisions == "all" or known in self.client_revisions)
 
     def path_of(self, name: str) -> str:
         """The path a server is served at."""

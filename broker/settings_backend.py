@@ -40,11 +40,14 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+SPOKEN = tuple(revision.id for revision in REVISIONS if revision.traits.sessions)
+"""The revisions the broker speaks to peers, oldest first: those whose conversations are sessions."""
+
+
 def known_revision(value: str) -> str:
-    """The id itself, if a revision has it."""
-    known = [revision.id for revision in REVISIONS]
-    if value not in known:
-        raise ValueError(f"expected one of {', '.join(known)}")
+    """The id itself, if the broker speaks it."""
+    if value not in SPOKEN:
+        raise ValueError(f"expected one of {', '.join(SPOKEN)}")
     return value
 
 
