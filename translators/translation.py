@@ -18,7 +18,7 @@ from translators.change import Change, Gate
 from translators.context import Context
 from translators.errors import Answered, Refused, Swallowed
 from translators.hygiene import changes as hygiene
-from translators.loss import Noted
+from translators.loss import Loss, Noted
 from translators.pipeline import Pipeline, pipeline
 from translators.tree import Body
 
@@ -89,21 +89,20 @@ def translate(
     ctx = context if context is not None else Context(method=method)
     already = len(ctx.losses)
     opened = _decode(body) if isinstance(body, bytes) else copy.deepcopy(body)
-    before = dict(opened)
     outcome: dict[str, Any] = {"verdict": "identical", "body": body}
     try:
         lane.run(opened, ctx)
-        if opened != before or len(ctx.losses) > already:
+        if len(ctx.losses) > already:  # every operation that acts is noted, also those that lose nothing
             after = msgspec.json.encode(opened) if isinstance(body, bytes) else tree.deep(opened)
-            if after != body:
-                outcome = {"verdict": "rewritten", "body": after}
+            outcome = {"verdict": "rewritten", "body": after}
     except Refused as refusal:
         outcome = {"verdict": "refused", "body": None, "refusal": refusal}
     except Swallowed:
         outcome = {"verdict": "swallowed", "body": None}
     except Answered as answered:
         outcome = {"verdict": "answered", "body": None, "answer": answered.result}
-    return Translation(losses=tuple(ctx.losses[already:]), **outcome)
+    lost = tuple(noted for noted in ctx.losses[already:] if noted.loss is not Loss.NONE)
+    return Translation(losses=lost, **outcome)
 
 
 def trace(
