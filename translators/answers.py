@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from protocol_versions import by_id
+from protocol_versions.base import params
 from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import handshake
 from translators.asks import UNREADABLE, ask_from_server, notification_from_server
@@ -26,9 +28,14 @@ from translators.tables import tables
 if TYPE_CHECKING:
     from translators.conversation import Conversation
 
+TASKS = params("tasks/get")
+"""A revision that defines this slot knows tasks."""
+
 
 def message_from_server(talk: Conversation, event: FromServer) -> list[Effect]:
     frame = event.frame
+    if talk.tasks is not None:
+        talk.tasks.rename(frame.params if frame.method is not UNSET else frame.result, "server")
     if frame.method is UNSET:
         call = talk.book.calls.get(frame.id) if type(frame.id) is int else None
         if call is None:
@@ -71,6 +78,9 @@ def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[E
         reply = Frame(id=call.client_id, result=result)
         if call.subject is not None and frame.error is UNSET:
             _settle(talk, call)
+        if talk.tasks is not None and call.token is not None and frame.result is not UNSET and "task" in frame.result:
+            # The token stays valid until the task is terminal, beyond this answer (2025-11-25 utilities/progress).
+            talk.book.linger(call)
     if ctx is not None:
         losses = lossy(ctx, call.method)
     outcome = "error" if reply.error is not UNSET else "ok"
@@ -115,6 +125,9 @@ def _welcome(talk: Conversation, call: Call, frame: Frame) -> list[Effect]:
         reply = broken(call.client_id, "backend-revision")
         return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
     talk.phase = "open"
+    knows = (talk.peers.client, talk.peers.server)
+    if talk.task_ids is not None and all(by_id(revision).knows(TASKS) for revision in knows):
+        talk.tasks = talk.task_ids if "tasks" in talk.peers.offered or "tasks" in talk.peers.declared else None
     talk.pipe = tables(talk.peers.client, talk.peers.server)
     reply = answered(call.client_id, body)
     done = ToClient(call.exchange, reply, True)

@@ -136,10 +136,14 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
     if method == "notifications/progress":
         token = tree.whole(body, "progressToken")
         owner = talk.book.calls.get(token) if type(token) is int else None
-        if owner is None or owner.token is None:
+        lingering = talk.book.lingering.get(token) if type(token) is int else None
+        if owner is not None and owner.token is not None:
+            body["progressToken"] = owner.token
+            exchange = owner.exchange
+        elif lingering is not None:
+            body["progressToken"] = lingering
+        else:
             return [Note("dropped", method, "token-unknown")]
-        body["progressToken"] = owner.token
-        exchange = owner.exchange
     elif method == "notifications/cancelled":
         number = talk.book.by_backend.get(tree.whole(body, "requestId"))
         ask = talk.book.asks.get(number) if number is not None else None

@@ -17,6 +17,10 @@ from translators.tree import Body
 PeerId = int | str
 
 
+MAX_LINGERING = 256
+"""Progress tokens of running tasks kept per session."""
+
+
 class Call(msgspec.Struct):
     """One request of the client, open at the backend under the broker's `id`."""
 
@@ -48,6 +52,7 @@ class Book(msgspec.Struct):
     by_client: dict[PeerId, int] = {}
     asks: dict[int, Ask] = {}
     by_backend: dict[PeerId, int] = {}
+    lingering: dict[int, PeerId] = {}
     minted: int = 0
     asked: int = 0
 
@@ -66,6 +71,13 @@ class Book(msgspec.Struct):
         self.calls.pop(call.id, None)
         if self.by_client.get(call.client_id) == call.id:
             del self.by_client[call.client_id]
+
+    def linger(self, call: Call) -> None:
+        """Keep a closed call's progress token: its task goes on. The oldest of too many is forgotten."""
+        if call.token is not None:
+            self.lingering[call.id] = call.token
+            if len(self.lingering) > MAX_LINGERING:
+                del self.lingering[next(iter(self.lingering))]
 
     def ask(self, backend_id: PeerId, method: str, stream: int, ctx: Context | None) -> Ask:
         """Remember a question of the backend under a fresh id of ours."""

@@ -39,6 +39,7 @@ from translators.machine import (
 from translators.reply import broken
 from translators.requests import message_from_client
 from translators.tables import Tables
+from translators.task_ids import TaskIds
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled call may still answer before the broker closes it; the SDKs answer at once or never."""
@@ -51,7 +52,12 @@ class Conversation:
     """The client side and the backend side of one session."""
 
     def __init__(
-        self, peers: Peers, *, max_calls: int = MAX_OPEN_CALLS, cancel_grace_s: float = CANCEL_GRACE_S
+        self,
+        peers: Peers,
+        *,
+        max_calls: int = MAX_OPEN_CALLS,
+        cancel_grace_s: float = CANCEL_GRACE_S,
+        task_ids: TaskIds | None = None,
     ) -> None:
         self.peers = peers
         self.book = Book()
@@ -60,6 +66,8 @@ class Conversation:
         self.level: str | None = None
         self.subscriptions: dict[str, None] = {}
         self.facts: dict[str, Any] = {}
+        self.task_ids = task_ids
+        self.tasks: TaskIds | None = None
         self.max_calls = max_calls
         self.cancel_grace_s = cancel_grace_s
 

@@ -29,6 +29,8 @@ _REMEMBERED = {"logging/setLevel": "level", "resources/subscribe": "uri", "resou
 
 def message_from_client(talk: Conversation, event: FromClient) -> list[Effect]:
     frame = event.frame
+    if talk.tasks is not None:
+        talk.tasks.rename(frame.params if frame.method is not UNSET else frame.result, "client")
     if frame.method is not UNSET:
         if frame.id is not UNSET:
             return _request(talk, event.exchange, frame)

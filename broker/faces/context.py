@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS, jsonrpc
 from protocol_versions.jsonrpc import WireLimits
+from translators.task_ids import TaskIds
 
 KNOWN = frozenset(revision.id for revision in REVISIONS)
 
@@ -56,6 +58,7 @@ class FaceContext:
         self.pin = backend.revision
         self.strict_version = settings.strict_version_header
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
+        self._task_ids: dict[str, TaskIds] = {}
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
         self.max_questions = limits.held_questions
@@ -78,6 +81,15 @@ class FaceContext:
             event_store_s=limits.event_store_s,
             on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
         )
+
+    def task_ids(self, principal: Principal) -> TaskIds | None:
+        """The task ids of a caller, shared by its sessions; nobody in particular has none to come back for."""
+        if not principal.input_capabilities:
+            return TaskIds(_task_id)
+        found = self._task_ids.get(principal.id)
+        if found is None:
+            found = self._task_ids[principal.id] = TaskIds(_task_id)
+        return found
 
     def admit(self, request: web.Request) -> Principal | web.Response:
         """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses."""
@@ -140,6 +152,11 @@ class FaceContext:
 
         handle = wheel.add(wheel.clock() + interval, tick)
         return stop
+
+
+def _task_id() -> str:
+    """128 random bits: without authorization, a task id is all that protects a task."""
+    return f"task-{secrets.token_urlsafe(16)}"
 
 
 def refuse(status: int, body: bytes) -> web.Response:

@@ -123,7 +123,7 @@ class StreamableHttp:
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         offer, pinned = backend_offer(context.pin, revision)
         peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.input_capabilities)
-        talk = Conversation(peers, max_calls=context.max_streams)
+        talk = Conversation(peers, max_calls=context.max_streams, task_ids=context.task_ids(principal))
         outbox = Outbox(
             by_id(revision).traits,
             context.numbers,
