@@ -29,6 +29,13 @@ def row_line(row: Row) -> str:
 def row_details(row: Row, *, every: bool = False) -> list[str]:
     """The lines below a cell: its failures, and with `every` each feature."""
     lines = [f"    trouble: {row.trouble} (logs: {row.logs})"] if row.trouble else []
+    session = next((verdict for verdict in row.verdicts if verdict.feature == "initialize"), None)
+    if session is not None and session.status == "failed" and not every:
+        rest = sum(verdict.status == "failed" for verdict in row.verdicts) - 1
+        return [
+            *lines,
+            f"    failed   initialize  [{session.reason}] {session.detail}; {rest} more for want of a session",
+        ]
     lines.extend(
         f"    {verdict.status:<8} {verdict.feature:<24} [{verdict.reason}] {verdict.detail}"
         for verdict in row.verdicts
