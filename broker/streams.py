@@ -106,11 +106,12 @@ class Stream:
         """Until there is something to take or the stream has ended."""
         if self._queue or self.ended:
             return
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:  # else another handler has taken the stream over and waits by now
+                self._waiter = None
 
     def attach(self) -> int:
         """A handler starts writing this stream; the number it gets back tells it later whether it still holds it."""
@@ -135,7 +136,7 @@ class Stream:
             return False
         self.take()
         for event in missed:
-            self._push(event)
+            self._queue_up(event)
         return True
 
     def when_relieved(self, call: Callable[[], None]) -> None:
@@ -145,6 +146,9 @@ class Stream:
     def _push(self, data: bytes) -> None:
         if not self.attached and self.holder:
             return  # nobody reads: only the history keeps it
+        self._queue_up(data)
+
+    def _queue_up(self, data: bytes) -> None:
         self._queue.append(data)
         self.queued += len(data)
         self._wake()
