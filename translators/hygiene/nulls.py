@@ -45,7 +45,7 @@ def nulls(reader: Revision) -> Change:
     return Change(
         name="nulls of optional members",
         spec="npm 1.0.4 to 1.25.1 reject null for an absent member",
-        rows=("T15",),
+        rows=("T15", "B23"),
         down={slot: (_prune_op(reader, slot),) for slot in reader.types},
     )
 

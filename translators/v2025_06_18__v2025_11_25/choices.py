@@ -144,7 +144,7 @@ _TOGETHER = (
 ENUMS = Change(
     name=NAME,
     spec=f"{LOG} major 5",
-    rows=("C34", "C36"),
+    rows=("C34", "C36", "T11"),
     emulates=True,
     down={
         ask("elicitation/create"): (

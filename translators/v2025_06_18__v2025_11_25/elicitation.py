@@ -57,7 +57,7 @@ def _not_a_form(mode: Any, _ctx: Context) -> bool:
 MODES = Change(
     name="elicitation modes",
     spec=f"{LOG} major 6",
-    rows=("C29", "C30", "C31", "C32", "C38"),
+    rows=("C29", "C30", "C31", "C32", "C38", "T12"),
     down={
         params("initialize"): (each("capabilities.elicitation", _forms_only, Loss.COSMETIC),),
         ask("elicitation/create"): (

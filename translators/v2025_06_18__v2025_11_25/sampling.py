@@ -94,7 +94,7 @@ def _answer_refused() -> Refused:
 CONTENT_LISTS = Change(
     name="several blocks in a sampling message",
     spec=f"{LOG} major 7",
-    rows=("C22", "C23"),
+    rows=("C22", "C23", "T31"),
     down={
         ask("sampling/createMessage"): (fill("messages", _one_block_each, Loss.CARRIED, given=("messages",)),),
         answer("sampling/createMessage"): (each("content", _one_block, Loss.CARRIED),),

@@ -104,7 +104,7 @@ def _down() -> Actions:
 TASKS = Change(
     name=NAME,
     spec=f"{LOG} major 9",
-    rows=("C3", "C4", "C5", "C6", "C7", "C8", "C9"),
+    rows=("C3", "C4", "C5", "C6", "C7", "C8", "C9", "T2", "T3"),
     down=_down(),
     up={
         params("initialize"): (drop("capabilities.tasks", Loss.DEGRADED),),
