@@ -173,8 +173,6 @@ class DirectPool:
         call.waits_since = self.wheel.clock()
         lane = self._streams if call.stream else self._calls
         lane.waiting.appendleft(call)
-        if self._idle and lane.open + lane.connecting >= lane.limit:
-            self._idle[0].close()  # as stale as the one that died; makes room
         self._dial(lane)
         call.watch()
 

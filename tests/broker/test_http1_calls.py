@@ -179,6 +179,7 @@ async def test_an_answer_without_length_ends_when_the_backend_closes() -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
         OK + b"junk",
+        OK + b"HTTP/1.1 200 OK\r\nX",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}junk",
     ],
 )
@@ -226,6 +227,23 @@ async def test_an_idle_connection_is_closed_before_the_backend_would(announced: 
         clock.advance(0.75)
         assert pool.connections == 0
         assert await peer.gone()
+
+
+async def test_an_expired_connection_is_not_used_even_before_the_wheel_turns() -> None:
+    clock = Clock()
+    async with backend() as world, pool_for(world.port, clock) as pool:
+        seen, _ = post(pool)
+        old = await world.accept()
+        await old.request()
+        await old.write(OK)
+        await seen.ended()
+        clock.now += 4.1
+        again, _ = post(pool)
+        new = await world.accept()
+        await new.request()
+        await new.write(OK)
+        assert (await again.ended()).is_done
+        assert await old.gone()
 
 
 async def test_a_redirect_is_just_a_status() -> None:

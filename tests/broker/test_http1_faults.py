@@ -31,6 +31,7 @@ GARBAGE = {
     "a thousand fields": HEAD + b"X: y\r\n" * 1000 + b"\r\n",
     "a huge field": HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n",
     "a flood of interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 100_000,
+    "more interim answers than allowed": b"HTTP/1.1 102 Processing\r\n\r\n" * 17 + OK,
     "endless chunk extensions": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 400_000,
     "endless trailers": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 50_000,
 }
