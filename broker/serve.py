@@ -183,11 +183,12 @@ class Running:
     async def close(self, *, grace_s: float = 0.0, hurry: asyncio.Event | None = None) -> bool:
         """Stop accepting, let requests finish for `grace_s` or until `hurry`, then close everything.
 
-        Returns True if nothing was cut off.
+        Returns True if nothing was cut off. Harmless when repeated.
         """
         self._listener.close()
         server = self._runner.server
-        assert server is not None
+        if server is None:
+            return True
         server.pre_shutdown()  # idle connections close now, busy ones after their answer
         clean = await _drained(server, grace_s, hurry)
         # What is left has used up its grace: streams and calls end now.
