@@ -1,0 +1,113 @@
+"""One client connection: aiohttp's, with the deadlines and the cap it does not have.
+
+Invariant: a connection is idle for a bounded time, sending a request's head for a bounded time, or being answered;
+and what cannot be parsed, or what broke here, is answered without quoting anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server
+
+from broker import telemetry
+from broker.edge import Refusal
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+    from broker.settings import Limits
+
+_BROKEN_REQUEST: Final = Refusal(400, "framing", "Bad Request: this is not an HTTP/1.1 request", -32700)
+_OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
+
+
+class Door:
+    """What all connections of one listener share: the limits, and how many there are."""
+
+    __slots__ = ("limits", "loop", "open")
+
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits = limits
+        self.loop = loop
+        self.open = 0
+
+
+class Connection(RequestHandler):
+    """aiohttp's connection, with a deadline for each request's head and a cap on how many there are."""
+
+    __slots__ = ("_counted", "_door", "_head_timer")
+
+    def __init__(self, manager: Server, door: Door, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._door = door
+        self._counted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        door = self._door
+        if door.open >= door.limits.connections:
+            telemetry.note("refused", reason="connections")
+            cast("asyncio.Transport", transport).abort()
+            self._manager = None  # connection_lost has nothing to undo
+            return
+        door.open += 1
+        self._counted = True
+        super().connection_made(transport)
+        self._head_timer = door.loop.call_later(door.limits.head_receipt_s, self._too_slow)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+            # Bytes came and no request is being answered: a head has begun.
+            self._head_timer = self._door.loop.call_later(self._door.limits.head_receipt_s, self._too_slow)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._counted:
+            self._counted = False
+            self._door.open -= 1
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 (aiohttp's text, which may quote the request)
+    ) -> web.StreamResponse:
+        """A frozen answer: what could not be parsed, or what broke here, is not shown to the peer."""
+        if status == 500:
+            telemetry.log("error", "internal error", kind=type(exc).__name__, where=_where(exc))
+        else:
+            telemetry.audit("refused", reason="framing")
+        refusal = _OUR_FAULT if status == 500 else _BROKEN_REQUEST
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: it can only be cut off")
+        response = refusal.response()
+        response.force_close()
+        return response
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        telemetry.note("refused", reason="head-receipt")
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _where(exc: BaseException | None) -> str:
+    """File and line where an exception was raised, without its text, which may quote a peer."""
+    trace = None if exc is None else exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
