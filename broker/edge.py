@@ -91,13 +91,14 @@ _BROKEN = _refusal(400, "framing", "Bad Request: the body is broken")
 class EdgeSettings:
     """The allow-lists of one listener, compiled, and the values already found to be good."""
 
-    __slots__ = ("cross_origins", "good_paths", "good_sources", "good_types", "hosts", "origins")
+    __slots__ = ("cross_origins", "good_names", "good_paths", "good_sources", "good_types", "hosts", "origins")
 
     def __init__(self, hosts: set[str], origins: set[str], cross_origins: set[str]) -> None:
         self.hosts = frozenset(hosts)
         self.origins = frozenset(origins | cross_origins)
         self.cross_origins = frozenset(cross_origins)  # those who need CORS headers
         self.good_sources: set[tuple[str | None, str | None]] = set()
+        self.good_names: set[tuple[bytes, ...]] = set()
         self.good_paths: set[str] = set()
         self.good_types: set[str] = set()
 
@@ -123,9 +124,13 @@ def check_request(request: web.BaseRequest, edge: EdgeSettings) -> Refusal | Non
         refusal = _check_target(target, edge)
         if refusal is not None:
             return refusal
-    refusal = _check_fields(message.raw_headers)
-    if refusal is not None:
-        return refusal
+    fields = message.raw_headers
+    names = tuple([name for name, _ in fields])
+    if names not in edge.good_names or not b"".join([value for _, value in fields]).isascii():
+        refusal = _check_fields(fields)
+        if refusal is not None:
+            return refusal
+        _remember(edge.good_names, names)
     headers = message.headers
     source = (headers.get("Host"), headers.get("Origin"))
     if source not in edge.good_sources:
