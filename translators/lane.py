@@ -86,21 +86,28 @@ class _Block(msgspec.Struct, frozen=True):
 
 
 class Lane:
-    """Immutable, shared. `actions` come from the steps, `repairs` from the hygiene every reader gets."""
+    """Immutable, shared. `actions` come from the steps; around them stands the hygiene every reader gets."""
 
-    __slots__ = ("_blocks", "actions", "gate", "repairs", "slot")
+    __slots__ = ("_blocks", "actions", "gate", "prepares", "repairs", "slot")
 
-    def __init__(self, slot: Slot, actions: tuple[Action, ...] = (), repairs: tuple[Op, ...] = ()) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        actions: tuple[Action, ...] = (),
+        repairs: tuple[Op, ...] = (),
+        prepares: tuple[Op, ...] = (),
+    ) -> None:
         self.slot = slot
         self.actions = actions
         self.repairs = repairs
+        self.prepares = prepares
         self.gate = next((action for action in actions if isinstance(action, Gate)), None)
         self._blocks = _compiled(self._before_gate())
 
     @property
     def passes(self) -> bool:
         """True if nothing looks at this slot's bodies: their bytes pass."""
-        return not self.actions and not self.repairs
+        return not (self.actions or self.repairs or self.prepares)
 
     def run(self, body: Body, ctx: Context) -> Body:
         """Rewrite the body in place. Raises Refused, Swallowed or Answered where a gate or operation says so."""
@@ -117,11 +124,11 @@ class Lane:
     def _before_gate(self) -> list[Op]:
         """Nothing behind a gate runs; nothing before one that refuses or drops could reach anybody."""
         if self.gate is None:
-            return [*(action for action in self.actions if isinstance(action, Op)), *self.repairs]
+            return [*self.prepares, *(action for action in self.actions if isinstance(action, Op)), *self.repairs]
         if self.gate.verdict != "answered":
             return []
         before = itertools.takewhile(lambda action: action is not self.gate, self.actions)
-        return [action for action in before if isinstance(action, Op)]
+        return [*self.prepares, *(action for action in before if isinstance(action, Op))]
 
 
 def _compiled(ops: list[Op]) -> tuple[_Block, ...]:

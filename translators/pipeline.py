@@ -2,7 +2,7 @@
 
 A message is projected onto its *reader's* revision, whatever was negotiated: SDKs send newer members to older peers.
 So a lane is `up` through every step from the writer's to the reader's revision if that is newer, then `down` through
-every step from the newest revision known to the reader's, then the hygiene every reader gets.
+every step from the newest revision known to the reader's; around it stands the hygiene every reader gets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from protocol_versions import REVISIONS, by_id
 from protocol_versions.base import Revision, Side, Slot
 from translators.change import Step
-from translators.hygiene import repairs
+from translators.hygiene import prepares, repairs
 from translators.lane import Action, Lane
 
 __all__ = ["Lane", "Pipeline", "pipeline"]
@@ -32,7 +32,8 @@ class Pipeline:
         """The lane of a slot; a slot that neither a Change nor hygiene mentions passes."""
         lane = self._lanes.get(slot)
         if lane is None:
-            lane = Lane(slot, tuple(self._actions(slot)), repairs(self.reader(slot.toward), slot))
+            reader = self.reader(slot.toward)
+            lane = Lane(slot, tuple(self._actions(slot)), repairs(reader, slot), prepares(reader, slot))
             self._lanes[slot] = lane
         return lane
 

@@ -18,6 +18,7 @@ from translators.change import Change, Gate
 from translators.context import Context
 from translators.errors import Answered, Refused, Swallowed
 from translators.hygiene import changes as hygiene
+from translators.hygiene import preparations
 from translators.loss import Loss, Noted
 from translators.pipeline import Pipeline, pipeline
 from translators.tree import Body
@@ -147,13 +148,13 @@ def trace(
 
 def _changes(pair: Pipeline, slot: Slot) -> list[tuple[Change, str, str]]:
     """(Change, step name, direction) of all that may act, in lane order."""
-    found = []
+    reader = pair.reader(slot.toward)
+    around = reader.knows(slot)
+    found = [(change, HYGIENE, HYGIENE) for change in preparations(reader) if around]
     for direction, step in pair.route(slot.toward):
         ordered = step.changes if direction == "up" else tuple(reversed(step.changes))
         found += [(change, step.name, direction) for change in ordered]
-    reader = pair.reader(slot.toward)
-    if reader.knows(slot) or slot.part == "error":
-        found += [(change, HYGIENE, HYGIENE) for change in hygiene(reader)]
+    found += [(change, HYGIENE, HYGIENE) for change in hygiene(reader) if around]
     return found
 
 

@@ -21,7 +21,7 @@ from translators import STEPS
 from translators.change import Change, Gate
 from translators.context import Context
 from translators.errors import Answered, Refused, Swallowed
-from translators.hygiene import changes
+from translators.hygiene import changes, preparations
 from translators.ops import Op
 
 ROOT = Path(__file__).parents[1] / "golden"
@@ -42,7 +42,7 @@ def folder(step_name: str) -> str:
 def changes_of(step: str) -> tuple[Change, ...]:
     """The Changes of a step by its folder, or the repairs."""
     if step == HYGIENE:
-        return changes(NEWEST_WITH_SESSIONS)
+        return (*preparations(NEWEST_WITH_SESSIONS), *changes(NEWEST_WITH_SESSIONS))
     return next(found.changes for found in STEPS if folder(found.name) == step)
 
 

@@ -116,6 +116,8 @@ def undeclared(revision: Revision, slot: Slot, body: Any) -> list[Path]:
 def _undeclared(value: Any, kinds: list[Any], at: Path) -> list[Path]:
     kinds = [kind for annotation in kinds for kind in _kinds(annotation)]
     found: list[Path] = []
+    if Any in kinds:
+        return found
     if isinstance(value, list):
         inner = [get_args(kind)[0] for kind in kinds if get_origin(kind) is list]
         for index, item in enumerate(value):

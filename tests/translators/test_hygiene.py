@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec import Raw
 
 from protocol_versions import REVISIONS
 from protocol_versions.base import Revision, Slot, error, result
 from translators.context import Context
-from translators.hygiene import changes, repairs
+from translators.hygiene import changes, prepares, repairs
 from translators.hygiene.blocks import all_known
 from translators.hygiene.nulls import plan_of
 from translators.pipeline import pipeline
@@ -28,7 +27,7 @@ def _named(pair: Any) -> str:
 def test_a_null_of_every_optional_member_is_removed(reader: Revision, slot: Slot) -> None:
     optional = plan_of(reader.types[slot]).optional
     body: dict[str, Any] = {name: Raw(b"null") for name in optional}
-    for op in repairs(reader, slot):
+    for op in prepares(reader, slot):
         op.apply(body, Context())
     assert [name for name in optional if name in body] == []
     assert "_meta" in optional

@@ -30,7 +30,7 @@ from tests.translators.laws import (
 from translators.change import Step
 from translators.context import Context
 from translators.errors import Refused, Swallowed
-from translators.hygiene import repairs
+from translators.hygiene import prepares, repairs
 from translators.ops import Op
 from translators.pipeline import pipeline
 
@@ -148,7 +148,7 @@ def test_a_fused_lane_does_what_its_operations_do_one_by_one(data: st.DataObject
     one_by_one, fused = (msgspec.json.decode(written), msgspec.json.decode(written, type=dict[str, msgspec.Raw]))
     single, together = Context(method=slot.method), Context(method=slot.method)
     try:
-        for action in (*lane.actions, *lane.repairs):
+        for action in (*lane.prepares, *lane.actions, *lane.repairs):
             action.apply(one_by_one, single)
     except Exception as stopped:  # whatever stops one must stop the other
         with pytest.raises(type(stopped)):
@@ -167,7 +167,7 @@ def test_hygiene_leaves_a_valid_body_alone(data: st.DataObject) -> None:
     slot = data.draw(st.sampled_from(sorted(reader.types)))
     clean: Any = data.draw(body(reader, slot, unknown=False))
     found, ctx = msgspec.json.decode(msgspec.json.encode(clean)), Context(method=slot.method)
-    for op in repairs(reader, slot):
+    for op in (*prepares(reader, slot), *repairs(reader, slot)):
         op.apply(found, ctx)
     assert differences(clean, found) == []
     assert ctx.losses == []

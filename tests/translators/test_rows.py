@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.translators.golden import NEWEST_WITH_SESSIONS
 from tests.translators.laws import SESSION_STEPS
-from translators.hygiene import changes
+from translators.hygiene import changes, preparations
 from translators.rows import ROWS
 
 STEP_CHANGES = [change for step in SESSION_STEPS for change in step.changes]
-REPAIRS = list(changes(NEWEST_WITH_SESSIONS))
+REPAIRS = [*preparations(NEWEST_WITH_SESSIONS), *changes(NEWEST_WITH_SESSIONS)]
 
 
 def test_the_list_is_complete_and_in_order() -> None:

@@ -146,14 +146,14 @@ def test_bytes_without_an_object_are_a_decode_error() -> None:
 def test_a_trace_shows_every_change_with_the_body_before_and_after() -> None:
     acted = trace({**RESULT, "isError": None}, method="tools/call", part="result", client=OLD, server=NEW)
     assert [(one.change.name, one.step, one.direction) for one in acted] == [
+        ("nulls of optional members", HYGIENE, HYGIENE),
         ("resource links", "2025-03-26|2025-06-18", "down"),
         ("structured tool output", "2025-03-26|2025-06-18", "down"),
-        ("nulls of optional members", HYGIENE, HYGIENE),
     ]
     assert acted[0].before == {**RESULT, "isError": None}
     assert [one.before for one in acted[1:]] == [one.after for one in acted[:-1]]
     assert acted[-1].after == {"content": READ["content"]}
-    assert [loss.path for loss in acted[1].losses] == ["content", "structuredContent"]
+    assert [loss.path for loss in acted[2].losses] == ["content", "structuredContent"]
 
 
 def test_a_trace_ends_with_the_change_that_stopped_the_message() -> None:

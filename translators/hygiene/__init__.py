@@ -2,7 +2,7 @@
 
 Both SDK families write one shape for every revision they can negotiate and read strictly what they read, so a message
 that is sloppy or slightly wrong kills a call, or a session, on the other side even when both peers are pinned to the
-same revision. The pipeline appends these repairs to each lane. Each names in `spec` the peer and version it was
+same revision. The pipeline puts these repairs around each lane. Each names in `spec` the peer and version it was
 measured on; on a clean message each costs a search in bytes that stay unopened.
 Invariant: a message that is valid in the reader's revision is not changed, save the empty results of `results.py`.
 """
@@ -20,22 +20,33 @@ from translators.hygiene.nulls import nulls
 from translators.hygiene.results import RESULTS, SESSION_RESULTS
 from translators.ops import Op
 
-__all__ = ["changes", "repairs"]
+__all__ = ["changes", "preparations", "prepares", "repairs"]
 
 
 @functools.cache
 def changes(reader: Revision) -> tuple[Change, ...]:
-    """The repairs for readers of this revision, in the order they run (all of them are `down` actions)."""
-    sessions = SESSION_RESULTS if reader.traits.sessions else ()
-    return (*RESULTS, *BLOCKS, *CATALOGUES, *MEMBERS, *sessions, nulls(reader))
+    """The repairs for readers of this revision, after the steps (all of them are `down` actions)."""
+    return (*RESULTS, *BLOCKS, *CATALOGUES, *MEMBERS, *(SESSION_RESULTS if reader.traits.sessions else ()))
+
+
+@functools.cache
+def preparations(reader: Revision) -> tuple[Change, ...]:
+    """The repairs before the steps: nulls, which are found fastest while the body is unopened."""
+    return (nulls(reader),)
+
+
+def prepares(reader: Revision, slot: Slot) -> tuple[Op, ...]:
+    """The operations on one slot before the steps; none if the reader's revision does not define it."""
+    return _operations(preparations(reader), reader, slot)
 
 
 def repairs(reader: Revision, slot: Slot) -> tuple[Op, ...]:
-    """The operations on one slot; none if the reader's revision does not define it."""
-    if not reader.knows(slot) and slot.part != "error":
+    """The operations on one slot after the steps; none if the reader's revision does not define it."""
+    return _operations(changes(reader), reader, slot)
+
+
+def _operations(found: tuple[Change, ...], reader: Revision, slot: Slot) -> tuple[Op, ...]:
+    if not reader.knows(slot):
         return ()
-    found: list[Op] = []
-    for change in changes(reader):
-        action = change.actions("down").get(slot, ())
-        found.extend(action if isinstance(action, tuple) else ())
-    return tuple(found)
+    actions = [change.actions("down").get(slot, ()) for change in found]
+    return tuple(op for action in actions if isinstance(action, tuple) for op in action)

@@ -14,15 +14,24 @@ from translators.tree import Body
 
 _BOOLEANS = (b"true", b"false")
 _OBJECT = b'"object"'
+_USUAL = b'{"type":"object"'
 TASK_SUPPORT = ("forbidden", "optional", "required")
 
 
 def _input_schema(tool: Body, _ctx: Context) -> Any:
     """An object schema whose properties are objects, as MCP types it in every revision."""
+    raw = tool.get("inputSchema")
+    if type(raw) is Raw and _surely_fine(bytes(raw)):
+        return KEEP
     schema = tree.member(tool, "inputSchema")
     if not isinstance(schema, dict):
         return {"type": "object"}
     return _object_schema(schema)
+
+
+def _surely_fine(schema: bytes) -> bool:
+    """True for what nearly every server writes: the type comes first, and no boolean is anywhere."""
+    return schema.startswith(_USUAL) and not any(word in schema for word in _BOOLEANS)
 
 
 def _output_schema(tool: Body, _ctx: Context) -> Any:
