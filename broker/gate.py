@@ -17,7 +17,7 @@ from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators.machine import FromServer, ToServer
+from translators.machine import ToServer
 from translators.reply import broken
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Gate:
         self._infos.pop(call, None)
 
     def close(self) -> None:
-        """The session is over: hooks that are still awaited are cancelled."""
+        """The session is over: hooks that are still awaited are cancelled, what waits behind them is dropped."""
+        self._queue = None
         for task in tuple(self._tasks or ()):
             task.cancel()
 
@@ -72,7 +73,7 @@ class Gate:
             self._judge_to_backend(effect, part, method)
             return True
         if self._busy:
-            self._later(lambda: relay.to_backend(effect))
+            self._later(lambda: self._send(effect))
             return True
         return False
 
@@ -105,18 +106,23 @@ class Gate:
                 relay.watch.note(relay.name, "denied", method, verdict.reason)
                 if effect.call and isinstance(verdict, Deny):
                     error = broken(effect.call, "denied", code=verdict.code, message=verdict.message)
-                    relay.feed(FromServer(effect.call, error, "broker"))
+                    relay.from_backend(effect.call, error, "broker")
                 elif effect.call:
                     error = broken(effect.call, "denied", message="The request was refused by policy")
-                    relay.feed(FromServer(effect.call, error, "broker"))
+                    relay.from_backend(effect.call, error, "broker")
                 else:
                     relay.accept(effect.exchange)
                 return
             if isinstance(verdict, Replace):
                 frame.params = verdict.body
-            relay.to_backend(effect)
+            self._send(effect)
 
         self._judge(lambda: self.hooks.judge(part, method, "server", params, info), settle)
+
+    def _send(self, effect: ToServer) -> None:
+        call, relay = effect.call, self._relay
+        if not call or call in relay.talk.book.calls or call in relay.link.internal:
+            relay.to_backend(effect)  # else the call has ended while a hook was awaited
 
     def _judge_from_backend(self, stream: int, frame: Frame, part: str, method: str) -> None:
         relay = self._relay
@@ -134,7 +140,7 @@ class Gate:
                 if part == "params":
                     relay.to_backend(ToServer(0, reply))
                 else:
-                    relay.feed(FromServer(stream, reply, "broker"))
+                    relay.from_backend(stream, reply, "broker")
                 return
             if isinstance(verdict, Replace) and part == "result":
                 frame.result = verdict.body

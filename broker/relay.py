@@ -25,6 +25,7 @@ from protocol_versions.jsonrpc import Frame
 from translators.conversation import Conversation
 from translators.link import Link
 from translators.machine import (
+    REOPENING,
     STANDING,
     Abort,
     Accept,
@@ -39,8 +40,10 @@ from translators.machine import (
     Hush,
     Note,
     OpenStream,
+    Origin,
     Reject,
     Repipe,
+    Resend,
     SetTimer,
     ToClient,
     ToServer,
@@ -119,18 +122,22 @@ class Relay:
             return
         self.feed(Failed(call, reason, executed))
 
-    def backend_lost(self, call: int, body: bytes) -> None:
-        """The backend does not know our session any more."""
+    def backend_lost(self, call: int, body: bytes, session_id: str | None) -> None:
+        """The backend does not know the session that `call` (0: another message) named."""
         if self.backend is None or self.backend.closed:
             return
-        if call:
+        if call in self.talk.book.calls:
             self._resend[call] = body
-        if self.link.phase == "up":
+        stale = session_id != self.backend.session_id
+        if not stale:
             self.backend.forget()
-        self._run(self.link.lost(call))
+        self._run(self.link.lost(call, stale=stale))
 
     def backend_accepted(self, exchange: int) -> None:
         """The backend took what an exchange carried; the exchange may have to wait for the standing stream."""
+        if exchange == REOPENING:
+            self._run(self.link.greeted())
+            return
         if exchange in self._stream_after and self.backend is not None:
             wait = self._stream_after.pop(exchange)
             self.backend.open_stream()
@@ -162,6 +169,8 @@ class Relay:
             elif kind is End:
                 self.gate.forget(effect.call)  # type: ignore[union-attr]
                 self.link.ended(effect.call)  # type: ignore[union-attr]
+                if self._resend:
+                    self._resend.pop(effect.call, None)  # type: ignore[union-attr]
             else:
                 self._rare(effect)
 
@@ -189,16 +198,12 @@ class Relay:
             case Repipe(server=server):
                 assert self.backend is not None
                 self.backend.settle(server, by_id(server).traits)
-                for call in self.link.to_resend():
-                    body = self._resend.pop(call, None)
-                    if body is not None:
-                        asyncio.get_running_loop().call_soon(self._send_again, call, body)
+            case Resend(call=call):
+                body = self._resend.pop(call, None)
+                if body is not None and self.backend is not None:
+                    self.backend.request(call, body)
             case Note():
                 self.watch.effect(self.name, self.talk.peers.client, self.talk.peers.server, effect)
-
-    def _send_again(self, call: int, body: bytes) -> None:
-        if self.backend is not None and call in self.talk.book.calls:
-            self.backend.request(call, body)
 
     def _to_server(self, effect: ToServer) -> None:
         if self.link.phase != "up" and not effect.initialize:
@@ -268,14 +273,15 @@ class Relay:
 
         stream.when_relieved(relieve)
 
-    def from_backend(self, stream: int, frame: Frame) -> None:
-        """Take a message that policy has passed."""
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
+        """Take a message that policy has passed, or what policy says in the backend's place."""
         if frame.method is UNSET and self.link.internal:
             ours = self.link.answered(frame)
             if ours is not None:
+                self.gate.forget(frame.id)  # type: ignore[arg-type]
                 self._run(ours)
                 return
-        self.feed(FromServer(stream, frame))
+        self.feed(FromServer(stream, frame, origin))
 
     def accept(self, exchange: int) -> None:
         """The exchange's message was taken."""

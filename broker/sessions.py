@@ -37,7 +37,7 @@ class Session:
         return bool(self.outbox.exchanges) or any(stream.attached for stream in self.outbox.standing)
 
 
-class TooManySessions(Exception):
+class TooManySessions(Exception):  # noqa: N818 - the outcome's name in the design
     """The caller, or the process, holds as many sessions as allowed."""
 
 
@@ -124,9 +124,9 @@ class Sessions:
         for session in list(self._by_id.values()):
             if now - session.created > self._lifetime_s:
                 self.end(session, "lifetime")
-            elif session.busy:
-                session.used = now
-            elif now - session.used > self._ttl_s:
+            elif not session.busy and now - session.used > self._ttl_s:
                 self.end(session, "idle")
             else:
+                if session.busy:
+                    session.used = now
                 session.outbox.expire(now - self._event_store_s)

@@ -34,8 +34,13 @@ TASKS = params("tasks/get")
 
 def message_from_server(talk: Conversation, event: FromServer) -> list[Effect]:
     frame = event.frame
+    if talk.phase == "ended":
+        return [Note("dropped", reason="session-ended")]
     if talk.tasks is not None:
-        talk.tasks.rename(frame.params if frame.method is not UNSET else frame.result, "server")
+        try:
+            talk.tasks.rename(frame.params if frame.method is not UNSET else frame.result, "server")
+        except UNREADABLE:
+            return _unreadable(talk, frame)
     if frame.method is UNSET:
         call = talk.book.calls.get(frame.id) if type(frame.id) is int else None
         if call is None:
@@ -48,12 +53,28 @@ def message_from_server(talk: Conversation, event: FromServer) -> list[Effect]:
     return notification_from_server(talk, event.stream, frame)
 
 
+def _unreadable(talk: Conversation, frame: Frame) -> list[Effect]:
+    """The backend broke its own schema before anything of its message could be used: only that message is lost."""
+    if frame.method is not UNSET:
+        note = Note("dropped", reason="backend-garbage")
+        return [note] if frame.id is UNSET else [ToServer(0, broken(frame.id, "backend-garbage", code=-32602)), note]
+    call = talk.book.calls.get(frame.id) if type(frame.id) is int else None
+    if call is None:
+        return [Note("dropped", reason="answer-unasked")]
+    talk.book.close(call)
+    reply = broken(call.client_id, "backend-garbage")
+    return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
+
+
 def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[Effect]:
     if call.method == "initialize":
         return _welcome(talk, call, frame)
     assert talk.pipe is not None
     lanes = talk.pipe.to_server[call.method]
     ctx = call.ctx
+    if ctx is None and not (lanes.result.passes and lanes.error.passes):
+        # Asked while nothing had to be translated, answered by a backend that has changed its revision since.
+        ctx = Context(method=call.method, facts=talk.facts)
     talk.book.close(call)
     losses: list[Effect] = []
     result: Any = frame.result
@@ -118,11 +139,15 @@ def _welcome(talk: Conversation, call: Call, frame: Frame) -> list[Effect]:
         reply = Frame(id=call.client_id, error=frame.error)
         return [ToClient(call.exchange, reply, True), End(call.id, "error")]
     assert frame.result is not UNSET
-    body = handshake.welcome(talk.peers, frame.result, ctx)
+    reason = "backend-revision"
+    try:
+        body = handshake.welcome(talk.peers, frame.result, ctx)
+    except (Refused, *UNREADABLE):
+        body, reason = None, "backend-garbage"
     talk.book.close(call)
     if body is None:
         talk.phase = "new"
-        reply = broken(call.client_id, "backend-revision")
+        reply = broken(call.client_id, reason)
         return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
     talk.phase = "open"
     knows = (talk.peers.client, talk.peers.server)
@@ -140,6 +165,13 @@ def _welcome(talk: Conversation, call: Call, frame: Frame) -> list[Effect]:
 def _offer_again(talk: Conversation, call: Call, offer: str) -> list[Effect]:
     talk.book.close(call)
     talk.peers.offer = offer
+    try:
+        # Projected anew from what the client asked: an older server must not see what only the first offer knew.
+        body = handshake.hello(talk.peers, talk.peers.asked, call.ctx or Context(method="initialize"))
+    except Refused as refusal:
+        talk.phase = "new"
+        reply = refused(call.client_id, refusal)
+        return [ToClient(call.exchange, reply, True, "broker"), End(call.id, "error")]
     again = Call(
         id=talk.book.mint(),
         client_id=call.client_id,
@@ -148,7 +180,5 @@ def _offer_again(talk: Conversation, call: Call, offer: str) -> list[Effect]:
         ctx=call.ctx,
     )
     talk.book.open(again)
-    talk.peers.hello["protocolVersion"] = offer
-    talk.peers.tried.append(offer)
-    frame = Frame(id=again.id, method="initialize", params=dict(talk.peers.hello))
+    frame = Frame(id=again.id, method="initialize", params=body)
     return [End(call.id, "retried"), ToServer(again.id, frame, call.exchange, initialize=True)]

@@ -62,17 +62,18 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
     body = {} if params is UNSET else params
     try:
         body = lanes.params.run(body, ctx)
+        params = body if body or params is not UNSET else UNSET
+        token = take_token(params, talk.book.asked + 1)
     except Refused as refusal:
         return [ToServer(0, refused(backend_id, refusal)), Note("refused", method, refusal.reason)]
     except Answered as done:
         return [ToServer(0, answered(backend_id, done.result))]
     except UNREADABLE:
         return _no(backend_id, method, "backend-garbage", code=-32602)
-    params = body if body or params is not UNSET else UNSET
     call = talk.book.calls.get(stream)
     exchange = call.exchange if call is not None else STANDING
     ask = talk.book.ask(backend_id, method, exchange, ctx)
-    ask.token = take_token(params, ask.id)
+    ask.token = token
     ctx.request = params if params is not UNSET else None
     losses = lossy(ctx, method)
     return [ToClient(exchange, Frame(id=ask.id, method=method, params=params)), *losses]
@@ -116,6 +117,13 @@ def unanswerable(talk: Conversation, event: Unanswerable) -> list[Effect]:
 
 def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effect]:
     """A notification of the backend, on the stream of the call it belongs to."""
+    try:
+        return _notified(talk, stream, frame)
+    except UNREADABLE:
+        return [Note("dropped", str(frame.method), "backend-garbage")]
+
+
+def _notified(talk: Conversation, stream: int, frame: Frame) -> list[Effect]:
     method: Any = frame.method
     assert talk.pipe is not None
     lane = talk.pipe.notes_to_client.get(method)
@@ -128,8 +136,6 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
         body = lane.run(body, ctx)
     except (Refused, Swallowed) as gate:
         return [Note("swallowed", method, gate.reason, tuple(ctx.losses))]
-    except UNREADABLE:
-        return [Note("dropped", method, "backend-garbage")]
     params = body if body or params is not UNSET else UNSET
     call = talk.book.calls.get(stream)
     exchange = call.exchange if call is not None else STANDING
@@ -145,7 +151,8 @@ def notification_from_server(talk: Conversation, stream: int, frame: Frame) -> l
         else:
             return [Note("dropped", method, "token-unknown")]
     elif method == "notifications/cancelled":
-        number = talk.book.by_backend.get(tree.whole(body, "requestId"))
+        asked = tree.whole(body, "requestId")
+        number = talk.book.by_backend.get(asked) if type(asked) in (int, str) else None
         ask = talk.book.asks.get(number) if number is not None else None
         if ask is None:
             return [Note("dropped", method, "request-unknown")]

@@ -34,6 +34,7 @@ class Peers(msgspec.Struct):
     pinned: bool = False
     inputs: bool = True
     tried: list[str] = []
+    asked: Body = {}
     hello: Body = {}
     declared: dict[str, Any] = {}
     offered: dict[str, Any] = {}
@@ -43,6 +44,7 @@ class Peers(msgspec.Struct):
 
 def hello(peers: Peers, body: Body, ctx: Context) -> Body:
     """The `initialize` parameters for the backend, in the offered revision. Raises `translators.errors.Refused`."""
+    peers.asked = dict(body)
     out = pipeline(peers.client, peers.offer).lane(params("initialize")).run(dict(body), ctx)
     out["protocolVersion"] = peers.offer
     capabilities = tree.whole(out, "capabilities")
@@ -59,7 +61,7 @@ def hello(peers: Peers, body: Body, ctx: Context) -> Body:
 
 
 def welcome(peers: Peers, body: Body, ctx: Context) -> Body | None:
-    """The `initialize` result for the client, in its revision; None if the server chose a revision nobody here speaks."""
+    """The `initialize` result for the client, in its revision; None if the server chose one nobody here speaks."""
     chosen = tree.whole(body, "protocolVersion")
     if chosen not in SESSION_REVISIONS:
         return None

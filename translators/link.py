@@ -2,12 +2,16 @@
 
 Between two session peers a Link belongs to one Conversation and lives as long as the client's session. A backend
 session that is lost (404 to our session id, or a restart) is re-initialised silently; log level and subscriptions are
-replayed before anything else is sent; the call that found the loss is sent again, because it was provably not run.
+replayed before anything else is sent, and answered before, because requests on several connections overtake each
+other; the call that found the loss is sent again, because it was provably not run, and then what waited meanwhile.
 
-    phase      a message for the backend        the session is lost
-    up         is sent                          -> reopening: initialize, and the call waits
-    reopening  waits (bounded)                  -> down
-    down       fails with backend-session-lost  -
+    phase      a message for the backend           next
+    up         is sent                             -> reopening, when the session is lost: initialize
+    reopening  waits (bounded)                     -> replaying, when initialize is answered
+    replaying  waits (bounded)                     -> up, when `initialized` is taken and the replay is answered
+    down       a call waits, others are dropped    -> reopening, with the first call
+
+From reopening and replaying, a failure or another loss leads to down, and what waited fails.
 """
 
 from __future__ import annotations
@@ -18,20 +22,36 @@ from msgspec import UNSET
 
 from protocol_versions.jsonrpc import Frame
 from translators import handshake, tree
+from translators.asks import UNREADABLE
 from translators.conversation import Conversation
-from translators.machine import Effect, Failed, Note, OpenStream, Repipe, ToServer
+from translators.machine import (
+    REOPENING,
+    Accept,
+    Effect,
+    Failed,
+    Note,
+    OpenStream,
+    Repipe,
+    Resend,
+    ToClient,
+    ToServer,
+)
 from translators.reply import notify
 from translators.tables import tables
 
 MAX_WAITING = 256
 """Messages that may wait for a session to be opened again; more are refused at once."""
 
-MAX_REOPENED = 1
-"""How often one call may be sent again: a backend that loses every session must not be hammered."""
+LOST = "backend-session-lost"
+
+Done = list["Effect | Failed"]
 
 
 class Link:
-    """Decides for each message towards the backend whether it is sent, waits, or fails."""
+    """Decides for each message towards the backend whether it is sent, waits, or fails.
+
+    A call is sent again once: a backend that loses every session must not be hammered.
+    """
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
@@ -41,73 +61,97 @@ class Link:
         self.resent: set[int] = set()
         self.internal: dict[int, str] = {}
 
-    def send(self, effect: ToServer) -> list[Effect | Failed]:
+    def send(self, effect: ToServer) -> Done:
         """What to do with one message for the backend now."""
-        if self.phase == "up" or effect.initialize:
+        if self.phase == "up" or effect.initialize or effect.exchange == REOPENING or effect.call in self.internal:
             return [effect]
-        if self.phase == "reopening" and len(self.waiting) < MAX_WAITING:
-            self.waiting.append(effect)
-            return []
-        return [Failed(effect.call, "backend-session-lost", "no")] if effect.call else []
+        if len(self.waiting) >= MAX_WAITING or (self.phase == "down" and not effect.call):
+            return [_not_sent(effect)]
+        self.waiting.append(effect)
+        return self._reopen() if self.phase == "down" else []
 
-    def lost(self, call: int) -> list[Effect | Failed]:
-        """The backend does not know our session; `call` (0 for none) was refused for that reason, so it never ran."""
+    def lost(self, call: int, *, stale: bool = False) -> Done:
+        """The backend refused `call` (0 for none) because it does not know the session, so it never ran.
+
+        `stale`: the call named an earlier session than the one that is up now.
+        """
         if call in self.internal:
             return self._down()
-        effects: list[Effect | Failed] = []
+        if not call and (stale or self.phase == "down"):
+            return []
+        if call in self.resent:
+            return [Failed(call, LOST, "no")]
         if call:
-            if call in self.resent:
-                return [Failed(call, "backend-session-lost", "no")]
-            self.resend.append(call)
             self.resent.add(call)
-        if self.phase == "up":
-            self.phase = "reopening"
-            effects += [Note("session-lost"), self._internal("initialize", None)]
-        elif self.phase == "down":
-            return [Failed(call, "backend-session-lost", "no")] if call else []
-        return effects
+        if self.phase == "up" and stale:
+            return [Resend(call)]
+        if call:
+            self.resend.append(call)
+        if self.phase in ("up", "down"):
+            return self._reopen()
+        return [] if call else self._down()
 
-    def answered(self, frame: Frame) -> list[Effect | Failed] | None:
+    def answered(self, frame: Frame) -> Done | None:
         """Take the answer to one of our own requests; None if it is not ours."""
         method = self.internal.pop(frame.id, None) if type(frame.id) is int else None
         if method is None:
             return None
         if method != "initialize":
-            return []
+            return self._up_if_replayed()
         if frame.error is not UNSET or frame.result is UNSET:
             return self._down()
-        revision = tree.whole(frame.result, "protocolVersion")
+        try:
+            revision = tree.whole(frame.result, "protocolVersion")
+        except UNREADABLE:
+            return self._down()
         if revision not in handshake.SESSION_REVISIONS:
             return self._down()
-        effects: list[Effect | Failed] = []
+        effects: Done = []
         if revision != self.talk.peers.server:
             self.talk.peers.server = revision
             self.talk.pipe = tables(self.talk.peers.client, revision)
             effects.append(Note("backend-revision-changed", reason=revision))
-        effects += [Repipe(revision), ToServer(0, notify("notifications/initialized"))]
+        self.phase = "replaying"
+        return [*effects, Repipe(revision), ToServer(0, notify("notifications/initialized"), REOPENING)]
+
+    def greeted(self) -> Done:
+        """The backend took `notifications/initialized`: it may be told what it has forgotten."""
+        if self.phase != "replaying" or self.internal:
+            return []
+        effects: Done = []
         if self.talk.level is not None and not self.talk.peers.logging_emulated:
             effects.append(self._internal("logging/setLevel", {"level": self.talk.level}))
         effects += [self._internal("resources/subscribe", {"uri": uri}) for uri in self.talk.subscriptions]
-        self.phase = "up"
-        effects.append(OpenStream())
-        waiting, self.waiting = self.waiting, []
-        return [*effects, *waiting]
+        return effects or self._up_if_replayed()
 
-    def to_resend(self) -> list[int]:
-        """The calls that are to be sent again now, once."""
-        calls, self.resend = self.resend, []
-        return calls
-
-    def failed(self, call: int) -> list[Effect | Failed] | None:
+    def failed(self, call: int) -> Done | None:
         """One of our own requests got no answer; None if the call is not ours."""
         method = self.internal.pop(call, None)
         if method is None:
             return None
-        return self._down() if method == "initialize" else []
+        return self._down() if method == "initialize" else self._up_if_replayed()
 
     def ended(self, call: int) -> None:
         """Forget what was kept of a call."""
         self.resent.discard(call)
+
+    def _reopen(self) -> Done:
+        self.phase = "reopening"
+        effects: Done = [Note("session-lost")]
+        for ask in list(self.talk.book.asks.values()):
+            # Asked by a session that is gone: the new one may use the same ids for other questions.
+            self.talk.book.settle(ask)
+            effects.append(ToClient(ask.stream, notify("notifications/cancelled", {"requestId": ask.id})))
+        return [*effects, self._internal("initialize", None)]
+
+    def _up_if_replayed(self) -> Done:
+        if self.internal or self.phase != "replaying":
+            return []
+        self.phase = "up"
+        calls, self.resend = self.resend, []
+        waiting, self.waiting = self.waiting, []
+        still = [effect for effect in waiting if not effect.call or effect.call in self.talk.book.calls]
+        return [OpenStream(), *(Resend(call) for call in calls if call in self.talk.book.calls), *still]
 
     def _internal(self, method: str, params: dict[str, Any] | None) -> ToServer:
         number = self.talk.book.mint()
@@ -116,10 +160,15 @@ class Link:
             return ToServer(number, handshake.reopen(self.talk.peers, number), initialize=True)
         return ToServer(number, Frame(id=number, method=method, params=params or {}))
 
-    def _down(self) -> list[Effect | Failed]:
+    def _down(self) -> Done:
         """Nobody can open the session: everything that waited fails; the next call tries again."""
-        self.phase = "up"
+        self.phase = "down"
         self.internal.clear()
+        calls, self.resend = self.resend, []
         waiting, self.waiting = self.waiting, []
-        calls = self.to_resend() + [effect.call for effect in waiting if effect.call]
-        return [Note("session-not-reopened"), *(Failed(call, "backend-session-lost", "no") for call in calls)]
+        failed = [Failed(call, LOST, "no") for call in calls]
+        return [Note("session-not-reopened"), *failed, *map(_not_sent, waiting)]
+
+
+def _not_sent(effect: ToServer) -> Effect | Failed:
+    return Failed(effect.call, LOST, "no") if effect.call else Accept(effect.exchange)

@@ -20,6 +20,9 @@ from translators.loss import Noted
 STANDING = 0
 """The name of the stream that belongs to no call, on either side."""
 
+REOPENING = -2
+"""The exchange of what the broker itself sends to open a session again; no client waits for it."""
+
 Origin = Literal["peer", "broker"]
 
 
@@ -110,12 +113,18 @@ class Reject(Effect, frozen=True, gc=False):
 
 
 class ToServer(Effect, frozen=True, gc=False):
-    """Send a message to the backend. `call` is 0 for notifications and answers."""
+    """Send a message to the backend. `call` is 0 for notifications and answers; `exchange` learns that it was taken."""
 
     call: int
     frame: Frame
     exchange: int = -1
     initialize: bool = False
+
+
+class Resend(Effect, frozen=True, gc=False):
+    """Send a call again exactly as it was sent: the backend provably never ran it."""
+
+    call: int
 
 
 class OpenStream(Effect, frozen=True, gc=False):

@@ -29,6 +29,8 @@ _REMEMBERED = {"logging/setLevel": "level", "resources/subscribe": "uri", "resou
 
 def message_from_client(talk: Conversation, event: FromClient) -> list[Effect]:
     frame = event.frame
+    if talk.phase == "ended":
+        return _after_the_end(event.exchange, frame)
     if talk.tasks is not None:
         talk.tasks.rename(frame.params if frame.method is not UNSET else frame.result, "client")
     if frame.method is not UNSET:
@@ -36,6 +38,12 @@ def message_from_client(talk: Conversation, event: FromClient) -> list[Effect]:
             return _request(talk, event.exchange, frame)
         return _notification(talk, event.exchange, frame)
     return answer_from_client(talk, event.exchange, frame)
+
+
+def _after_the_end(exchange: int, frame: Frame) -> list[Effect]:
+    if frame.method is not UNSET and frame.id is not UNSET:
+        return _no(exchange, frame.id, "session-ended")
+    return [Accept(exchange), Note("dropped", reason="session-ended")]
 
 
 def _request(talk: Conversation, exchange: int, frame: Frame) -> list[Effect]:
@@ -130,7 +138,8 @@ def _notification(talk: Conversation, exchange: int, frame: Frame) -> list[Effec
     if method == "notifications/cancelled":
         return _cancel(talk, exchange, body)
     if method == "notifications/progress":
-        ask = talk.book.asks.get(tree.whole(body, "progressToken") or 0)
+        token = tree.whole(body, "progressToken")
+        ask = talk.book.asks.get(token) if type(token) is int else None
         if ask is None or ask.token is None:
             return [Accept(exchange), Note("dropped", method, "token-unknown")]
         body["progressToken"] = ask.token

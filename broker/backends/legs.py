@@ -65,15 +65,16 @@ class QuietLeg:
 class NotifyLeg:
     """A POST that carries no request: 202 is all that is expected."""
 
-    __slots__ = ("_body", "_exchange", "_session", "_status")
+    __slots__ = ("_body", "_exchange", "_named", "_session", "_status")
 
     def __init__(self, session: BackendSession, body: bytes, exchange: int) -> None:
         self._session = session
         self._body = body
         self._exchange = exchange
+        self._named = session.session_id
         self._status = 0
 
-    def head(self, status: int, headers: Mapping[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remember the status."""
         self._status = status
 
@@ -83,13 +84,13 @@ class NotifyLeg:
     def done(self) -> None:
         """Taken, refused, or the session is lost."""
         owner = self._session.owner
-        if self._status == 404 and self._session.session_id is not None:
-            owner.backend_lost(0, self._body)
+        if self._status == 404 and self._named is not None:
+            owner.backend_lost(0, self._body, self._named)
         elif self._status >= 400:
             owner.backend_violation("notification-refused")
         owner.backend_accepted(self._exchange)
 
-    def failed(self, failure: BackendFailure) -> None:
+    def failed(self, failure: BackendFailure) -> None:  # noqa: ARG002
         """Notifications are not repeated; the client is not kept waiting."""
         self._session.owner.backend_violation("notification-failed")
         self._session.owner.backend_accepted(self._exchange)
@@ -99,8 +100,8 @@ class PostLeg:
     """One call at the backend: a JSON answer, or a stream that may break off and be resumed."""
 
     __slots__ = (
-        "_answered", "_chunks", "_initialize", "_mode", "_parser", "_payload", "_resumes", "_retry_s", "_session",
-        "_status", "_stopped", "_timer", "call", "ticket",
+        "_answered", "_chunks", "_initialize", "_mode", "_named", "_parser", "_payload", "_resumes", "_retry_s",
+        "_session", "_status", "_stopped", "_timer", "call", "ticket",
     )  # fmt: skip
 
     def __init__(self, session: BackendSession, call: int, payload: bytes, initialize: bool) -> None:
@@ -108,6 +109,7 @@ class PostLeg:
         self.call = call
         self._payload = payload
         self._initialize = initialize
+        self._named = None if initialize else session.session_id
         self._mode = "json"
         self._status = 0
         self._chunks: list[bytes] = []
@@ -160,13 +162,15 @@ class PostLeg:
             return
         if self._mode == "sse" and self._status == 200:
             self._resume()
-        elif self._status == 404 and self._session.session_id is not None and not self._initialize:
+        elif self._parser is not None:
+            self._fail("backend-closed")  # the call ran, and the rest of its stream cannot be had
+        elif self._status == 404 and self._named is not None:
             self._lost()
         elif self._mode == "json" and self._chunks:
             self._json()
         elif 200 <= self._status < 300:
             self._fail("backend-garbage")
-        elif self._status == 400 and self._session.session_id is not None and not self._initialize:
+        elif self._status == 400 and self._named is not None:
             self._lost()  # pypi mcp up to 1.22 refuses an unknown session id with 400 and plain text
         else:
             self._refusal()
@@ -202,7 +206,7 @@ class PostLeg:
             self._fail("backend-garbage")
         elif frame.error is not UNSET and (frame.id == self.call or frame.id is UNSET or self._status >= 400):
             # SDK servers answer a POST they refuse with `id: null` or "server-error"; it is this POST they answer.
-            if self._status == 400 and frame.id != self.call and self._session.session_id and not self._initialize:
+            if self._status == 400 and frame.id != self.call and self._named is not None:
                 self._lost()  # 400 with a foreign id though we sent a session id: the session is gone
                 return
             self._answer(Frame(id=self.call, error=frame.error))
@@ -242,7 +246,7 @@ class PostLeg:
     def _lost(self) -> None:
         self._stopped = True
         self._session.legs.pop(self.call, None)
-        self._session.owner.backend_lost(self.call, self._payload)
+        self._session.owner.backend_lost(self.call, self._payload, self._named)
 
     def _refusal(self) -> None:
         executed: Literal["no", "unknown"] = "no" if self._status in (401, 403, 404, 405, 406, 415) else "unknown"

@@ -127,7 +127,7 @@ class StandingLeg:
         if self._status in (400, 404) and self._stood and self._session.session_id is not None:
             # Only a stream that once stood tells of a lost session: some servers answer 404 where 405 is meant.
             self._stopped = True
-            self._session.owner.backend_lost(0, b"")
+            self._session.owner.backend_lost(0, b"", self._session.session_id)
         elif self._status == 200:
             self._again(self._delay_s)
         elif self._status >= 500 or self._status == 409:
@@ -135,7 +135,7 @@ class StandingLeg:
         else:
             self._stopped = True
 
-    def failed(self, failure: BackendFailure) -> None:
+    def failed(self, failure: BackendFailure) -> None:  # noqa: ARG002
         """The connection broke."""
         if not self._stopped:
             self._tell(False)

@@ -129,6 +129,7 @@ class StreamableHttp:
             context.numbers,
             max_events=context.max_events,
             max_bytes=context.max_event_bytes,
+            max_questions=context.max_questions,
         )
         relay = Relay(
             talk,

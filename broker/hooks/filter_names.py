@@ -78,7 +78,7 @@ class FilterNames(Hook):
             return False
         return allow is None or allow.fullmatch(name) is not None
 
-    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:  # noqa: ARG002
         """Lists lose what is hidden; requests for it are answered as for what does not exist."""
         if slot.part == "result":
             member, kind, key = _LISTS[slot.method]
