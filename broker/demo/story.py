@@ -46,11 +46,11 @@ def tell(*, port: int | None, once: bool, built_in: bool) -> int:
     except serve.CannotServe as error:
         click.echo(f"dragoman: {error}", err=True)
         return CANNOT_BIND if error.bind else RUNTIME
-    except KeyboardInterrupt:
-        return RUNTIME
 
 
 async def _tell(port: int | None, once: bool, built_in: bool) -> int:
+    # From here on, or a signal that comes as soon as "Ctrl-C ends it" is read would end the process its own way.
+    stop = _signals()
     sample = await serve.start(Settings.for_proxy("http://127.0.0.1/mcp", port=0), lambda *_: sample_app())
     broker: serve.Running | None = None
     try:
@@ -58,11 +58,17 @@ async def _tell(port: int | None, once: bool, built_in: bool) -> int:
         url = f"{broker.url}/mcp"
         click.echo(f"server   {sample.url}/mcp speaks {SERVER_REVISION}, and nothing older")
         click.echo(f"broker   {url}")
-        good = await _act(url, built_in)
+        acting, stopping = asyncio.create_task(_act(url, built_in)), asyncio.create_task(stop.wait())
+        await asyncio.wait([acting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not acting.done():
+            acting.cancel()
+            await asyncio.wait([acting])
+            return RUNTIME
+        good = acting.result()
         if once or not good:
             return 0 if good else RUNTIME
         click.echo(f"\nStill serving. Point an MCP client of any revision at {url}\nCtrl-C ends it.")
-        await _signalled()
+        await stopping
         return 0
     finally:
         if broker is not None:
@@ -136,21 +142,24 @@ async def _sdk(url: str) -> tuple[list[Line], str]:
             async with asyncio.timeout(SDK_S):
                 output, _ = await process.communicate()
         except TimeoutError:
-            process.terminate()  # uv passes it on to the client
-            await process.wait()
             return [], f"it did not end within {SDK_S:.0f} s"
+        finally:
+            if process.returncode is None:
+                process.terminate()  # uv passes it on to the client
+                await process.wait()
     lines = [json.loads(line) for line in output.decode().splitlines() if line.startswith("{")]
     if not lines:
         return [], "uv or a package registry is missing"
     return lines, ""
 
 
-async def _signalled() -> None:
+def _signals() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 # ---- the chapters ---------------------------------------------------------------------------------------------

@@ -1,0 +1,129 @@
+"""The README is true: its commands run, its snippets parse, its tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broker.settings import Limits, Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WAIT_S = 60
+INSTALL = "python3 -m pip install uv && "
+SERVING = ("proxy", "serve", "demo")
+READY = '"event": "ready"'
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the README's configuration file, and the variable it refers to."""
+    (tmp_path / "dragoman.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    monkeypatch.setenv("GITHUB_AUTHORIZATION", "Bearer example")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def interpreted(arguments: list[str]) -> list[str]:
+    """A README command in this environment: `uv run` gives what runs here already."""
+    assert arguments[:2] == ["uv", "run"], arguments
+    match arguments[2:]:
+        case ["dragoman", *rest]:
+            return [sys.executable, "-m", "broker", *rest]
+        case ["pytest"]:
+            # The whole suite is what is running now: that it can be collected shows the command is right.
+            return [sys.executable, "-m", "pytest", str(ROOT / "tests/test_architecture.py"), "--collect-only", "-q"]
+        case _:
+            raise AssertionError(f"the README shows a command this test does not know: {arguments}")
+
+
+def test_the_readme_shows_commands() -> None:
+    assert f"{INSTALL}uv run dragoman demo" in COMMANDS
+    assert f"{INSTALL}uv run pytest" in COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_runs(command: str, folder: Path) -> None:
+    before, _, last = command.removeprefix(INSTALL).rpartition(" | ")
+    stdin = shlex.split(before)[1] if before else ""
+    arguments = shlex.split(last)
+    line = interpreted(arguments)
+    if arguments[3:4] and arguments[3] in SERVING and "--check" not in arguments:
+        if arguments[3] == "serve":
+            config = folder / "dragoman.yaml"
+            config.write_text(config.read_text(encoding="utf-8").replace("port: 8808", "port: 0"), encoding="utf-8")
+        else:
+            line += ["--port", "0"]
+        if arguments[3] == "demo":
+            line += ["--built-in-client"]
+        serves_until_told(line, folder)
+        return
+    done = subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def serves_until_told(line: list[str], folder: Path) -> None:
+    """The command says that it is ready, keeps serving, and ends with 0 on SIGTERM."""
+    process = subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+    seen = []
+    try:
+        assert process.stdout is not None
+        for text in process.stdout:
+            seen.append(text)
+            if READY in text or text.startswith("Ctrl-C"):
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0, seen
+        assert not any("FAILED" in text for text in seen), seen
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=WAIT_S)
+
+
+def test_the_configuration_of_the_readme_is_valid(folder: Path) -> None:
+    settings = Settings.load(folder / "dragoman.yaml")
+    assert settings.path_of("github") == "/servers/github/mcp"
+    assert settings.limits.session_ttl_s == 600
+
+
+def test_the_host_snippets_are_json_and_point_at_the_broker() -> None:
+    found = [json.loads(block) for block in blocks("json")]
+    assert len(found) == 3
+    assert all("http://127.0.0.1:8808/mcp" in json.dumps(snippet) for snippet in found)
+
+
+def test_the_library_example_holds() -> None:
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_table_of_revisions_is_the_generated_one() -> None:
+    line = [sys.executable, "-m", "broker", "revisions", "--markdown"]
+    shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=True).stdout
+    assert shown in README
+
+
+def test_every_setting_and_every_limit_is_in_the_reference() -> None:
+    from broker.settings_backend import Backend
+
+    for name in [*Settings.model_fields, *Backend.model_fields]:
+        assert name == "single" or re.search(rf"[`.]{name}[`.]", README), name
+    for name, field in Limits.model_fields.items():
+        shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+        assert f"| `{name}` | {shown} | {' '.join((field.description or '').split())} |" in README, name
