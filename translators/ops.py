@@ -29,6 +29,7 @@ __all__ = [
     "each",
     "fill",
     "refuse_if",
+    "remember",
     "rename",
     "swallow_if",
     "swap",
@@ -197,6 +198,16 @@ def refuse_if(path: str, predicate: Callable[[Any, Context], bool], code: int, r
         return KEEP
 
     return _replacing("refuse_if", path, function, Loss.NONE, lambda _item: True)
+
+
+def remember(function: Callable[[Body, Context], None]) -> Op:
+    """Let `function(body, ctx)` stash what the answer will need; the body stays as it is, and nothing is noted."""
+
+    def act(body: Body, ctx: Context) -> bool:
+        function(body, ctx)
+        return False
+
+    return _op("remember", "", Loss.NONE, (), act)
 
 
 def swallow_if(predicate: Callable[[Body, Context], bool], reason: str) -> Op:

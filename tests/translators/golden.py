@@ -74,7 +74,8 @@ def operations() -> Iterator[Key]:
                         yield step, way, slot, change.name, ""
                         continue
                     for op in action:
-                        for inner in flat(op):
+                        # What only remembers changes nothing: the stash of its pairs shows it.
+                        for inner in flat(op) if op.kind != "remember" else ():
                             yield step, way, slot, change.name, inner.path
 
 

@@ -8,9 +8,9 @@ from msgspec import Raw
 
 from protocol_versions.base import Slot
 from translators import tree
-from translators.change import Change, answer, result
+from translators.change import Change, answer, ask, result
 from translators.context import Context
-from translators.ops import KEEP, REMOVE, Loss, Op, each, fill
+from translators.ops import KEEP, REMOVE, Loss, Op, each, fill, remember
 from translators.structured import content_with_structured
 from translators.tree import Body
 
@@ -71,9 +71,16 @@ def _at_most_100(completion: Body, _ctx: Context) -> Any:
     return {"total": len(values), **completion, "values": values[:MAX_COMPLETIONS], "hasMore": True}
 
 
+ASKED_WITH_TOOLS = "one block answers a question without tools"
+
+
+def _whether_tools_are_offered(body: Body, ctx: Context) -> None:
+    ctx.stash[ASKED_WITH_TOOLS] = "tools" in body
+
+
 def _one_block(content: Any, ctx: Context) -> Any:
-    asked_with_tools = ctx.request is None or "tools" in ctx.request
-    return content[0] if isinstance(content, list) and len(content) == 1 and not asked_with_tools else KEEP
+    with_tools = ctx.stash.pop(ASKED_WITH_TOOLS, True)
+    return content[0] if isinstance(content, list) and len(content) == 1 and not with_tools else KEEP
 
 
 def _with_ttl(task: Any, _ctx: Context) -> Any:
@@ -141,10 +148,13 @@ RESULTS = (
         down={result("completion/complete"): (each("completion", _at_most_100, Loss.DEGRADED),)},
     ),
     Change(
-        name="one block answers a question without tools",
+        name=ASKED_WITH_TOOLS,
         spec="npm 1.25.1 and pypi 1.26.0 servers reject a list unless they sent tools",
         rows=("C28",),
-        down={answer("sampling/createMessage"): (each("content", _one_block, Loss.NONE),)},
+        down={
+            ask("sampling/createMessage"): (remember(_whether_tools_are_offered),),
+            answer("sampling/createMessage"): (each("content", _one_block, Loss.NONE),),
+        },
     ),
     Change(
         name="ttl of a task",
