@@ -18,7 +18,7 @@ from translators import tree
 from translators.change import Gate
 from translators.context import Context
 from translators.errors import Refused
-from translators.ops import Op, occurs
+from translators.op import Op, occurs
 from translators.tree import Body, Route
 
 Action = Op | Gate

@@ -109,10 +109,10 @@ COMPLETION_CONTEXT = Change(
 def _annotations_with_title(tool: Body, _ctx: Context) -> Any:
     """2025-03-26 reads a tool's title from its annotations."""
     title = tree.member(tool, "title")
-    annotations = tree.whole(tool, "annotations")
+    annotations = tree.member(tool, "annotations")
     if not isinstance(annotations, dict):
         annotations = {}
-    if title is None or annotations.get("title") is not None:
+    if title is None or "title" in annotations:
         return KEEP
     return {**annotations, "title": title}
 

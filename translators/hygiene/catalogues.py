@@ -30,8 +30,10 @@ def _input_schema(tool: Body, _ctx: Context) -> Any:
 
 
 def _surely_fine(schema: bytes) -> bool:
-    """True for what nearly every server writes: the type comes first, and no boolean is anywhere."""
-    return schema.startswith(_USUAL) and not any(word in schema for word in _BOOLEANS)
+    """True for what nearly every server writes: the type comes first, booleans only say that nothing is added."""
+    if not schema.startswith(_USUAL):
+        return False
+    return schema.count(b"true") + schema.count(b"false") == schema.count(b'"additionalProperties":false')
 
 
 def _output_schema(tool: Body, _ctx: Context) -> Any:
