@@ -54,11 +54,18 @@ def _with_offset(value: Any, _ctx: Context) -> Any:
     return f"{value}Z" if _DATE_TIME.fullmatch(value) else KEEP
 
 
-def _known_level(value: Any, _ctx: Context) -> Any:
-    if value in LEVELS:
+def _known_level(value: Any, ctx: Context) -> Any:
+    """A message must arrive, so what no name explains is information."""
+    meant = _meant_level(value, ctx)
+    return "info" if meant is KEEP and value not in LEVELS else meant
+
+
+def _meant_level(value: Any, _ctx: Context) -> Any:
+    """A level by another name; one that means nothing is the server's to refuse."""
+    if value in LEVELS or not isinstance(value, str):
         return KEEP
-    name = value.lower() if isinstance(value, str) else ""
-    return name if name in LEVELS else OTHER_LEVELS.get(name, "info")
+    name = value.lower()
+    return name if name in LEVELS else OTHER_LEVELS.get(name, KEEP)
 
 
 def _each_annotation(member: str, function: Any, loss: Loss) -> dict[Slot, tuple[Op, ...]]:
@@ -93,7 +100,7 @@ MEMBERS = (
         rows=("T18",),
         down={
             notification("notifications/message"): (each("level", _known_level, Loss.COSMETIC),),
-            params("logging/setLevel"): (each("level", _known_level, Loss.COSMETIC),),
+            params("logging/setLevel"): (each("level", _meant_level, Loss.COSMETIC),),
         },
     ),
 )
