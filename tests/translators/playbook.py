@@ -136,3 +136,9 @@ def members(effect: Effect) -> Frame:
     found = getattr(effect, "frame", None)
     assert isinstance(found, Frame)
     return found
+
+
+def empty(play: Play) -> bool:
+    """True if nothing is open, from either side."""
+    book = play.talk.book
+    return not (book.calls or book.by_client or book.asks or book.by_backend)
