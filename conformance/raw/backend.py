@@ -17,15 +17,18 @@ import json
 import secrets
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from conformance.raw import misbehaviour
+from conformance.raw import misbehaviour, newest
 from conformance.raw.misbehaviour import Exchange
 from conformance.revisions import has
 
 Message = dict[str, Any]
+
+
+ACTS: Final = {**misbehaviour.ACTS, **newest.ACTS}
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Backend:
             "logging/setLevel": {},
             "resources/subscribe": {},
             "resources/unsubscribe": {},
-            "tools/list": {"tools": misbehaviour.catalogue(self.revision)},
+            "tools/list": {"tools": catalogue(self.revision)},
             "prompts/list": {"prompts": []},
             "resources/list": {"resources": [{"uri": "test://watched", "name": "watched"}]},
             "resources/templates/list": {"resourceTemplates": []},
@@ -101,7 +104,8 @@ class Backend:
         return web.json_response(_error(body, -32601, "Method not found"))
 
     async def call(self, request: web.Request, body: Message, params: Message) -> web.StreamResponse:
-        act = misbehaviour.ACTS.get(params.get("name", "")) if isinstance(params.get("name"), str) else None
+        name = params.get("name")
+        act = ACTS.get(name) if isinstance(name, str) else None
         if act is None:
             return web.json_response(_error(body, -32602, "Unknown tool"))
         return await act(Exchange(self, request, body))
@@ -147,6 +151,19 @@ class Backend:
     def record(self, request: web.Request, body: Any) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.seen.append({"http": request.method, "headers": headers, "body": body})
+
+
+def catalogue(revision: str) -> list[Message]:
+    """The tools as the revision lists them, and one in a shape that strict clients reject."""
+    tools: list[Message] = []
+    for name in ACTS:
+        tool: Message = {"name": name, "description": name, "inputSchema": {"type": "object"}}
+        if has(revision, "titles"):
+            tool["title"] = f"Tool {name}"
+        if has(revision, "execution"):
+            tool["execution"] = {"taskSupport": "forbidden"}
+        tools.append(tool)
+    return [*tools, newest.ODD_TOOL]
 
 
 def _response(body: Message, result: Message) -> Message:

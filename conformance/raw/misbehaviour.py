@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from conformance.revisions import has
-
 if TYPE_CHECKING:
     from conformance.raw.backend import Backend
 
@@ -214,16 +212,3 @@ ACTS: Final[dict[str, Act]] = {
     "bad_event": _bad_event,
     "result_is_text": _result_is_text,
 }
-
-
-def catalogue(revision: str) -> list[Message]:
-    """The tools as the revision lists them."""
-    tools: list[Message] = []
-    for name in ACTS:
-        tool: Message = {"name": name, "description": name, "inputSchema": {"type": "object"}}
-        if has(revision, "titles"):
-            tool["title"] = f"Tool {name}"
-        if has(revision, "execution"):
-            tool["execution"] = {"taskSupport": "forbidden"}
-        tools.append(tool)
-    return tools

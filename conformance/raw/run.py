@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 
 from conformance.launch import Children, LaunchError
-from conformance.raw import crossing, faults, framing, lifecycle, streams
+from conformance.raw import crossing, faults, framing, lifecycle, shapes, streams
 from conformance.raw.bench import CHECK_BOUND_S, Bench, Check, backend_command
 from conformance.revisions import REVISIONS
 
@@ -24,6 +24,7 @@ CHECKS: Final = (
     *lifecycle.CHECKS,
     *streams.CHECKS,
     *crossing.CHECKS,
+    *shapes.CHECKS,
     *faults.CHECKS,
 )
 """Faults last: they end the backend's process."""
