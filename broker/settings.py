@@ -8,6 +8,7 @@ would make the broker open to the network without a key is refused unless it was
 from __future__ import annotations
 
 import ipaddress
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -102,7 +103,7 @@ class Settings(Section):
             raise ValueError("expected one server")
         return self
 
-    @property
+    @cached_property
     def local(self) -> bool:
         """True if only this machine can be meant: a loopback address, and no other name leads to it."""
         from broker.edge_names import is_local_name
@@ -110,12 +111,12 @@ class Settings(Section):
         address = ipaddress.ip_address(self.host)
         return address.is_loopback and all(is_local_name(entry) for entry in self.allowed_hosts)
 
-    @property
+    @cached_property
     def anonymous_allowed(self) -> bool:
         """True if callers without a credential are served."""
         return self.anonymous == "allow" or (self.anonymous == "auto" and self.local and not self.keys)
 
-    @property
+    @cached_property
     def revisions(self) -> tuple[str, ...]:
         """The revisions spoken towards clients, oldest first."""
         return tuple(known for known in SPOKEN if self.client_revisions == "all" or known in self.client_revisions)
