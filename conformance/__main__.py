@@ -38,6 +38,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     chosen.add_argument("--cells", type=_cells, help="cells like py:2024-11-05/ts:2025-11-25, comma-separated")
     chosen.add_argument("--raw", metavar="REV[,REV]", type=_revisions, help="only the raw checks of these clients")
     chosen.add_argument("--backend", metavar="URL", help="check a server of your own instead")
+    parser.add_argument("--auto", action="store_true", help="let the broker find each server's revision itself")
     parser.add_argument("--no-raw", action="store_true", help="leave the raw checks out")
     parser.add_argument("--features", type=_features, default=NAMES, help="comma-separated; all by default")
     parser.add_argument("--header", action="append", default=[], help="with --backend: 'Name: value' to send it")
@@ -96,7 +97,7 @@ def _matrix(options: argparse.Namespace, logs: Path, document: dict[str, object]
     def say(row: Row) -> None:
         print("\n".join([report.row_line(row), *report.row_details(row, every=options.verbose)]), flush=True)
 
-    matrix = Matrix(logs, options.features, say)
+    matrix = Matrix(logs, options.features, say, pinned=not options.auto)
     print(report.header(), flush=True)
     rows = matrix.run(cells, options.jobs)
     print("\ndirect runs, no broker (the ground of every excuse):")

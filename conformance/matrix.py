@@ -65,6 +65,8 @@ class Matrix:
     folder: Path
     features: tuple[str, ...] = NAMES
     say: Callable[[Row], None] = lambda _row: None
+    pinned: bool = True
+    """Whether the broker is told the server's revision; otherwise it has to find it."""
     _direct: dict[Cell, Run] = field(default_factory=dict)
 
     def run(self, cells: Iterable[Cell], jobs: int) -> list[Row]:
@@ -96,7 +98,8 @@ class Matrix:
         try:
             with Children(folder) as children:
                 _, backend = children.server("server", cell.server.command("server"))
-                _, url = children.broker(backend, "--backend-revision", cell.server.revision)
+                revision = cell.server.revision if self.pinned else "auto"
+                _, url = children.broker(backend, "--backend-revision", revision)
                 run = self._session(children, cell.client, url)
                 tried = undeclared.run(url, cell, run.lines)
         except LaunchError as error:
