@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.translators.playbook import DATED, Play, empty, from_broker, opened, to_client, to_server
+from tests.translators.playbook import DATED, Play, from_broker, opened, to_client, to_server
 from translators.asks import LEVELS, MAX_OPEN_ASKS
 from translators.machine import STANDING, Accept, Effect, End, Note, Reject, Unanswerable
 
@@ -26,7 +26,7 @@ def test_a_question_on_a_calls_stream_reaches_the_calls_exchange_under_an_id_of_
     assert play.server(ask("q7"), 2) == [to_client(2, id=1, method="roots/list")]
     answer = {"roots": [{"uri": "file:///a"}]}
     assert play.client(3, {"id": 1, "result": answer}) == [to_server(0, 3, id="q7", result=answer)]
-    assert empty(play)
+    assert play.talk.book.asks == {}
 
 
 def test_a_question_on_the_standing_stream_belongs_to_no_exchange() -> None:
