@@ -33,7 +33,9 @@ Act = Callable[[Body, Context], bool]
 class Op(msgspec.Struct, frozen=True, kw_only=True):
     """One field operation. `also` lists further paths it writes; `tokens` and `names` empty mean "always look".
 
-    `content`, in place of tokens, says of the unopened bytes of the top-level member that they need nothing.
+    `content`, in place of tokens, says of the unopened bytes of the top-level member that they need nothing. For an
+    operation on the body itself, `absent` are bytes without which no unopened member can interest it, and `unless` is
+    the member whose presence leaves it nothing to do.
     """
 
     kind: str
@@ -44,6 +46,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str] = frozenset()
     tokens: tuple[bytes, ...] = ()
     content: Callable[[bytes], bool] | None = None
+    absent: tuple[bytes, ...] = ()
+    unless: str = ""
     also: tuple[str, ...] = ()
     inner: tuple[Op, ...] = ()
     change: str = ""

@@ -55,7 +55,7 @@ def _prune_op(reader: Revision, slot: Slot) -> Op:
     def act(body: Body, _ctx: Context) -> bool:
         return prune(body, _plan_of_slot(reader.id, slot))
 
-    return Op(kind="nulls", path="", loss=Loss.NONE, route=(), act=act)
+    return Op(kind="nulls", path="", loss=Loss.NONE, route=(), act=act, absent=(NULL,))
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from protocol_versions.base import Slot
@@ -128,7 +129,7 @@ RESULTS = (
         name="content is present",
         spec="pypi 1.1.3 to 1.26.0, npm 1.0.4 to 1.11.0 reject a tool result without content; all reject null",
         rows=("T26",),
-        down={result("tools/call"): (fill("content", _present),)},
+        down={result("tools/call"): (msgspec.structs.replace(fill("content", _present), unless="content"),)},
     ),
     Change(
         name="structured content is an object",
