@@ -48,6 +48,18 @@ def introduced(client: str, server: str) -> Compare:
     return compare
 
 
+def negotiated(client: str, server: str) -> Compare:
+    """The server was offered the client's revision, or its own when the broker knew it already."""
+
+    def compare(line: Line, _reference: Reference) -> str | None:
+        if line.status != "ok":
+            return line.brief
+        offered = line.seen.get("protocolVersion")
+        return None if offered in (client, server) else f"the server was offered {offered}"
+
+    return compare
+
+
 def _capability_difference(seen: Mapping[str, Any], must: set[str], never: set[str]) -> str | None:
     missing = sorted(key for key in must if not projection.holds(seen, key))
     wrong = sorted(key for key in never if projection.holds(seen, key))

@@ -116,6 +116,12 @@ def _whoami(client: str, server: str) -> Expectation:
     return Expectation(outcome, "initialize.server-face", f"the server saw {server}", face.introduced(client, server))
 
 
+def negotiated(client: str, server: str) -> Expectation:
+    """What `whoami` shows when the broker was not told the server's revision and had to negotiate it."""
+    how = "the server was offered the client's revision or its own"
+    return Expectation(SAME, "initialize.negotiation", how, face.negotiated(client, server))
+
+
 def _tools_list(client: str, server: str) -> Expectation:
     if client == server:
         return Expectation(SAME, "tools.list", "as direct", tools.tools(client, server))

@@ -104,7 +104,7 @@ class Matrix:
                 tried = undeclared.run(url, cell, run.lines)
         except LaunchError as error:
             run = Run({}, str(error))
-        direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines)
+        direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines, self.pinned)
         row = Row(
             cell,
             tuple(judge(cell, {**run.lines, **tried}, direct, self.features)),

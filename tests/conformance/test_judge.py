@@ -36,6 +36,17 @@ def test_a_failure_that_the_direct_run_has_is_excused_and_names_the_sdk() -> Non
     assert (verdict.status, verdict.reason) == ("excused", "sdk:client py:2025-11-25 failed directly")
 
 
+def test_a_broker_that_must_find_the_revision_may_offer_either() -> None:
+    direct = Direct({}, {}, pinned=False)
+
+    def status(offered: str) -> str:
+        line = Line("whoami", "ok", {"protocolVersion": offered, "capabilities": {}})
+        (verdict,) = judge(OLD_CLIENT, {"whoami": line}, direct, ("whoami",))
+        return verdict.status
+
+    assert [status(each) for each in ("2025-03-26", "2025-11-25", "2025-06-18")] == ["ok", "ok", "failed"]
+
+
 def test_a_missing_line_is_a_failure() -> None:
     verdict = _one(CELL, None, Line("ping", "ok"), Line("ping", "ok"))
     assert verdict.status == "failed"
