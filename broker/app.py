@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from broker import edge, telemetry
+from broker.backends.http1 import make_pool
 from broker.backends.tls import client_context
 from broker.edge import EdgeSettings
-from broker.backends.http1 import Limits as PoolLimits
-from broker.backends.http1 import make_pool
 from broker.faces.context import FaceContext
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.filter_names import FilterNames, Rule
@@ -23,7 +23,11 @@ from broker.settings import Backend, Settings
 from broker.tap import Tap
 from broker.watch import Watch
 from broker.wheel import Wheel
-from protocol_versions.jsonrpc import WireLimits
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+POSTS: web.AppKey[dict[str, Handler]] = web.AppKey("posts", dict)
+"""The POST handlers by exact path, for `broker.serve` to call without the router."""
 
 CONTEXTS: web.AppKey[dict[str, FaceContext]] = web.AppKey("contexts", dict)
 
@@ -38,27 +42,15 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
     wheel = Wheel()
     door = EdgeSettings.of(settings, port)
     edge.install_cors(app, door)
-    wire = WireLimits(
-        body=limits.body_bytes,
-        backend_body=limits.result_bytes,
-        depth=limits.depth,
-        nodes=limits.nodes,
-        number=limits.number_chars,
-        batch=limits.batch,
-    )
+    wire, pool_limits = limits.wire(), limits.pool()
     contexts: dict[str, FaceContext] = {}
+    posts: dict[str, Handler] = {}
     for name, backend in settings.servers.items():
         pool = make_pool(
             backend.url,
             wheel=wheel,
             tls=_tls(backend),
-            limits=PoolLimits(
-                max_connections=limits.pool_connections,
-                max_waiting=limits.pool_waiting,
-                max_streams=limits.sessions,
-                idle_expiry_s=limits.pool_idle_s,
-                max_body_bytes=limits.result_bytes,
-            ),
+            limits=pool_limits,
             headers=backend.request_headers(),
             proxy_env=os.environ if backend.proxy == "environment" else None,
         )
@@ -75,11 +67,13 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         )
         face = StreamableHttp(contexts[name])
         path = settings.path_of(name)
-        app.router.add_post(path, face.post)
+        app.router.add_post(path, face.post, expect_handler=face.expect)
+        posts[path] = face.post
         app.router.add_get(path, face.get, allow_head=False)
         app.router.add_delete(path, face.delete)
         app.router.add_options(path, face.options)
     app[CONTEXTS] = contexts
+    app[POSTS] = posts
 
     async def close(_app: web.Application) -> None:
         for context in contexts.values():

@@ -10,7 +10,7 @@ later messages of the session queue behind it, because order holds.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET
 
@@ -18,6 +18,7 @@ from broker.backends.streamable_http import BackendSession
 from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.outbox import Outbox
+from broker.pressure import press
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id, jsonrpc
@@ -26,7 +27,6 @@ from translators.conversation import Conversation
 from translators.link import Link
 from translators.machine import (
     REOPENING,
-    STANDING,
     Abort,
     Accept,
     ClientGone,
@@ -239,39 +239,11 @@ class Relay:
             question=question,
         )
         if sent:
-            self._press(effect.exchange)
+            press(self, effect.exchange)
         elif not effect.final:
             self.watch.note(self.name, "dropped", reason="no-stream")
             if question:
                 self.feed(Unanswerable(frame.id))  # type: ignore[arg-type]
-
-    def _press(self, number: int) -> None:
-        """A reader that does not keep up stops the backend's stream instead of filling this process."""
-        exchange = self.outbox.exchanges.get(number)
-        stream = exchange.stream if exchange is not None else None
-        if number == STANDING and self.outbox.standing:
-            stream = self.outbox.standing[-1]
-        if stream is None or stream.queued <= self.watch.queue_bytes or stream.pressure or not stream.attached:
-            return
-        assert self.backend is not None
-        calls = self.talk.book.calls
-        tickets: list[Any] = [
-            leg.ticket
-            for leg in self.backend.legs.values()
-            if leg.ticket is not None and leg.call in calls and calls[leg.call].exchange == number
-        ]
-        if number == STANDING and self.backend.standing is not None:
-            tickets.append(self.backend.standing)
-        stream.pressure = True
-        for ticket in tickets:
-            ticket.pause()
-
-        def relieve() -> None:
-            stream.pressure = False
-            for ticket in tickets:
-                ticket.resume()
-
-        stream.when_relieved(relieve)
 
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
         """Take a message that policy has passed, or what policy says in the backend's place."""

@@ -14,7 +14,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import http_parser, web
@@ -132,13 +132,15 @@ async def start(settings: Settings, create: CreateApp) -> Running:
     listener = bind(settings.host, settings.port)
     port: int = listener.getsockname()[1]
     try:
-        runner = web.AppRunner(create(settings, port), access_log=None, handler_cancellation=True)
+        app = create(settings, port)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
     except BaseException:
         listener.close()
         raise
     server = runner.server
     assert server is not None
+    _shorten(server, app)
     door = Door(limits, loop)
     options: dict[str, Any] = {
         "loop": loop,
@@ -152,6 +154,27 @@ async def start(settings: Settings, create: CreateApp) -> Running:
     }
     running = await loop.create_server(lambda: Connection(server, door, **options), sock=listener, backlog=BACKLOG)
     return Running(runner, running, door, settings.host, port)
+
+
+def _shorten(server: web.Server, app: web.Application) -> None:
+    """Let POSTs to an endpoint reach its handler without the router, which costs a tenth of a small call.
+
+    Not where answers need the application's signals (CORS), nor for requests that wait for 100 Continue.
+    """
+    from broker.app import POSTS
+
+    posts = app.get(POSTS)
+    if not posts or app.on_response_prepare:
+        return
+    usual = server.request_handler
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        post = posts.get(request._message.path) if request.method == "POST" else None
+        if post is None or "Expect" in request.headers:
+            return usual(request)
+        return post(cast("web.Request", request))
+
+    server.request_handler = handle
 
 
 async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], None]) -> bool:

@@ -17,6 +17,7 @@ from broker.edge import EdgeSettings
 from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused401, identify
 from broker.negotiate import SESSION_REVISIONS
+from broker.patience import Patience
 from broker.sessions import Session, Sessions
 from broker.settings import Backend, Settings
 from broker.streams import Stream
@@ -27,6 +28,10 @@ from protocol_versions.jsonrpc import WireLimits
 from translators.task_ids import TaskIds
 
 KNOWN = frozenset(revision.id for revision in REVISIONS)
+
+
+MAX_ACCEPTS = 64
+"""Spellings of Accept remembered as good; every client program has one."""
 
 
 class FaceContext:
@@ -58,13 +63,14 @@ class FaceContext:
         self.pin = backend.revision
         self.strict_version = settings.strict_version_header
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
+        self.good_accepts: set[str | None] = set()
+        self.patience = Patience(wheel, limits.commit_to_sse_s)
         self._task_ids: dict[str, TaskIds] = {}
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
         self.max_questions = limits.held_questions
         self.max_events = limits.event_store_events
         self.max_event_bytes = limits.event_store_bytes
-        self.commit_s = limits.commit_to_sse_s
         self.deadlines = Deadlines(
             connect_s=limits.connect_s,
             head_s=limits.call_head_s,
@@ -109,6 +115,13 @@ class FaceContext:
         if isinstance(body, bytes):
             return body
         return self.deny(request, body.status, body.message, body.reason)
+
+    def accepts_both(self, accept: str | None) -> bool:
+        """True if an Accept header allows both kinds of answer; a missing one allows everything (RFC 9110 12.5.1)."""
+        good = accept is None or "*/*" in accept or ("application/json" in accept and "text/event-stream" in accept)
+        if good and len(self.good_accepts) < MAX_ACCEPTS:
+            self.good_accepts.add(accept)
+        return good
 
     def foreign_version(self, request: web.Request, session: Session) -> bool:
         """True if MCP-Protocol-Version names no revision at all or, where the operator is strict, another one."""

@@ -43,13 +43,14 @@ class StreamableHttp:
         """A message, or on a 2025-03-26 session a batch."""
         context = self.context
         principal = context.admit(request)
-        if isinstance(principal, web.Response):
-            return principal
-        if not _accepts_both(request):
+        if type(principal) is not Principal:  # isinstance would ask an abstract base class
+            return principal  # type: ignore[return-value]
+        accept = request.headers.get("Accept")
+        if accept not in context.good_accepts and not context.accepts_both(accept):
             return context.deny(request, 406, "Not Acceptable: accept application/json and text/event-stream", "accept")
         body = await context.read(request)
-        if isinstance(body, web.Response):
-            return body
+        if type(body) is not bytes:
+            return body  # type: ignore[return-value]
         session = self._find(request, principal)
         try:
             decoded = jsonrpc.decode_strict(body, context.wire)
@@ -66,6 +67,18 @@ class StreamableHttp:
         if session is None:
             return self._no_session(request)
         return await self._batch(request, session, decoded)  # type: ignore[arg-type]
+
+    async def expect(self, request: web.Request) -> web.StreamResponse | None:
+        """`Expect: 100-continue`: the door and the credential come before the body is asked for."""
+        if request.headers.get("Expect", "").lower() != "100-continue":
+            return self.context.deny(request, 417, "Expectation Failed", "expect")
+        principal = self.context.admit(request)
+        if isinstance(principal, web.Response):
+            return principal
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The status line was not the answer's own: the counters start anew (as aiohttp's default handler does).
+        request.writer.output_size = 0
+        return None
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The standing stream, or the rest of a stream that broke off."""
@@ -160,19 +173,19 @@ class StreamableHttp:
     ) -> web.StreamResponse:
         context = self.context
         outbox = session.outbox
-        expects = sum(frame.method is not UNSET and frame.id is not UNSET for frame in frames)
+        expects = 0
+        for frame in frames:
+            if frame.method is not UNSET and frame.id is not UNSET:
+                expects += 1
         exchange = outbox.open(expects, batch=batch)
         for frame in frames:
             session.relay.client_frame(exchange.id, frame)
         if exchange.body is None and exchange.stream is None:
-            commit = None
-            if expects:
-                commit = context.wheel.add(context.wheel.clock() + context.commit_s, lambda: _commit(outbox, exchange))
+            context.patience.watch(exchange, outbox)
             try:
                 await exchange.decided()
             finally:
-                if commit is not None:
-                    context.wheel.cancel(commit)
+                context.patience.forget(exchange)
         if exchange.stream is not None:
             return await write_stream(request, exchange.stream, context, self._headers(session))
         return self._answer(exchange, self._headers(session))
@@ -240,20 +253,8 @@ class StreamableHttp:
     def _answer(exchange: Exchange, headers: dict[str, str]) -> web.Response:
         if exchange.status == 202 or not exchange.body:
             return web.Response(status=exchange.status, headers=headers)
-        return web.Response(
-            body=exchange.body, status=exchange.status, content_type="application/json", headers=headers
-        )
-
-
-def _commit(outbox: Outbox, exchange: Exchange) -> None:
-    """A call that takes long becomes a stream, so that comments keep its connection alive."""
-    if exchange.id in outbox.exchanges and not exchange.batch:
-        outbox.stream(exchange)
-
-
-def _accepts_both(request: web.Request) -> bool:
-    accept = request.headers.get("Accept", "")
-    return ("application/json" in accept and "text/event-stream" in accept) or _wild(request)
+        headers["Content-Type"] = "application/json"
+        return web.Response(body=exchange.body, status=exchange.status, headers=headers)
 
 
 def _wild(request: web.Request) -> bool:
