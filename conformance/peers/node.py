@@ -29,6 +29,8 @@ NODE_OLDEST: Final = 22  # the official suite imports names Node 20 does not hav
 INSTALL_SECONDS: Final = 600  # a cold registry on a slow line; nothing here takes a tenth of it
 NPM_FLAGS: Final = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 
+OLDEST_MODERN: Final = "2026-07-28"  # from here on another SDK, so other scripts
+
 SOURCES: Final = Path(__file__).resolve().parent / "typescript"
 SUITE: Final = SOURCES / "suite"
 SUITE_ENTRY: Final = Path("node_modules/@modelcontextprotocol/conformance/dist/index.js")
@@ -46,14 +48,15 @@ def revisions() -> tuple[str, ...]:
 def command(role: Role, revision: str) -> list[str]:
     """The command line of one peer, to which its own flags are appended; installs what is missing.
 
-    A server takes `--port N [--host H] [--event-store]`, a client `--url URL [--features a,b]
-    [--timeout SECONDS]`.
+    A server takes `--port N [--host H]` (a handshake revision's also `[--event-store]`), a client
+    `--url URL [--features a,b] [--timeout SECONDS]`.
     Raises KeyError when no release is pinned for the revision, InstallError when it cannot be installed.
     """
     if revision not in revisions():
         raise KeyError(f"no TypeScript peer for {revision}")
     folder = _packages(SOURCES / revision)
-    return [str(node()), str(SOURCES / f"{role}.mjs"), "--sdk", str(folder)]
+    script = f"modern_{role}.mjs" if revision >= OLDEST_MODERN else f"{role}.mjs"
+    return [str(node()), str(SOURCES / script), "--sdk", str(folder)]
 
 
 def official_suite() -> list[str]:
