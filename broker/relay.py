@@ -167,7 +167,8 @@ class Relay:
             elif kind is ToClient:
                 self._to_client(effect)  # type: ignore[arg-type]
             elif kind is End:
-                self.gate.forget(effect.call)  # type: ignore[union-attr]
+                if not self.gate.idle:
+                    self.gate.forget(effect.call)  # type: ignore[union-attr]
                 self.link.ended(effect.call)  # type: ignore[union-attr]
                 if self._resend:
                     self._resend.pop(effect.call, None)  # type: ignore[union-attr]

@@ -20,10 +20,11 @@ SWEEP_S = 15.0
 class Session:
     """One client's session."""
 
-    __slots__ = ("created", "id", "outbox", "principal", "relay", "revision", "used")
+    __slots__ = ("created", "head", "id", "outbox", "principal", "relay", "revision", "used")
 
     def __init__(self, principal: str, revision: str, relay: Relay, now: float) -> None:
         self.id = secrets.token_urlsafe(24)
+        self.head = f"Content-Type: application/json\r\nMcp-Session-Id: {self.id}\r\n".encode()
         self.principal = principal
         self.revision = revision
         self.relay = relay

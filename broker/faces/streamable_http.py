@@ -17,6 +17,7 @@ from msgspec import UNSET
 from broker import edge
 from broker.backends.streamable_http import BackendSession
 from broker.faces.context import FaceContext, refuse
+from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
 from broker.negotiate import backend_offer, client_revision
@@ -188,6 +189,10 @@ class StreamableHttp:
                 context.patience.forget(exchange)
         if exchange.stream is not None:
             return await write_stream(request, exchange.stream, context, self._headers(session))
+        if exchange.body and exchange.status == 200 and not context.door.cross_origins:
+            whole = answer(request, session.head, exchange.body)
+            if whole is not None:
+                return whole
         return self._answer(exchange, self._headers(session))
 
     async def _batch(
