@@ -55,7 +55,7 @@ async def discover(client: Client) -> dict[str, Any]:
 
 
 async def attempt(app: ModernApplication, name: str, bound: float) -> bool:
-    """Try one feature and print its line; whether the server answered at all."""
+    """Try one feature and print its line; False when there is no server to go on with."""
     app.forget()
     try:
         with anyio.fail_after(bound):
@@ -82,24 +82,22 @@ async def run(url: str, names: list[str], bound: float) -> int:
     """Discover, try every feature; returns the exit code."""
     app = ModernApplication()
     left = ["initialize", *(name for name in names if name != "initialize")]
-    code = 0
+    why = "server/discover was not answered"
     try:
         async with Client(url, mode=REVISION, **app.callbacks()) as client:
             app.session = client
             while left:
-                answered = await attempt(app, left.pop(0), bound)
+                answered = await attempt(app, left[0], bound)
+                left.pop(0)
                 if not answered:
                     break
-    except Exception as failure:
-        app.errors.append(failure)
-        code = 2
-    if left:
-        code = 2
+    except Exception as failure:  # a request that cannot be sent ends the whole client, not itself alone
+        why = f"connection broken: {reason(failure)}"
     for name in left:
-        put(name, "failed", None, {"message": "connection broken"})
+        put(name, "failed", None, {"message": why})
     if app.errors:
         put("stray", "ok", {"errors": [reason(error) for error in app.errors]})
-    return code
+    return 2 if left else 0
 
 
 def main() -> None:
