@@ -98,8 +98,11 @@ class FilterNames(Hook):
         if isinstance(ref, dict) and ref.get("type") == "ref/prompt":
             return PASS if self.visible("prompts", ref.get("name")) else _absent("prompts")
         if isinstance(ref, dict) and ref.get("type") == "ref/resource":
-            return PASS if self.visible("templates", ref.get("uri")) else _absent("templates")
-        return PASS
+            uri = ref.get("uri")
+            # "The URI or URI template of the resource" (ResourceReference): each is judged where it is listed.
+            kind = "templates" if isinstance(uri, str) and "{" in uri else "resources"
+            return PASS if self.visible(kind, uri) else _absent(kind)
+        return Deny(-32602, "Unknown reference", "filtered")
 
 
 def _absent(kind: Kind) -> Deny:
