@@ -1,76 +1,12 @@
 // A scripted client on one pinned SDK release: opens one session, tries features, prints what the application saw.
 //
 // usage: node client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
-// One JSON object a line: {feature, status: ok|refused|unsupported|failed, seen, error}. "refused" is only said of
-// a JSON-RPC error that arrived on the wire; an error the SDK raised by itself is "failed".
-// Exit status 0 when everything was tried, 1 on wrong usage, 2 when the connection broke.
 
-import { parseArgs } from 'node:util';
-
-import { features, Unsupported } from './client_features.mjs';
+import { features } from './client_features.mjs';
+import { runClient } from './client_run.mjs';
 import { Session } from './client_session.mjs';
 import { load } from './sdk.mjs';
 
-const BROKEN = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'ENOTFOUND']);
-const CLOSE_MS = 1000; // a courtesy to the server; the process ends anyway
-
-const { values: flags } = parseArgs({
-  options: {
-    sdk: { type: 'string' },
-    url: { type: 'string' },
-    features: { type: 'string', default: Object.keys(features).join(',') },
-    timeout: { type: 'string', default: '10' }
-  }
-});
-
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-
-function isBroken(error) {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (BROKEN.has(at.code) || at.message === 'Not connected') return true;
-  }
-  return false;
-}
-
-/** Runs one feature and prints its line; answers false when the connection is gone. */
-async function attempt(session, name, run) {
-  session.begin();
-  try {
-    print({ feature: name, status: 'ok', seen: (await run(session)) ?? {} });
-    return true;
-  } catch (error) {
-    if (error instanceof Unsupported) {
-      print({ feature: name, status: 'unsupported', seen: {}, error: { message: error.message } });
-      return true;
-    }
-    const refusal = session.refusals.find((one) => one.code === error.code);
-    if (refusal !== undefined) {
-      print({ feature: name, status: 'refused', seen: {}, error: refusal });
-      return true;
-    }
-    const code = Number.isInteger(error.code) ? { code: error.code } : {};
-    const message = String(error.message ?? error);
-    print({ feature: name, status: 'failed', seen: error.seen ?? {}, error: { ...code, message } });
-    return !isBroken(error);
-  }
-}
-
-async function main() {
-  const names = flags.features.split(',').filter((name) => name !== '' && name !== 'initialize' && name !== 'stray');
-  const unknown = names.filter((name) => !Object.hasOwn(features, name));
-  if (unknown.length > 0) {
-    console.error(`unknown features: ${unknown.join(', ')}`);
-    return 1;
-  }
-  const session = new Session(await load(flags.sdk, 'client'), new URL(flags.url), Number(flags.timeout) * 1000);
-  process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
-  if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
-  for (const name of names) {
-    if (!(await attempt(session, name, features[name]))) return 2;
-  }
-  print({ feature: 'stray', status: 'ok', seen: { errors: session.strays } });
-  await Promise.race([session.close(), new Promise((done) => setTimeout(done, CLOSE_MS))]);
-  return 0;
-}
-
-process.exit(await main());
+process.exit(
+  await runClient(features, async (root, url, timeout) => new Session(await load(root, 'client'), url, timeout))
+);

@@ -1,28 +1,26 @@
 // One client session: the SDK's client and transport, with a record of what arrived beside the answers.
 
 import { answers, clientCapabilities } from './client_answers.mjs';
+import { Record } from './client_record.mjs';
 
 const STREAM_MS = 1000; // how long to wait for the GET stream; a server without one has answered long before
 
-/** Members: client, types, revision, options (request options), refusals, asked, strays, opened. */
-export class Session {
+/** Members: client, types, revision, and those of Record. */
+export class Session extends Record {
   #transport;
-  #notes = [];
-  #waiting = new Set();
   #initialized;
   #streamAnswered;
   #closing = false;
 
   constructor(sdk, url, timeout) {
+    super(timeout);
     this.types = sdk.types;
     this.revision = sdk.revision;
-    this.options = { timeout };
-    this.strays = [];
-    this.opened = false;
-    this.begin();
     this.#watchStream();
     this.#transport = new sdk.Transport(url);
-    this.#tap();
+    this.tap(this.#transport, (message) => {
+      if (message.result?.protocolVersion !== undefined) this.#initialized ??= message.result;
+    });
     this.client = new sdk.Peer(
       { name: 'typescript-scripted', version: '1.0.0' },
       { capabilities: clientCapabilities(this.revision) }
@@ -47,36 +45,6 @@ export class Session {
     };
   }
 
-  /** Forgets what earlier features left behind. */
-  begin() {
-    this.refusals = [];
-    this.asked = [];
-    this.#notes = [];
-  }
-
-  /** Parameters of the notifications of `method` that came since begin(). */
-  notes(method) {
-    return this.#notes.filter((note) => note.method === method).map((note) => note.params ?? {});
-  }
-
-  /** Resolves with true once a notification of `method` has come, with false when the time is over. */
-  async noted(method) {
-    if (this.notes(method).length > 0) return true;
-    let waiter;
-    let timer;
-    const came = new Promise((resolve) => {
-      waiter = { method, resolve };
-      this.#waiting.add(waiter);
-      timer = setTimeout(resolve, this.options.timeout, false);
-    });
-    try {
-      return await came;
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(waiter);
-    }
-  }
-
   async close() {
     this.#closing = true;
     try {
@@ -88,10 +56,6 @@ export class Session {
   }
 
   #collectNotifications() {
-    const collect = (note) => {
-      this.#notes.push(note);
-      for (const waiter of this.#waiting) if (waiter.method === note.method) waiter.resolve(true);
-    };
     for (const name of [
       'LoggingMessage',
       'ResourceUpdated',
@@ -101,22 +65,8 @@ export class Session {
       'ElicitationComplete'
     ]) {
       const schema = this.types[`${name}NotificationSchema`];
-      if (schema !== undefined) this.client.setNotificationHandler(schema, collect);
+      if (schema !== undefined) this.client.setNotificationHandler(schema, (note) => this.keep(note));
     }
-  }
-
-  /** Sees each message before the SDK does: only the wire tells a peer's error from one the SDK made itself. */
-  #tap() {
-    let inner;
-    const seen = (message, extra) => {
-      if (message.error !== undefined) this.refusals.push(message.error);
-      if (message.result?.protocolVersion !== undefined) this.#initialized ??= message.result;
-      return inner?.(message, extra);
-    };
-    Object.defineProperty(this.#transport, 'onmessage', {
-      get: () => (inner === undefined ? undefined : seen),
-      set: (handler) => (inner = handler)
-    });
   }
 
   /** The SDK opens the GET stream without telling; whoever waits for a notification must know it is there. */

@@ -1,0 +1,73 @@
+// The command line of a scripted client, whatever SDK it stands on: tries features, prints what the application saw.
+//
+// One JSON object a line: {feature, status: ok|refused|unsupported|failed, seen, error}. "refused" is only said of
+// a JSON-RPC error that arrived on the wire; an error the SDK raised by itself is "failed".
+
+import { parseArgs } from 'node:util';
+
+import { Unsupported } from './client_features.mjs';
+
+const BROKEN = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'ENOTFOUND']);
+const CLOSE_MS = 1000; // a courtesy to the server; the process ends anyway
+
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+function isBroken(error) {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (BROKEN.has(at.code) || at.message === 'Not connected') return true;
+  }
+  return false;
+}
+
+/** Runs one feature and prints its line; answers false when the connection is gone. */
+async function attempt(session, name, run) {
+  session.begin();
+  try {
+    print({ feature: name, status: 'ok', seen: (await run(session)) ?? {} });
+    return true;
+  } catch (error) {
+    if (error instanceof Unsupported) {
+      print({ feature: name, status: 'unsupported', seen: {}, error: { message: error.message } });
+      return true;
+    }
+    const refusal = session.refusals.find((one) => one.code === error.code);
+    if (refusal !== undefined) {
+      print({ feature: name, status: 'refused', seen: {}, error: refusal });
+      return true;
+    }
+    const code = Number.isInteger(error.code) ? { code: error.code } : {};
+    const message = String(error.message ?? error);
+    print({ feature: name, status: 'failed', seen: error.seen ?? {}, error: { ...code, message } });
+    return !isBroken(error);
+  }
+}
+
+/**
+ * Reads the flags, runs the features and gives the exit status: 0 when everything was tried, 1 on wrong usage, 2 when
+ * the connection broke. `open(root, url, timeout)` gives a session that is not connected yet.
+ */
+export async function runClient(features, open) {
+  const { values: flags } = parseArgs({
+    options: {
+      sdk: { type: 'string' },
+      url: { type: 'string' },
+      features: { type: 'string', default: Object.keys(features).join(',') },
+      timeout: { type: 'string', default: '10' }
+    }
+  });
+  const names = flags.features.split(',').filter((name) => name !== '' && name !== 'initialize' && name !== 'stray');
+  const unknown = names.filter((name) => !Object.hasOwn(features, name));
+  if (unknown.length > 0) {
+    console.error(`unknown features: ${unknown.join(', ')}`);
+    return 1;
+  }
+  const session = await open(flags.sdk, new URL(flags.url), Number(flags.timeout) * 1000);
+  process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
+  if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
+  for (const name of names) {
+    if (!(await attempt(session, name, features[name]))) return 2;
+  }
+  print({ feature: 'stray', status: 'ok', seen: session.stray });
+  await Promise.race([session.close(), new Promise((done) => setTimeout(done, CLOSE_MS))]);
+  return 0;
+}

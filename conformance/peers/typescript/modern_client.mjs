@@ -1,0 +1,15 @@
+// A scripted client that speaks 2026-07-28 and nothing else: tries features, prints what the application saw.
+//
+// usage: node modern_client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
+
+import { runClient } from './client_run.mjs';
+import { modernFeatures } from './modern_features.mjs';
+import { loadModern } from './modern_sdk.mjs';
+import { ModernSession } from './modern_session.mjs';
+
+process.exit(
+  await runClient(
+    modernFeatures,
+    async (root, url, timeout) => new ModernSession(await loadModern(root, 'client'), url, timeout)
+  )
+);
