@@ -25,6 +25,11 @@ export class Record {
     return { errors: this.strays };
   }
 
+  /** The JSON-RPC error of the peer that `error` of the SDK stands for, if there was one. */
+  refusalOf(error) {
+    return this.refusals.find((one) => one.code === error.code);
+  }
+
   /** Takes one notification in. */
   keep(note) {
     this.#notes.push(note);

@@ -30,7 +30,7 @@ async function attempt(session, name, run) {
       print({ feature: name, status: 'unsupported', seen: {}, error: { message: error.message } });
       return true;
     }
-    const refusal = session.refusals.find((one) => one.code === error.code);
+    const refusal = session.refusalOf(error);
     if (refusal !== undefined) {
       print({ feature: name, status: 'refused', seen: {}, error: refusal });
       return true;

@@ -23,6 +23,19 @@ const METHODS = {
   ElicitRequestSchema: 'elicitation/create'
 };
 
+/**
+ * The JSON-RPC error in the body of a 404. The SDK hands on only those of status 400, but a method nobody has is
+ * refused with 404 by the specification, and that is a refusal as well. One without the id of a request is none.
+ */
+function refusalInBody(error) {
+  try {
+    const { id, error: refusal } = JSON.parse(error.data.text);
+    return error.data.status === 404 && id !== null && Number.isInteger(refusal.code) ? refusal : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Members: client, types, revision, and those of Record. */
 export class ModernSession extends Record {
   #peer;
@@ -51,7 +64,7 @@ export class ModernSession extends Record {
       }
     );
     this.#peer.onerror = (error) => {
-      if (!this.#closing) this.strays.push(String(error.message ?? error));
+      if (!this.#closing && refusalInBody(error) === undefined) this.strays.push(String(error.message ?? error));
     };
     for (const method of NOTIFICATIONS) this.#peer.setNotificationHandler(method, (note) => this.keep(note));
     this.client = this.#face();
@@ -74,6 +87,10 @@ export class ModernSession extends Record {
   begin() {
     super.begin();
     this.#level = undefined;
+  }
+
+  refusalOf(error) {
+    return super.refusalOf(error) ?? refusalInBody(error);
   }
 
   /** `cut`: members that were sent and that the SDK did not hand on, by method. */
