@@ -1,4 +1,4 @@
-"""One tools/call or prompts/get of the modern everything server, and how it asks the client for something.
+"""One tools/call, prompts/get or resources/read of the modern everything server, and how it asks the client.
 
 Pages basic/patterns/mrtr and basic/index of 2026-07-28. A body asks with `Call.need` as if the answers were
 there: while one is missing, `InputNeeded` ends this leg with an `input_required` result, and the client's
@@ -39,7 +39,7 @@ class Call:
     def __init__(self, server: Any, ctx: Any, params: Any) -> None:
         self.server = server
         self.ctx = ctx
-        self.arguments: dict[str, Any] = params.arguments or {}
+        self.arguments: dict[str, Any] = getattr(params, "arguments", None) or {}
         self.state: str | None = params.request_state  # plain: the SDK's boundary has unsealed and verified it
         self._answers: dict[str, Any] = dict(params.input_responses or {})
         earlier = json.loads(self.state) if self.state else {}

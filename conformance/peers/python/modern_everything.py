@@ -46,6 +46,7 @@ class Everything(Server[Any]):
             version=sdk.SDK_VERSION,
             instructions="Everything a revision can express, for tests.",
             cache_hints=CACHE_HINTS,
+            get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
@@ -64,6 +65,10 @@ class Everything(Server[Any]):
         capabilities = super().get_capabilities(*args, **kwargs)
         capabilities.logging = types.LoggingCapability()
         return capabilities
+
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        """What the SDK checks `Mcp-Param-*` headers against; without it, it would list the tools in every call."""
+        return self.tools[name].declaration.input_schema if name in self.tools else None
 
     async def _list_tools(self, _ctx: Any, _params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[entry.declaration for entry in self.tools.values()])
@@ -87,9 +92,13 @@ class Everything(Server[Any]):
     async def _list_templates(self, _ctx: Any, _params: Any) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resourceTemplates=samples.templates())
 
-    async def _read_resource(self, _ctx: Any, params: Any) -> types.ReadResourceResult:
+    async def _read_resource(self, ctx: Any, params: Any) -> types.ReadResourceResult | types.InputRequiredResult:
         try:
+            if params.uri == modern_samples.ASKING_RESOURCE:
+                return types.ReadResourceResult(contents=[_asking_resource(Call(self, ctx, params))])
             return types.ReadResourceResult(contents=[modern_samples.contents(params.uri)])
+        except InputNeeded as needed:
+            return needed.result
         except KeyError:
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": params.uri}) from None
 
@@ -118,7 +127,15 @@ class Everything(Server[Any]):
         return types.CompleteResult(completion=completion)
 
 
+def _context(call: Call, whose: str) -> str:
+    answer = call.need({"user_context": question(f"What context should the {whose} use?", "context")})
+    return f"Context: {(answer['user_context'].content or {}).get('context')}"
+
+
 def _asking_prompt(call: Call) -> list[Any]:
-    answer = call.need({"user_context": question("What context should the prompt use?", "context")})
-    context = (answer["user_context"].content or {}).get("context")
-    return [modern_samples.say(sdk.text(f"Context: {context}"))]
+    return [modern_samples.say(sdk.text(_context(call, "prompt")))]
+
+
+def _asking_resource(call: Call) -> Any:
+    text = _context(call, "resource")
+    return types.TextResourceContents(uri=modern_samples.ASKING_RESOURCE, text=text, mimeType="text/plain")

@@ -96,6 +96,12 @@ async def asking_prompt(app: ModernApplication) -> Any:
     return {"texts": [message["content"]["text"] for message in messages], "asked": app.asks}
 
 
+async def asking_resource(app: ModernApplication) -> Any:
+    """A resource that asks before it is read."""
+    contents = dump(await app.session.read_resource("test://asking-resource"))["contents"]
+    return {"texts": [content["text"] for content in contents], "asked": app.asks}
+
+
 async def mirrored(app: ModernApplication) -> Any:
     """An argument that travels in a header too: one that a header can hold, and one that it cannot."""
     values = ("plain", " Zürich ")
@@ -116,6 +122,7 @@ OWN: dict[str, Feature] = {
     "inputs.rounds": asking("rounds", {"n": 3}),
     "inputs.state_only": asking("state_only"),
     "inputs.prompt": asking_prompt,
+    "inputs.resource": asking_resource,
 }
 FEATURES: dict[str, Feature] = {
     **features.FEATURES,

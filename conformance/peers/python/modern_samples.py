@@ -8,6 +8,9 @@ import mcp.types as types
 import samples
 import sdk
 
+ASKING_PROMPT = "test_input_required_result_prompt"
+ASKING_RESOURCE = "test://asking-resource"  # not listed, so that the list is the older servers'
+
 _TEXTS = {
     samples.STATIC_TEXT: "This is the content of the static text resource.",
     samples.WATCHED: "Watched resource content",
@@ -82,6 +85,3 @@ def prompt(name: str, arguments: dict[str, str]) -> list[Any]:
 def say(content: Any) -> Any:
     """A prompt's message of the user's."""
     return types.PromptMessage(role="user", content=content)
-
-
-ASKING_PROMPT = "test_input_required_result_prompt"
