@@ -49,7 +49,7 @@ from translators.machine import (
     ToServer,
     Unanswerable,
 )
-from translators.reply import answered
+from translators.reply import answered, broken
 
 STREAM_READY_S = 1.0
 """How long `notifications/initialized` waits for the backend's standing stream, so that no question is lost before it
@@ -89,7 +89,14 @@ class Relay:
         """One message of the client."""
         if self.watch.tapping:
             self.watch.frame("client", "in", self.name, frame)
-        self.feed(FromClient(exchange, frame))
+        try:
+            self.feed(FromClient(exchange, frame))
+        except Exception as error:
+            self._bug(error)
+            if frame.method is not UNSET and frame.id is not UNSET:
+                self.outbox.send(exchange, jsonrpc.encode(broken(frame.id, "internal")), final=True, error=True)
+            else:
+                self.accept(exchange)
 
     def close(self) -> None:
         """The session is over: calls end, streams end, the backend's session is deleted."""
@@ -111,8 +118,14 @@ class Relay:
             self.watch.frame("backend", "in", self.name, frame)
         if frame.method == "ping" and frame.id is not UNSET and not self.outbox.reachable:
             self.to_backend(ToServer(0, answered(frame.id, {})))
-        elif self.gate.idle or not self.gate.from_backend(stream, frame):
-            self.from_backend(stream, frame)
+        else:
+            try:
+                if self.gate.idle or not self.gate.from_backend(stream, frame):
+                    self.from_backend(stream, frame)
+            except Exception as error:
+                self._bug(error)
+                if frame.method is UNSET:
+                    self.feed(Failed(stream, "internal"))
 
     def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A call got no answer."""
@@ -156,6 +169,10 @@ class Relay:
     def backend_violation(self, reason: str) -> None:
         """The backend said something that is carried nowhere."""
         self.watch.note(self.name, "violation", reason=reason)
+
+    def _bug(self, error: Exception) -> None:
+        """An exception of ours ends one message, never the session, and is told to the operator without its text."""
+        self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
 
     # ---- effects --------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ def notify(method: str, params: dict[str, Any] | msgspec.UnsetType = UNSET) -> F
 
 
 TEXTS = {
+    "internal": "Internal error",
     "duplicate-id": "Invalid Request: a request with this id is still open",
     "method-unknown": "Method not found",
     "not-initialized": "Invalid Request: the session is not initialized",

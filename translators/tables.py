@@ -1,7 +1,7 @@
 """Every method of a pair with its lanes, found by name: what the conversation looks up once per message.
 
-A method that no session revision defines is in no table, and is not forwarded: old servers exit, and old client
-sessions die, on a request they do not know (pypi mcp 1.6.0 and 1.1.3, measured).
+A method that its writer's revision does not define is in no table, and is not forwarded: old servers exit, and old
+client sessions die, on a request they do not know (pypi mcp 1.6.0 and 1.1.3, measured).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def tables(client: str, server: str) -> Tables:
     requests: dict[Side, dict[str, RequestLanes]] = {"client": {}, "server": {}}
     notes: dict[Side, dict[str, Lane]] = {"client": {}, "server": {}}
     for slot in {slot for revision in REVISIONS if revision.traits.sessions for slot in revision.types}:
+        if not pipe.writer(slot.toward).knows(slot):
+            continue  # what a peer's own revision does not define is nobody's, whoever could read it
         if slot.part == "params":
             back: Side = "server" if slot.toward == "client" else "client"
             three = (
