@@ -30,7 +30,8 @@ async function threeInputs(call, options) {
     },
     options
   );
-  return `elicitation: ${outcome(user_name)}; sampling: ${said(greeting)}; roots: ${JSON.stringify(uris(client_roots))}`;
+  const roots = JSON.stringify(uris(client_roots));
+  return `elicitation: ${outcome(user_name)}; sampling: ${said(greeting)}; roots: ${roots}`;
 }
 
 /** Tools of the official suite; same form as in server_tools.mjs. */
