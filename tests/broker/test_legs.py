@@ -1,0 +1,131 @@
+"""A call's stream from the backend: polls within bounds, violations passed over, and what follows the answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.backends.legs import MAX_RESUMES
+from tests.broker.scripted_backend import DONE, Asked, World, world
+
+
+async def polling(asked: Asked) -> None:
+    await asked.stream()
+    await asked.chunk(b"id: e\nretry: 1\ndata: \n\n")
+    await asked.end()
+
+
+async def opened(here: World) -> None:
+    """A session without a standing stream: every GET is a poll."""
+    here.backend.capabilities = {}
+    await here.client.open("2025-06-18")
+
+
+async def test_polls_that_bring_nothing_end_after_so_many() -> None:
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", polling)
+        here.backend.on("GET", polling)
+        reply = await here.client.call()
+        assert reply.json["error"]["data"]["reason"] == "backend-closed"
+        assert here.backend.count("GET") == MAX_RESUMES
+        assert here.backend.count("tools/call") == 1
+
+
+async def test_a_poll_that_brings_something_starts_the_count_again() -> None:
+    async def reporting(asked: Asked) -> None:
+        call = next(other for other in here.backend.asked if other.key == "tools/call")
+        number = here.backend.count("GET")
+        await asked.stream()
+        await asked.chunk(b"retry: 1\n\n")
+        if number <= MAX_RESUMES + 2:
+            params = {"progressToken": call.id, "progress": number}
+            await asked.event({"method": "notifications/progress", "params": params}, f"e{number}")
+        else:
+            await asked.event({"id": call.id, "result": DONE}, "last")
+        await asked.end()
+
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", polling)
+        here.backend.on("GET", reporting)
+        reply = await here.client.call(1, _meta={"progressToken": "t"})
+        told = [(await reply.message())["params"]["progress"] for _ in range(MAX_RESUMES + 2)]
+        assert told == list(range(1, MAX_RESUMES + 3))
+        assert (await reply.message())["result"] == DONE
+        polls = [asked.headers["last-event-id"] for asked in here.backend.asked if asked.verb == "GET"]
+        assert polls == ["e", *(f"e{number}" for number in range(1, MAX_RESUMES + 3))]
+
+
+@pytest.mark.parametrize(("event_id", "ends"), [("e1", "result"), ("", "error")])
+async def test_a_stream_cut_after_an_event_id_is_resumed_and_one_without_is_not(event_id: str, ends: str) -> None:
+    async def cut(asked: Asked) -> None:
+        await asked.stream()
+        await asked.chunk(b"retry: 1\n\n")
+        await asked.event({"method": "notifications/message", "params": {"level": "info", "data": 1}}, event_id)
+        asked.writer.close()
+
+    async def rest(asked: Asked) -> None:
+        call = await here.backend.next("tools/call")
+        await asked.stream()
+        await asked.event({"id": call.id, "result": DONE})
+        await asked.end()
+
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", cut)
+        here.backend.on("GET", rest)
+        reply = await here.client.call()
+        assert (await reply.message())["method"] == "notifications/message"
+        assert ends in await reply.message()
+        assert here.backend.count("tools/call") == 1
+
+
+async def test_a_second_answer_and_what_follows_the_answer_reach_nobody() -> None:
+    async def chatty(asked: Asked) -> None:
+        await asked.stream()
+        await asked.event({"id": asked.id, "result": DONE})
+        await asked.event({"id": asked.id, "result": {"content": [], "second": True}})
+        token = asked.message["params"]["_meta"]["progressToken"]
+        await asked.event({"method": "notifications/progress", "params": {"progressToken": token, "progress": 9}})
+        await asked.end()
+
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", chatty)
+        reply = await here.client.call(1, _meta={"progressToken": "t"})
+        assert reply.json["result"] == DONE
+        here.backend.on("tools/call", lambda asked: asked.result())
+        again = await here.client.call(2)
+        assert (again.streams, again.json["result"]) == (False, DONE)
+
+
+async def test_events_of_another_name_unreadable_ones_and_strange_ids_are_passed_over() -> None:
+    async def strange(asked: Asked) -> None:
+        await asked.stream()
+        await asked.chunk(b"event: endpoint\ndata: http://evil.example/\n\n")
+        await asked.chunk(b"id: a\x00b\ndata: {not json\n\n")
+        await asked.chunk(b'event: message\r\nid: x: "\xc3\xa9\r\ndata: [1]\r\n\r\n')
+        await asked.event({"id": asked.id + 1, "result": {"content": [], "not": "yours"}})
+        await asked.event({"id": asked.id, "result": DONE}, "backend-chose-this")
+        await asked.end()
+
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", strange)
+        reply = await here.client.call()
+        assert reply.json == {"jsonrpc": "2.0", "id": 1, "result": DONE}
+
+
+async def test_an_answer_that_is_too_large_fails_its_call_only() -> None:
+    async def large(asked: Asked) -> None:
+        await asked.stream()
+        await asked.chunk(b"data: " + b"x" * 10_000)
+        await asked.reader.read()
+
+    async with world(limits={"result_bytes": 5_000}) as here:
+        await opened(here)
+        here.backend.on("tools/call", large)
+        assert (await here.client.call()).json["error"]["data"]["reason"] == "too-large"
+        here.backend.on("tools/call", lambda asked: asked.result({"content": [], "x": "y" * 10_000}))
+        assert (await here.client.call(2)).json["error"]["data"]["reason"] == "too-large"
+        assert (await here.client.call(3, "ping")).json["result"] == {}
