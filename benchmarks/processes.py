@@ -138,6 +138,11 @@ class Child:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
+    def obituary(self) -> str:
+        """How a process that is no more ended, with the last lines of its output."""
+        lines = self.output().strip().splitlines()[-3:]
+        return f"the process ended with status {self.process.poll()}: {' / '.join(lines):.500}"
+
     def end(self) -> None:
         """SIGTERM by id, SIGKILL five seconds later."""
         if self.process.poll() is None:

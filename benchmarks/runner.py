@@ -29,7 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     broker_command: str
     rounds: int = 5
     seconds: float = 1.5
-    sessions: tuple[int, int] = (500, 1500)  # held sessions at the two readings of memory
+    sessions: tuple[int, int] = (300, 900)  # at the two readings of memory; one caller may hold 1,000
     starts: int = 5
 
 
@@ -102,7 +102,9 @@ class Bench:
                 target, self.control, load.workload, load.client, load.concurrency, self.options.seconds
             )
         except (HarnessError, OSError, TimeoutError) as error:
-            self.results.note(load.name, f"{kind}: {type(error).__name__} {error}")
+            child = self.children.get((kind, load.backend))
+            died = f"; {child.obituary()}" if child is not None and child.process.poll() is not None else ""
+            self.results.note(load.name, f"{kind}: {type(error).__name__} {error}{died}")
             return False
         self.results.windows.setdefault(load.name, {}).setdefault(kind, []).append(seen)
         if seen.wrong or seen.failed:
