@@ -12,6 +12,7 @@ LOG = {"method": "notifications/message", "params": {"level": "info", "data": 1}
 async def test_a_backend_without_a_stream_is_asked_once() -> None:
     async with world() as here:
         await here.client.open()
+        await here.backend.next("GET")
         for number in range(3):
             assert (await here.client.call(number)).json["result"] == DONE
         assert here.backend.count("GET") == 1
