@@ -175,8 +175,10 @@ class Connection(asyncio.Protocol):
             return self.call(ask, revision)
         if ask.method == "tools/list":
             self.server.stats.calls += 1
-            following = ENCODE.encode(f"after-{ask.params.cursor}")
-            result = b'{"tools":%b,"nextCursor":%b}' % (self.server.tools[revision], following)
+            cursor, tools = ask.params.cursor, self.server.tools[revision]
+            if cursor.startswith(facts.FRESH):
+                tools = tools.replace(b'"tool_000"', ENCODE.encode(cursor), 1)
+            result = b'{"tools":%b,"nextCursor":%b}' % (tools, ENCODE.encode(f"after-{cursor}"))
             return self.answer(ask, result)
         if ask.method == "ping":
             return self.answer(ask, b"{}")

@@ -12,6 +12,7 @@ import msgspec
 
 STATEFUL: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 LIST_TOOLS: Final = 200
+FRESH: Final = "fresh-"  # a cursor that begins so is the first tool's name: no two such lists are equal
 LIST_TOOL_BYTES: Final = 465  # 200 of them make the 93 KB list of the paper
 BIG_TEXT_BYTES: Final = 1_000_000
 BACKLOG: Final = 4096  # pending connections; every load opens fewer

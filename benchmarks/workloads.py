@@ -139,19 +139,26 @@ class Big(Echo):
 
 
 class ToolList:
-    """`tools/list`; the mark travels as the opaque cursor every revision has, and returns in `nextCursor`."""
+    """`tools/list`; the mark travels as the opaque cursor every revision has, and returns in `nextCursor`.
+
+    With `fresh`, it is also the name of the first tool, so that no two lists are equal.
+    """
 
     events = 0
 
+    def __init__(self, fresh: bool = False) -> None:
+        self.prefix = facts.FRESH if fresh else ""
+
     def body(self, number: int, mark: str) -> bytes:
-        return b'{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"cursor":"%b"}}' % (
-            number,
-            mark.encode(),
-        )
+        cursor = f"{self.prefix}{mark}".encode()
+        return b'{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"cursor":"%b"}}' % (number, cursor)
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
         result = _answer(messages, number)
-        if result is None or len(result.tools) != facts.LIST_TOOLS or result.next_cursor != f"after-{mark}":
+        cursor = self.prefix + mark
+        if result is None or len(result.tools) != facts.LIST_TOOLS or result.next_cursor != f"after-{cursor}":
+            return False
+        if self.prefix and TOOL.decode(result.tools[0]).get("name") != msgspec.Raw(f'"{cursor}"'.encode()):
             return False
         # one tool stands for all: what is newer than the reader must be gone, what it knows must be there
         shown = TOOL.decode(result.tools[number % facts.LIST_TOOLS])

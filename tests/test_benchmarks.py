@@ -124,7 +124,8 @@ async def test_warm_up_refuses_a_target_that_answers_wrongly() -> None:
 
 
 @pytest.mark.parametrize(
-    "workload", [Echo("echo"), Echo("echo_sse"), Measure(), Big(), ToolList(), Stream(120, 0), Stream(3, 1)]
+    "workload",
+    [Echo("echo"), Echo("echo_sse"), Measure(), Big(), ToolList(), ToolList(fresh=True), Stream(120, 0), Stream(3, 1)],
 )
 @pytest.mark.parametrize("revision", ["2025-03-26", NEWEST])
 async def test_the_backend_answers_every_workload_correctly(workload: Workload, revision: str) -> None:
