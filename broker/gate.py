@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UNSET
 
@@ -21,7 +21,8 @@ from translators.machine import ToServer
 from translators.reply import broken
 
 if TYPE_CHECKING:
-    from broker.relay import Relay
+    from broker.watch import Watch
+    from translators.machine import Origin
 
 TARGET = {
     "tools/call": "name",
@@ -35,13 +36,26 @@ TARGET = {
 Turn = Callable[[], "Awaitable[None] | None"]
 
 
+class Edge(Protocol):
+    """The backend's edge of one session: whoever sends to a backend and hears from it."""
+
+    principal: str
+    name: str
+    watch: Watch
+
+    def to_backend(self, effect: ToServer) -> None: ...
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None: ...
+    def accept(self, exchange: int) -> None: ...
+    def is_open(self, call: int) -> bool: ...
+
+
 class Gate:
     """The hooks of one session's traffic. `idle` gates are free."""
 
-    __slots__ = ("_busy", "_infos", "_queue", "_relay", "_tasks", "hooks", "idle")
+    __slots__ = ("_busy", "_edge", "_infos", "_queue", "_tasks", "hooks", "idle")
 
-    def __init__(self, relay: Relay, hooks: Runner) -> None:
-        self._relay = relay
+    def __init__(self, edge: Edge, hooks: Runner) -> None:
+        self._edge = edge
         self.hooks = hooks
         self.idle = not hooks.hooks
         self._infos: dict[int, CallInfo] = {}
@@ -64,11 +78,11 @@ class Gate:
         frame = effect.frame
         part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
         method = frame.method if frame.method is not UNSET else ""
-        relay = self._relay
+        edge = self._edge
         if effect.call:
             target = TARGET.get(method)
             value = _text(frame, target) if target is not None else None
-            self._infos[effect.call] = CallInfo(method, value, relay.principal, relay.name)
+            self._infos[effect.call] = CallInfo(method, value, edge.principal, edge.name)
         if part != "result" and self.hooks.wants(part, method, "server"):
             self._judge_to_backend(effect, part, method)
             return True
@@ -91,27 +105,27 @@ class Gate:
                 self._judge_from_backend(stream, frame, "result", info.method)
                 return True
         if self._busy:
-            self._later(lambda: self._relay.from_backend(stream, frame))
+            self._later(lambda: self._edge.from_backend(stream, frame))
             return True
         return False
 
     def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> None:
         frame = effect.frame
-        relay = self._relay
+        edge = self._edge
         params: Any = frame.params if frame.params is not UNSET else {}
-        info = self._infos.get(effect.call) or CallInfo(method, None, relay.principal, relay.name)
+        info = self._infos.get(effect.call) or CallInfo(method, None, edge.principal, edge.name)
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
-                relay.watch.note(relay.name, "denied", method, verdict.reason)
+                edge.watch.note(edge.name, "denied", method, verdict.reason)
                 if effect.call and isinstance(verdict, Deny):
                     error = broken(effect.call, "denied", code=verdict.code, message=verdict.message)
-                    relay.from_backend(effect.call, error, "broker")
+                    edge.from_backend(effect.call, error, "broker")
                 elif effect.call:
                     error = broken(effect.call, "denied", message="The request was refused by policy")
-                    relay.from_backend(effect.call, error, "broker")
+                    edge.from_backend(effect.call, error, "broker")
                 else:
-                    relay.accept(effect.exchange)
+                    edge.accept(effect.exchange)
                 return
             if isinstance(verdict, Replace):
                 frame.params = verdict.body
@@ -120,33 +134,33 @@ class Gate:
         self._judge(lambda: self.hooks.judge(part, method, "server", params, info), settle)
 
     def _send(self, effect: ToServer) -> None:
-        call, relay = effect.call, self._relay
-        if not call or call in relay.talk.book.calls or call in relay.link.internal:
-            relay.to_backend(effect)  # else the call has ended while a hook was awaited
+        call, edge = effect.call, self._edge
+        if not call or edge.is_open(call):
+            edge.to_backend(effect)  # else the call has ended while a hook was awaited
 
     def _judge_from_backend(self, stream: int, frame: Frame, part: str, method: str) -> None:
-        relay = self._relay
+        edge = self._edge
         body: Any = frame.result if part == "result" else frame.params if frame.params is not UNSET else {}
-        info = self._infos.get(stream) or CallInfo(method, None, relay.principal, relay.name)
+        info = self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
-                relay.watch.note(relay.name, "denied", method, verdict.reason)
+                edge.watch.note(edge.name, "denied", method, verdict.reason)
                 if part == "notification":
                     return
                 code = verdict.code if isinstance(verdict, Deny) else jsonrpc.INTERNAL_ERROR
                 message = verdict.message if isinstance(verdict, Deny) else "The message was refused by policy"
                 reply = broken(frame.id, "denied", code=code, message=message)  # type: ignore[arg-type]
                 if part == "params":
-                    relay.to_backend(ToServer(0, reply))
+                    edge.to_backend(ToServer(0, reply))
                 else:
-                    relay.from_backend(stream, reply, "broker")
+                    edge.from_backend(stream, reply, "broker")
                 return
             if isinstance(verdict, Replace) and part == "result":
                 frame.result = verdict.body
             elif isinstance(verdict, Replace):
                 frame.params = verdict.body
-            relay.from_backend(stream, frame)
+            edge.from_backend(stream, frame)
 
         self._judge(lambda: self.hooks.judge(part, method, "client", body, info), settle)
 

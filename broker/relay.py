@@ -23,6 +23,7 @@ from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
+from translators import handshake
 from translators.conversation import Conversation
 from translators.link import Link
 from translators.machine import (
@@ -273,6 +274,10 @@ class Relay:
                 return
         self.feed(FromServer(stream, frame, origin))
 
+    def is_open(self, call: int) -> bool:
+        """True while a call, or a request of the link's own, waits for its answer."""
+        return call in self.talk.book.calls or call in self.link.internal
+
     def accept(self, exchange: int) -> None:
         """The exchange's message was taken."""
         found = self.outbox.exchanges.get(exchange)
@@ -285,14 +290,9 @@ class Relay:
     def _open_stream(self, then: int) -> None:
         backend = self.backend
         assert backend is not None
-        offered = self.talk.peers.offered
-        changes = any(
-            isinstance(member, dict) and (member.get("listChanged") is True or member.get("subscribe") is True)
-            for member in offered.values()
-        )
-        asks = any(key in self.talk.peers.declared for key in ("sampling", "elicitation", "roots"))
+        announces, asks = handshake.uses_of_stream(self.talk.peers)
         # Servers of both SDKs log and ask on this stream; one without a session id has no use for it.
-        if backend.session_id is None or not (changes or asks or "logging" in offered):
+        if backend.session_id is None or not (announces or asks):
             return
         if then < 0:
             asyncio.get_running_loop().call_soon(backend.open_stream)

@@ -106,3 +106,12 @@ def binding(client: str) -> bool:
 def reopen(peers: Peers, call: int) -> Frame:
     """The `initialize` request that opens a lost backend session again, exactly as the first time."""
     return Frame(id=call, method="initialize", params=dict(peers.hello))
+
+
+def uses_of_stream(peers: Peers) -> tuple[bool, bool]:
+    """What the backend's standing stream would carry: (announcements or log messages, questions to the client)."""
+    announces = "logging" in peers.offered or any(
+        isinstance(member, dict) and (member.get("listChanged") is True or member.get("subscribe") is True)
+        for member in peers.offered.values()
+    )
+    return announces, any(key in peers.declared for key in INPUTS)

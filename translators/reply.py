@@ -39,6 +39,15 @@ def notify(method: str, params: dict[str, Any] | msgspec.UnsetType = UNSET) -> F
 
 
 TEXTS = {
+    "not-followed": "The server does not report changes of this resource",
+    "too-many-inputs": "The server asked too many questions at once",
+    "unknown-input-method": "The server asked a question that does not exist",
+    "bad-input-requests": "The server's questions are not valid MCP",
+    "empty-input-required": "The server asked for input without saying which",
+    "bad-request-state": "The server's request state cannot be carried",
+    "input-not-allowed": "The server asked for input where none can be asked",
+    "too-many-rounds": "The server asked for input too many times",
+    "unsupported-result-type": "The server's answer is of a kind this client cannot be given",
     "internal": "Internal error",
     "duplicate-id": "Invalid Request: a request with this id is still open",
     "method-unknown": "Method not found",

@@ -197,6 +197,12 @@ class PostLeg:
 
     def _json(self) -> None:
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        if self._session.batching and body[:1] == b"[" and self._status == 200:
+            for each in self._session.frames(body):
+                self._frame(each)
+            if not self._answered and not self._stopped:
+                self._fail("backend-garbage")
+            return
         try:
             frame = jsonrpc.decode_backend(body, self._session.limits)
         except jsonrpc.Refused:
@@ -224,17 +230,18 @@ class PostLeg:
             if not event.data or event.name != "message":
                 continue  # priming, or a kind of event this transport does not define
             self._resumes = 0
-            try:
-                frame = jsonrpc.decode_backend(event.data, self._session.limits)
-            except jsonrpc.Refused:
-                self._session.owner.backend_violation("unreadable-event")
-                continue
-            if frame.method is not UNSET:
-                self._session.owner.backend_message(self.call, frame)
-            elif frame.id == self.call and not self._answered:
-                self._answer(frame)
-            else:
-                self._session.owner.backend_violation("foreign-answer")
+            for frame in self._session.frames(event.data):
+                self._frame(frame)
+
+    def _frame(self, frame: Frame) -> None:
+        if self._stopped:
+            return
+        if frame.method is not UNSET:
+            self._session.owner.backend_message(self.call, frame)
+        elif frame.id == self.call and not self._answered:
+            self._answer(frame)
+        else:
+            self._session.owner.backend_violation("foreign-answer")
 
     def _answer(self, frame: Frame) -> None:
         self._answered = True

@@ -15,7 +15,6 @@ from msgspec import UNSET
 from broker import sse
 from broker.backends.http1_types import BackendFailure, Ticket
 from broker.backends.legs import DEFAULT_RETRY_S, RETRY_S
-from protocol_versions import jsonrpc
 
 if TYPE_CHECKING:
     from broker.backends.streamable_http import BackendSession
@@ -108,17 +107,13 @@ class StandingLeg:
                 self._delay_s = min(max(event.retry_ms / 1000, RETRY_S[0]), RETRY_S[1])
             if not event.data or event.name != "message":
                 continue
-            try:
-                frame = jsonrpc.decode_backend(event.data, self._session.limits)
-            except jsonrpc.Refused:
-                self._session.owner.backend_violation("unreadable-event")
-                continue
-            if frame.method is UNSET:
-                self._session.owner.backend_violation("answer-on-standing-stream")
-            else:
-                self._session.owner.backend_message(0, frame)
-            if self._stopped:
-                return
+            for frame in self._session.frames(event.data):
+                if frame.method is UNSET:
+                    self._session.owner.backend_violation("answer-on-standing-stream")
+                else:
+                    self._session.owner.backend_message(0, frame)
+                if self._stopped:
+                    return
 
     def done(self) -> None:
         """The stream ended: open it again unless the backend has none or has lost the session."""

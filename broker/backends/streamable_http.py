@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+import msgspec
+
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg, QuietLeg
 from broker.backends.standing import StandingLeg
+from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame, WireLimits
 
 SESSION_ID_MAX = 1024
 """Longest session id adopted from a backend; sealed ids of gateways stay below it."""
+
+
+_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Owner(Protocol):
@@ -49,6 +55,7 @@ class BackendSession:
         self.deadlines = deadlines
         self.limits = limits
         self.session_id: str | None = None
+        self.batching = False
         self._post = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
         self._get = b"accept: text/event-stream\r\n"
         self._identity = b""
@@ -59,6 +66,7 @@ class BackendSession:
 
     def settle(self, revision: str, traits: Traits) -> None:
         """The backend's revision and session id are known: every later request names them."""
+        self.batching = traits.batching
         identity = b""
         if traits.version_header:
             identity += b"mcp-protocol-version: %b\r\n" % revision.encode()
@@ -66,6 +74,22 @@ class BackendSession:
             identity += b"mcp-session-id: %b\r\n" % self.session_id.encode()
         self._identity = identity
         self._head = self._post + identity
+
+    def frames(self, data: bytes) -> list[Frame]:
+        """The messages of one event or body: one, or several where the backend's revision has batches."""
+        texts: list[bytes] = [data]
+        if self.batching and data[:1] == b"[":
+            try:
+                texts = [bytes(element) for element in _elements(data)][: self.limits.batch]
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                texts = [data]
+        found: list[Frame] = []
+        for text in texts:
+            try:
+                found.append(jsonrpc.decode_backend(text, self.limits))
+            except jsonrpc.Refused:
+                self.owner.backend_violation("unreadable-event")
+        return found
 
     def forget(self) -> None:
         """The backend lost the session: the next `initialize` starts from nothing."""

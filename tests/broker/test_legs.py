@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from broker.backends.legs import MAX_RESUMES
@@ -129,3 +131,35 @@ async def test_an_answer_that_is_too_large_fails_its_call_only() -> None:
         here.backend.on("tools/call", lambda asked: asked.result({"content": [], "x": "y" * 10_000}))
         assert (await here.client.call(2)).json["error"]["data"]["reason"] == "too-large"
         assert (await here.client.call(3, "ping")).json["result"] == {}
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_batch_of_a_2025_03_26_backend_is_split(streams: bool) -> None:
+    async def batched(asked: Asked) -> None:
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "first"}}
+        done = {"jsonrpc": "2.0", "id": asked.id, "result": DONE}
+        body = json.dumps([note, done]).encode()
+        if not streams:
+            await asked.reply(200, body)
+            return
+        await asked.stream()
+        await asked.chunk(b"data: " + body + b"\n\n")
+        await asked.end()
+
+    async with world() as here:
+        here.backend.revision = "2025-03-26"
+        await opened(here)
+        here.backend.on("tools/call", batched)
+        reply = await here.client.call()
+        assert (await reply.message())["params"]["data"] == "first"
+        assert (await reply.message())["result"] == DONE
+
+
+async def test_a_batch_of_a_backend_whose_revision_has_none_is_a_violation() -> None:
+    async def batched(asked: Asked) -> None:
+        await asked.reply(200, json.dumps([{"jsonrpc": "2.0", "id": asked.id, "result": DONE}]).encode())
+
+    async with world() as here:
+        await opened(here)
+        here.backend.on("tools/call", batched)
+        assert (await here.client.call()).json["error"]["data"]["reason"] == "backend-garbage"

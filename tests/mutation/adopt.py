@@ -76,6 +76,7 @@ def _tree(source: str) -> ast.Module:
 
 def adopt(source: str, tree: ast.Module) -> None:
     """Execute the tree as this module and put what it made in place. Raises whatever the execution raises."""
+    forget()
     old = sys.modules[f"{_PACKAGE}.{source}"]
     new = ModuleType(old.__name__)
     new.__dict__.update({name: old.__dict__[name] for name in ("__package__", "__file__", "__spec__")})
@@ -123,10 +124,10 @@ def _settled(old: Any, new: Any) -> Any:
     return new
 
 
-def forget() -> None:
-    """Clear every cache of the translators and of their tests: what it holds was computed before the change."""
+def forget(leaving: str = "-") -> None:
+    """Clear every cache of the translators and of their tests, save those of modules whose names begin like this."""
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == _PACKAGE or name.startswith(f"tests.{_PACKAGE}"):
+        if name.startswith((_PACKAGE, f"tests.{_PACKAGE}")) and not name.startswith(leaving):
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear") and hasattr(value, "__wrapped__"):
                     value.cache_clear()

@@ -13,12 +13,12 @@ import msgspec
 
 from protocol_versions import REVISIONS
 from protocol_versions.base import Slot
+from tests.mutation.adopt import forget
 from tests.mutation.mutant import REMOVED, Mutant, numbered
-from translators import STEPS
+from translators import STEPS, hygiene
 from translators.change import Change, Gate, swallow
 from translators.context import Context
 from translators.errors import Refused
-from translators.hygiene import changes, preparations
 from translators.loss import Loss
 from translators.ops import Op
 from translators.tree import segments
@@ -47,11 +47,11 @@ def _changes() -> Iterator[tuple[str, Change]]:
         if step.newer.traits.sessions:
             home = "v" + step.name.replace("-", "_").replace("|", "__v")
             yield from ((home, change) for change in step.changes)
-    repairs = {id(change): change for reader in REVISIONS for change in changes(reader)}
+    repairs = {id(change): change for reader in REVISIONS for change in hygiene.changes(reader)}
     yield from ((HYGIENE, change) for change in repairs.values())
     # The repair of nulls is one function for every slot of a revision: that of the newest session stands for all.
     newest = [revision for revision in REVISIONS if revision.traits.sessions][-1]
-    yield from ((HYGIENE, change) for change in preparations(newest))
+    yield from ((HYGIENE, change) for change in hygiene.preparations(newest))
 
 
 def _of_slot(home: str, change: Change, way: str, slot: Slot, action: Action) -> Iterator[Mutant]:
@@ -111,22 +111,23 @@ def put(change: Change, way: str, slot: Slot, action: Action | None) -> None:
     actions: dict[Slot, Any] = {at: found for at, found in getattr(change, way).items() if at != slot}
     if action is not None:
         actions[slot] = action
-    msgspec.structs.force_setattr(change, way, actions)
-    change.__dict__.clear()  # the names of actions are cached there
+    _set(change, **{way: actions})
 
 
 def _swap(change: Change) -> None:
-    up, down = change.up, change.down
-    msgspec.structs.force_setattr(change, "up", down)
-    msgspec.structs.force_setattr(change, "down", up)
-    change.__dict__.clear()
+    _set(change, up=dict(change.down), down=dict(change.up))
 
 
 def empty(change: Change) -> None:
     """Take everything from a Change."""
-    for way in ("up", "down"):
-        msgspec.structs.force_setattr(change, way, {})
-    change.__dict__.clear()
+    _set(change, up={}, down={})
+
+
+def _set(change: Change, **ways: dict[Slot, Any]) -> None:
+    for way, actions in ways.items():
+        msgspec.structs.force_setattr(change, way, actions)
+    change.__dict__.clear()  # the names of actions are cached there
+    forget(leaving=hygiene.__name__)  # which caches the very Changes that are altered here
 
 
 def _other_verdict(gate: Gate) -> Gate:

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from hypothesis.errors import Flaky
 
-from tests.mutation.adopt import forget
 from tests.mutation.mutant import Mutant
 
 MAX_CPU_SECONDS = 60
@@ -109,7 +108,6 @@ def _limit() -> None:
 
 
 def _judge(mutant: Mutant, session: pytest.Session) -> Verdict:
-    forget()
     try:
         mutant.apply()
     except Exception as problem:

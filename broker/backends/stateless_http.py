@@ -1,0 +1,277 @@
+"""Requests to a stateless backend over Streamable HTTP: each is its own POST, and its answer is all there is.
+
+Follows basic/transports/streamable-http of 2026-07-28. Invariants: an answer is matched by its HTTP exchange and then
+by id; every leg ends in exactly one response or one failure; closing the connection is the cancellation; nothing is
+sent twice, and no stream is resumed (event ids and `retry` mean nothing here).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import UNSET
+
+from broker import sse
+from broker.backends.http1_types import BackendFailure, Pool, Ticket
+from broker.backends.legs import LINGER_S, REASONS
+from broker.backends.streamable_http import Deadlines
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame, WireLimits
+
+REVISION = "2026-07-28"
+"""What these requests are written in."""
+
+NOT_DISPATCHED = (401, 403, 404, 405, 406, 415)
+"""Statuses without a JSON-RPC body that say the request went nowhere (RFC 9110 section 15.5)."""
+
+OBSERVED_TEXT = 256
+"""Characters of an error's text that are shown to the observer; the sentences it looks for are shorter."""
+
+Observer = Callable[[int, int | None, str], None]
+"""Shown the HTTP status, JSON-RPC code (None without one) and text of every refusal; the text is a backend's."""
+
+
+class StatelessOwner(Protocol):
+    """Who is told what the backend said."""
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        """A notification of this leg, or, once and last, its response with the id of its request."""
+
+    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """There will be no response. `executed` is "no" when the backend provably never ran the request."""
+
+    def leg_violation(self, leg: int, reason: str) -> None:
+        """The backend broke a rule that harms nobody; the leg goes on, or is over already."""
+
+
+class StatelessLegs:
+    """The open requests to one backend, by numbers the owner chose. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        owner: StatelessOwner,
+        deadlines: Deadlines,
+        limits: WireLimits,
+        *,
+        revision: str = REVISION,
+        linger_s: float = LINGER_S,
+        observer: Observer | None = None,
+    ) -> None:
+        self.owner = owner
+        self.limits = limits
+        self.linger_s = linger_s
+        self.observer = observer
+        self.open: dict[int, StatelessLeg] = {}
+        self.lingering: set[StatelessLeg] = set()
+        self._pool = pool
+        self._deadlines = deadlines
+        self._head = (
+            b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+            b"mcp-protocol-version: %b\r\n" % revision.encode()
+        )
+
+    def post(self, leg: int, frame: Frame, headers: Sequence[tuple[str, str]], *, stream: bool = False) -> None:
+        """Send one request. `stream` is for subscriptions/listen: a place among the streams, no total time-out.
+
+        Raises:
+            ValueError: the frame is no request, the leg is open, or a header is no line of ASCII; nothing was sent.
+        """
+        if frame.id is UNSET or frame.method is UNSET:
+            raise ValueError("only requests are sent to a stateless backend")
+        if leg in self.open:
+            raise ValueError("this leg is open")
+        lines = [f"{name}: {value}" for name, value in headers]
+        if not all(line.isascii() and line.isprintable() for line in lines):
+            raise ValueError("a header cannot be sent")
+        sink = StatelessLeg(self, leg, frame.id)
+        self.open[leg] = sink
+        timeouts = self._deadlines.stream if stream else self._deadlines.call
+        head = self._head + "\r\n".join((*lines, "")).encode()
+        sink.ticket = self._pool.send(b"POST", head, jsonrpc.encode(frame), sink, timeouts=timeouts, stream=stream)
+
+    def abort(self, leg: int) -> None:
+        """Close the connection of a leg, which cancels its request; the owner hears nothing more of it."""
+        sink = self.open.pop(leg, None)
+        if sink is not None:
+            sink.stop()
+
+    def ticket(self, leg: int) -> Ticket | None:
+        """The hold on an open leg's connection: `pause` and `resume` are its flow control."""
+        sink = self.open.get(leg)
+        return None if sink is None else sink.ticket
+
+    def close(self) -> None:
+        """Abort everything, without a word to the owner."""
+        for sink in [*self.open.values(), *self.lingering]:
+            sink.stop()
+        self.open.clear()
+
+
+class StatelessLeg:
+    """One request and its answer: a JSON object, or a stream of notifications and then the response."""
+
+    __slots__ = ("_answered", "_chunks", "_garbled", "_id", "_legs", "_name", "_parser", "_status", "_timer", "ticket")
+
+    def __init__(self, legs: StatelessLegs, name: int, frame_id: int | str) -> None:
+        self._legs: StatelessLegs | None = legs  # None when nobody is to hear of it any more
+        self._name = name
+        self._id = frame_id
+        self._status = 0
+        self._chunks: list[bytes] | None = None
+        self._parser: sse.Parser | None = None
+        self._answered = False
+        self._garbled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.ticket: Ticket | None = None
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """The answer's kind is decided once, by status and Content-Type."""
+        self._status = status
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self._legs is None or 300 <= status < 400:
+            return
+        if kind == "text/event-stream":
+            self._parser = sse.Parser(self._legs.limits.backend_body)
+        elif kind == "application/json" or status >= 400:  # an error's body counts under any name
+            self._chunks = []
+
+    def body(self, data: bytes) -> None:
+        """A piece of the answer."""
+        if self._chunks is not None:
+            self._chunks.append(data)
+        elif self._parser is not None and self._legs is not None:
+            try:
+                events = self._parser.feed(data)
+            except sse.TooLarge as error:
+                self._events(error.events)
+                self._overflow()
+                return
+            self._events(events)
+
+    def done(self) -> None:
+        """The body is complete; without a response in it the leg has failed."""
+        if self._legs is None or self._answered:
+            self._forget()
+        elif self._parser is not None:
+            self._fail("backend-garbage" if self._garbled else "backend-closed")
+        elif self._chunks:
+            self._whole(b"".join(self._chunks))
+        elif self._status < 300:
+            self._fail("backend-garbage")  # 202 is for notifications, and HTML for people
+        else:
+            self._refusal("")
+
+    def failed(self, failure: BackendFailure) -> None:
+        """The connection failed; there is no second one."""
+        if self._legs is None or self._answered:
+            self._forget()
+        else:
+            self._fail(REASONS.get(failure.reason, "backend-closed"), failure.executed)
+
+    def stop(self) -> None:
+        """Nobody waits for this leg any more."""
+        self._forget()
+        if self.ticket is not None:
+            self.ticket.abort()
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._legs is not None:
+            self._legs.lingering.discard(self)
+            self._legs = None
+
+    def _whole(self, body: bytes) -> None:
+        legs = self._legs
+        assert legs is not None
+        try:
+            frame = jsonrpc.decode_backend(body, legs.limits)
+        except jsonrpc.Refused:
+            if self._status < 400:
+                self._fail("backend-garbage")
+            else:
+                self._refusal(body[:OBSERVED_TEXT].decode("utf-8", "replace"))
+            return
+        if not self._answers(frame):
+            self._fail("backend-garbage" if self._status < 400 else "backend-status")
+
+    def _events(self, events: list[sse.Event]) -> None:
+        for event in events:
+            legs = self._legs
+            if legs is None:
+                return
+            if not event.data or event.name != "message":
+                continue  # a kind of event this transport does not define
+            if self._answered:
+                legs.owner.leg_violation(self._name, "message-after-answer")
+                continue
+            try:
+                frame = jsonrpc.decode_backend(event.data, legs.limits)
+            except jsonrpc.Refused as refused:
+                if refused.id is not None and refused.id == self._id:
+                    self._fail("backend-garbage")  # this was to be the response: no other will come
+                    return
+                self._garbled = True
+                legs.owner.leg_violation(self._name, "unreadable-event")
+                continue
+            if frame.kind == "notification":
+                legs.owner.leg_message(self._name, frame)
+            elif frame.kind == "request":
+                legs.owner.leg_violation(self._name, "backend-request")
+            elif not self._answers(frame):
+                legs.owner.leg_violation(self._name, "foreign-answer")
+
+    def _answers(self, frame: Frame) -> bool:
+        """Give the owner its response, if the frame is one.
+
+        An error counts without our id when it has none, or when the status says that this POST was refused: servers
+        answer what they did not read with `null` or "server-error". A status of error makes no result.
+        """
+        legs = self._legs
+        own = frame.id == self._id
+        if legs is None or frame.method is not UNSET:
+            return False
+        if frame.error is not UNSET:
+            if self._status == 401:  # whatever it says, it is about our credentials
+                self._refusal(frame.error.message)
+                return True
+            if not own and frame.id is not UNSET and self._status < 400:
+                return False
+            if legs.observer is not None:
+                legs.observer(self._status, frame.error.code, frame.error.message[:OBSERVED_TEXT])
+            frame = frame if own else Frame(id=self._id, error=frame.error)
+        elif not own or self._status >= 400:
+            return False
+        self._answered = True
+        legs.open.pop(self._name, None)
+        if self._parser is not None:
+            legs.lingering.add(self)
+            self._timer = asyncio.get_running_loop().call_later(legs.linger_s, self.stop)
+        legs.owner.leg_message(self._name, frame)
+        return True
+
+    def _overflow(self) -> None:
+        legs = self._legs
+        if legs is not None and self._answered:
+            legs.owner.leg_violation(self._name, "event-too-large")
+            self.stop()
+        elif legs is not None:
+            self._fail("too-large")
+
+    def _refusal(self, text: str) -> None:
+        """A status without a JSON-RPC body that could be given on."""
+        if self._legs is not None and self._legs.observer is not None:
+            self._legs.observer(self._status, None, text[:OBSERVED_TEXT])
+        reason = "backend-unauthorized" if self._status in (401, 403) else "backend-status"
+        self._fail(reason, "no" if self._status in NOT_DISPATCHED else "unknown")
+
+    def _fail(self, reason: str, executed: Literal["no", "unknown"] = "unknown") -> None:
+        legs = self._legs
+        if legs is None:
+            return
+        legs.open.pop(self._name, None)
+        self.stop()
+        legs.owner.leg_failed(self._name, reason, executed)

@@ -1,0 +1,201 @@
+"""A session backend that is not there: what `BackendSession` offers, over a stateless (2026-07-28) server.
+
+The relay talks to it as to any 2025-11-25 server; the machine in `translators.session_client` decides what that means
+in stateless requests, and this file sends them. Hooks run here, at the real backend's edge and in its revision, so
+that retries and the machine's own requests pass them too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import UNSET
+
+from broker.backends.stateless_http import StatelessLegs
+from broker.backends.streamable_http import Owner
+from broker.gate import Gate
+from broker.hooks.runner import Runner
+from broker.watch import Watch
+from broker.wheel import Wheel
+from protocol_versions import jsonrpc
+from protocol_versions.base import Traits
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.errors import Refused
+from translators.machine import (
+    Abort,
+    Effect,
+    Expired,
+    Failed,
+    FromClient,
+    FromServer,
+    Note,
+    Origin,
+    SetTimer,
+    ToClient,
+    ToServer,
+)
+from translators.mirrored import headers_of
+from translators.reply import broken
+from translators.session_client import SessionClient
+
+LISTEN = "subscriptions/listen"
+
+
+class VirtualSession:
+    """One client session's legs to a stateless backend."""
+
+    def __init__(
+        self,
+        talk: SessionClient,
+        owner: Owner,
+        hooks: Runner,
+        wheel: Wheel,
+        watch: Watch,
+        *,
+        principal: str,
+        name: str,
+    ) -> None:
+        self.talk = talk
+        self.owner = owner
+        self.wheel = wheel
+        self.watch = watch
+        self.principal = principal
+        self.name = name
+        self.gate = Gate(self, hooks)
+        self.http: StatelessLegs | None = None
+        self.session_id: str | None = "stateless"
+        self.standing: Any = None
+        self.closed = False
+
+    # ---- what the relay asks of a backend session -----------------------------------------------------------------
+
+    @property
+    def legs(self) -> Mapping[int, Any]:
+        """The open legs, for backpressure."""
+        return self.http.open if self.http is not None else {}
+
+    def settle(self, revision: str, traits: Traits) -> None:
+        """Every request names its revision by itself."""
+
+    def forget(self) -> None:
+        """There is nothing a stateless server could have lost."""
+
+    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:  # noqa: ARG002
+        """A request of the virtual session."""
+        self._later(FromClient(call, jsonrpc.decode_backend(body)))
+
+    def notify(self, body: bytes, exchange: int) -> None:
+        """A notification or an answer of the virtual session; it is taken at once."""
+        self._later(FromClient(0, jsonrpc.decode_backend(body)))
+        asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
+
+    def abort(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        bridge = self.talk.bridges.get(call)
+        if bridge is not None:
+            self._run(self.talk.drop(bridge))
+
+    def open_stream(self) -> None:
+        """Listen for what belongs to no call."""
+        if not self.closed:
+            self._run(self.talk.stand())
+            self.owner.backend_stream(True)
+
+    def close(self) -> None:
+        """The session is over."""
+        self.closed = True
+        self._run(self.talk.close())
+        self.gate.close()
+
+    # ---- what the server says (broker.backends.stateless_http.Owner) -----------------------------------------------
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        """One message of a leg."""
+        if self.watch.tapping:
+            self.watch.frame("backend", "in", self.name, frame)
+        try:
+            if self.gate.idle or not self.gate.from_backend(leg, frame):
+                self.from_backend(leg, frame)
+        except Exception as error:
+            self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
+            if frame.method is UNSET:
+                self.feed(Failed(leg, "internal"))
+
+    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """A leg got no answer."""
+        self.gate.forget(leg)
+        self.feed(Failed(leg, reason, executed))
+
+    def leg_violation(self, leg: int, reason: str) -> None:  # noqa: ARG002
+        """The server said something that is carried nowhere."""
+        self.watch.note(self.name, "violation", reason=reason)
+
+    # ---- what the gate asks of an edge ----------------------------------------------------------------------------
+
+    def is_open(self, call: int) -> bool:
+        """True while a leg is of interest."""
+        return call in self.talk.legs or call in self.talk.inner
+
+    def accept(self, exchange: int) -> None:
+        """Nothing waits for a notification here."""
+
+    def to_backend(self, effect: ToServer) -> None:
+        """Send a request that policy has passed; its headers mirror what is really sent."""
+        frame = effect.frame
+        if self.watch.tapping:
+            self.watch.frame("backend", "out", self.name, frame)
+        method: Any = frame.method
+        params: Any = frame.params if frame.params is not UNSET else {}
+        tool = tree.deep(params.get("name")) if method == "tools/call" else None
+        try:
+            annotations = self.talk.facts.mirrored(tool) if isinstance(tool, str) else None
+            headers = headers_of(method, params, annotations)
+        except Refused as refusal:
+            self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code))
+            return
+        assert self.http is not None
+        self.http.post(effect.call, frame, headers, stream=method == LISTEN)
+
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:  # noqa: ARG002
+        """Take a message that policy has passed."""
+        if frame.method is UNSET:
+            self.gate.forget(stream)
+        self.feed(FromServer(stream, frame))
+
+    # ---- effects --------------------------------------------------------------------------------------------------
+
+    def feed(self, event: FromServer | FromClient | Failed | Expired) -> None:
+        """Tell the machine what happened, and carry out what it decides."""
+        self._run(self.talk.handle(event, self.wheel.clock()))
+
+    def _later(self, event: FromClient) -> None:
+        # Not within the relay's own turn: an answer given at once would overtake what it still has to do.
+        asyncio.get_running_loop().call_soon(self._feed_open, event)
+
+    def _feed_open(self, event: FromClient) -> None:
+        if not self.closed:
+            self.feed(event)
+
+    def _run(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case ToServer():
+                    if self.gate.idle or not self.gate.to_backend(effect):
+                        self.to_backend(effect)
+                case ToClient(exchange=call, frame=frame):
+                    self.owner.backend_message(call, frame)
+                case Abort(call=leg):
+                    self.gate.forget(leg)
+                    if self.http is not None:
+                        self.http.abort(leg)
+                case SetTimer(key=key, after_s=after_s):
+                    asyncio.get_running_loop().call_later(after_s, self._expired, key)
+                case Note():
+                    self.watch.effect(self.name, "session", "2026-07-28", effect)
+
+    def _expired(self, key: str) -> None:
+        if not self.closed:
+            self.feed(Expired(key))

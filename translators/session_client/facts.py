@@ -1,0 +1,91 @@
+"""What is known of a stateless backend before a call needs it: its discovery and the headers its tools mirror.
+
+Follows 2026-07-28 server/discover and server/utilities/caching. Facts belong to one (backend, caller), because either
+may be private; several sessions of that caller share them. They are compiled from bodies before any hook sees them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from translators import tree
+from translators.mirrored import Annotations, annotations_of
+from translators.tree import Body
+
+MAX_TTL_MS = 3_600_000
+"""Longest time a discovery or catalogue is believed, whatever its `ttlMs` says: an hour, as a legacy verdict."""
+
+CATALOGUE_MS = 60_000
+"""How long a complete catalogue is believed beyond a `ttlMs` of 0: the header race is answered by -32020 anyway."""
+
+MAX_TOOLS = 10_000
+"""Tools whose annotations are kept."""
+
+
+class Facts:
+    """Discovery and catalogue with their expiry, in seconds of the caller's clock."""
+
+    __slots__ = ("_discover", "_discover_until", "_tools", "_tools_until")
+
+    def __init__(self) -> None:
+        self._discover: Body | None = None
+        self._discover_until = 0.0
+        self._tools: dict[str, Annotations] = {}
+        self._tools_until = 0.0
+
+    def discover(self, now: float) -> Body | None:
+        """The discovery result, if it is still fresh."""
+        return self._discover if now < self._discover_until else None
+
+    def learn_discover(self, result: Body, now: float) -> None:
+        """Keep a discovery for as long as it says."""
+        self._discover = tree.deep(dict(result))
+        self._discover_until = now + _ttl_ms(result) / 1000
+
+    def knows_tools(self, now: float) -> bool:
+        """True if the catalogue was read whole and is fresh."""
+        return now < self._tools_until
+
+    def mirrored(self, tool: str) -> Annotations:
+        """The header annotations of a tool, empty if it has none or is not known."""
+        return self._tools.get(tool, {})
+
+    def learn_tools(self, result: Body, now: float, *, first: bool) -> tuple[list[str], bool]:
+        """Take one page of `tools/list`; returns the tools that must be left out, and whether more pages follow.
+
+        A tool whose annotation breaks the rules MUST be excluded, and the others kept (server/tools, x-mcp-header).
+        """
+        if first:
+            self._tools = {}
+        bad: list[str] = []
+        tools = tree.member(result, "tools")
+        for item in tools if isinstance(tools, list) else ():
+            tool = tree.shallow(item)
+            name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
+            if not isinstance(name, str) or not isinstance(tool, dict):
+                continue
+            schema = tool.get("inputSchema")
+            if schema is None or (type(schema) is msgspec.Raw and b"x-mcp-header" not in bytes(schema)):
+                continue
+            found = annotations_of(tree.deep(tree.shallow(schema)))
+            if found is None:
+                bad.append(name)
+            elif found and len(self._tools) < MAX_TOOLS:
+                self._tools[name] = found
+        more = tree.whole(result, "nextCursor") is not None
+        if not more:
+            self._tools_until = now + max(_ttl_ms(result), CATALOGUE_MS) / 1000
+        return bad, more
+
+    def forget_tools(self) -> None:
+        """The catalogue has changed."""
+        self._tools_until = 0.0
+
+    def forget(self) -> None:
+        """The backend is not what it was."""
+        self._discover_until = self._tools_until = 0.0
+
+
+def _ttl_ms(result: Body) -> int:
+    ttl = tree.whole(result, "ttlMs")
+    return min(max(ttl, 0), MAX_TTL_MS) if type(ttl) is int else 0

@@ -1,0 +1,294 @@
+"""The machine itself: what each event of either side leads to. See the package for the whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.asks import LEVELS, UNREADABLE
+from translators.context import Context
+from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
+from translators.machine import (
+    Abort,
+    Effect,
+    Event,
+    Expired,
+    Failed,
+    FromClient,
+    FromServer,
+    Note,
+    SetTimer,
+    ToClient,
+    ToServer,
+)
+from translators.notes import lossy
+from translators.reply import answered, broken, notify, refused
+from translators.session_client import rounds
+from translators.session_client.envelope import STATELESS, Envelope
+from translators.session_client.facts import Facts
+from translators.session_client.handshake import discovered, initialize_result
+from translators.session_client.legs import answer_of_call, from_listen, notification_of_call
+from translators.session_client.listening import Listening
+from translators.session_client.rounds import PATIENCE_S, Ask, Bridge
+from translators.session_client.subscribing import final, lost_listen, relisten, subscription
+from translators.tables import Tables, tables
+from translators.tree import Body
+
+SESSION = "2025-11-25"
+"""The revision this machine's client side speaks; older clients are translated before it."""
+
+
+class SessionClient:
+    """One session client's view of a stateless backend. `ids` gives unguessable strings (elicitation ids)."""
+
+    def __init__(self, facts: Facts, ids: Callable[[], str]) -> None:
+        self.facts = facts
+        self.ids = ids
+        self.lanes: Tables = tables(SESSION, STATELESS)
+        self.envelope = Envelope({}, {"name": "unknown-mcp-client", "version": "0"})
+        self.server: dict[str, Any] = {}
+        self.bridges: dict[int, Bridge] = {}
+        self.legs: dict[int, int] = {}  # leg -> call
+        self.inner: dict[int, str] = {}  # leg -> what the machine itself asked for
+        self.asks: dict[str, Ask] = {}
+        self.greeting: int = 0
+        self.pages = 0
+        self.waiting: list[int] = []  # calls that wait for the catalogue
+        self.listening = Listening()
+        self.minted = 0
+        self.asked = 0
+        self.now = 0.0
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """The effects of one event, in order. `now` in seconds of any monotonic clock."""
+        self.now = now
+        match event:
+            case FromClient(exchange=call, frame=frame):
+                if frame.method is UNSET:
+                    return self._answer(frame)
+                return self._request(call, frame) if frame.id is not UNSET else self._notification(frame)
+            case FromServer(stream=leg, frame=frame):
+                return self._from_server(leg, frame)
+            case Failed(call=leg, reason=reason):
+                return self._failed(leg, reason)
+            case Expired(key=key):
+                return self._expired(key)
+        return []
+
+    def stand(self) -> list[Effect]:
+        """The client's side wants what belongs to no call: listen, if the server announces anything."""
+        self.listening.wanted = True
+        return relisten(self)
+
+    def close(self) -> list[Effect]:
+        """The session is over: every leg is closed."""
+        legs = [*self.legs, *self.inner]
+        self.bridges.clear()
+        self.legs.clear()
+        self.inner.clear()
+        self.asks.clear()
+        return [Abort(leg) for leg in legs]
+
+    # ---- the client's side ----------------------------------------------------------------------------------------
+
+    def _request(self, call: int, frame: Frame) -> list[Effect]:
+        method: Any = frame.method
+        params: Any = frame.params if frame.params is not UNSET else {}
+        if method == "initialize":
+            return self._initialize(call, params)
+        if method == "ping":
+            return [final(call, answered(call, {}))]
+        if method == "logging/setLevel":
+            level = tree.whole(params, "level")
+            if level not in LEVELS:
+                return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
+            self.envelope.level = level
+            return [final(call, answered(call, {}))]
+        if method in ("resources/subscribe", "resources/unsubscribe"):
+            return subscription(self, call, method, tree.whole(params, "uri"))
+        lanes = self.lanes.to_server.get(method)
+        if lanes is None:
+            return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
+        ctx = Context(method=method)
+        ctx.stash["elicitationId"] = self.ids
+        try:
+            body = lanes.params.run(dict(params), ctx)
+        except Refused as refusal:
+            return [final(call, refused(call, refusal))]
+        except Answered as done:
+            return [final(call, answered(call, done.result))]
+        except UNREADABLE:
+            return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
+        ctx.request = body
+        meta = tree.shallow(body.get("_meta"))
+        bridge = Bridge(call, method, body, ctx, token=isinstance(meta, dict) and "progressToken" in meta)
+        self.bridges[call] = bridge
+        if method == "tools/call" and not self.facts.knows_tools(self.now):
+            return [*lossy(ctx, method), *self.await_catalogue(call)]
+        return [*self.send(bridge), *lossy(ctx, method)]
+
+    def _initialize(self, call: int, params: Body) -> list[Effect]:
+        capabilities = tree.whole(params, "capabilities")
+        info = tree.whole(params, "clientInfo")
+        known = info if isinstance(info, dict) else {"name": "unknown-mcp-client", "version": "0"}
+        self.envelope = Envelope(capabilities, known)
+        found = self.facts.discover(self.now)
+        if found is not None:
+            return self.greet(call, found)
+        self.greeting = call
+        return [self.inside("server/discover", {})]
+
+    def greet(self, call: int, found: Body) -> list[Effect]:
+        """Answer `initialize` from a discovery."""
+        result = initialize_result(found, SESSION)
+        self.server = result["capabilities"]
+        return [final(call, answered(call, result))]
+
+    def _notification(self, frame: Frame) -> list[Effect]:
+        if frame.method == "notifications/cancelled":
+            params: Any = frame.params if frame.params is not UNSET else {}
+            bridge = self.bridges.get(tree.whole(params, "requestId") or 0)
+            if bridge is not None:
+                return [*self.take_back(bridge), *self.drop(bridge)]
+            return []
+        if frame.method == "notifications/initialized":
+            return []
+        # Nothing of a session's notifications has a counterpart: the server asks for roots when it needs them.
+        return [Note("swallowed", frame.method if frame.method is not UNSET else "", "stateless")]
+
+    def _answer(self, frame: Frame) -> list[Effect]:
+        ask = self.asks.pop(frame.id, None) if type(frame.id) is str else None
+        bridge = self.bridges.get(ask.call) if ask is not None else None
+        if ask is None or bridge is None:
+            return [Note("dropped", reason="answer-late")]
+        bridge.asks.pop(ask.key, None)
+        if frame.error is not UNSET:
+            if ask.method != "elicitation/create":
+                # The pattern has no place for an error: the call ends here, and the server is not told.
+                return self.give_up(bridge, "input-refused")
+            bridge.answers[ask.key] = {"action": "cancel"}
+        else:
+            try:
+                result: Any = frame.result if frame.result is not UNSET else {}
+                result = self.lanes.to_client[ask.method].result.run(result, ask.ctx)
+            except (Refused, *UNREADABLE):
+                return self.give_up(bridge, "input-unusable")
+            if ask.method != "sampling/createMessage":
+                result.pop("_meta", None)
+            bridge.answers[ask.key] = result
+        losses = lossy(ask.ctx, ask.method)
+        return losses if bridge.asks else [*losses, *self.send(bridge)]
+
+    # ---- the server's side ----------------------------------------------------------------------------------------
+
+    def _from_server(self, leg: int, frame: Frame) -> list[Effect]:
+        inner = self.inner.get(leg)
+        if inner == "subscriptions/listen":
+            return from_listen(self, leg, frame)
+        if frame.method is not UNSET:
+            bridge = self.bridges.get(self.legs.get(leg, 0))
+            if bridge is None or frame.id is not UNSET:
+                return [Note("violation", frame.method, "request-from-stateless-server")]
+            return notification_of_call(self, bridge, frame)
+        if inner is not None:
+            del self.inner[leg]
+            return discovered(self, inner, frame)
+        bridge = self.bridges.get(self.legs.pop(leg, 0))
+        return [] if bridge is None else answer_of_call(self, bridge, frame)
+
+    def _failed(self, leg: int, reason: str) -> list[Effect]:
+        inner = self.inner.pop(leg, None)
+        if inner == "subscriptions/listen":
+            return lost_listen(self, leg)
+        if inner is not None:
+            return discovered(self, inner, broken(leg, reason))
+        bridge = self.bridges.get(self.legs.pop(leg, 0))
+        if bridge is None:
+            return []
+        return [final(bridge.call, broken(bridge.call, reason)), *self.drop(bridge)]
+
+    def _expired(self, key: str) -> list[Effect]:
+        kind, _, number = key.partition(":")
+        if kind == "gather":
+            self.listening.gathering = False
+            return relisten(self)
+        if kind == "listen":
+            return relisten(self) if not self.listening.leg else []
+        bridge = self.bridges.get(int(number))
+        if bridge is None:
+            return []
+        if kind == "state":
+            return self.send(bridge) if not bridge.leg else []
+        if kind == "patience" and bridge.asks:
+            bridge.progress += 0.001
+            params = {"progressToken": bridge.call, "progress": bridge.progress, "message": "waiting for input"}
+            again = SetTimer(key, PATIENCE_S)
+            return [ToClient(bridge.call, notify("notifications/progress", params)), again]
+        return []
+
+    # ---- legs -----------------------------------------------------------------------------------------------------
+
+    def mint(self) -> int:
+        """A request id never used towards this backend by this session."""
+        self.minted += 1
+        return self.minted
+
+    def send(self, bridge: Bridge) -> list[Effect]:
+        """The next leg of a call: a new id, the same parameters, this round's answers and state."""
+        bridge.leg = self.mint()
+        self.legs[bridge.leg] = bridge.call
+        params = self.envelope.stamp(rounds.retry_params(bridge))
+        return [ToServer(bridge.leg, Frame(id=bridge.leg, method=bridge.method, params=params))]
+
+    def inside(self, method: str, params: Body) -> ToServer:
+        """A request of the machine's own."""
+        leg = self.mint()
+        self.inner[leg] = method
+        return ToServer(leg, Frame(id=leg, method=method, params=self.envelope.stamp(params)))
+
+    def await_catalogue(self, call: int) -> list[Effect]:
+        """The call needs to know which arguments its tool mirrors in headers."""
+        self.waiting.append(call)
+        return [] if "tools/list" in self.inner.values() else [self.inside("tools/list", {})]
+
+    def drop(self, bridge: Bridge) -> list[Effect]:
+        """Forget a call, and close its leg if one is open."""
+        self.bridges.pop(bridge.call, None)
+        if bridge.call in self.waiting:
+            self.waiting.remove(bridge.call)
+        for ask_id in [ask_id for ask_id, ask in self.asks.items() if ask.call == bridge.call]:
+            del self.asks[ask_id]
+        return [Abort(bridge.leg)] if self.legs.pop(bridge.leg, None) is not None else []
+
+    def take_back(self, bridge: Bridge) -> list[Effect]:
+        """Tell the client that the open questions of a call need no answer any more."""
+        return [
+            ToClient(bridge.call, notify("notifications/cancelled", {"requestId": ask_id}))
+            for ask_id, ask in self.asks.items()
+            if ask.call == bridge.call
+        ]
+
+    def give_up(self, bridge: Bridge, reason: str) -> list[Effect]:
+        """End a call the client cannot help to finish: a tool's failure is told to the model, any other is an error."""
+        if bridge.method == "tools/call":
+            content = [{"type": "text", "text": TEXTS[reason]}]
+            reply = answered(bridge.call, {"content": content, "isError": True})
+        else:
+            reply = broken(bridge.call, reason, message=TEXTS[reason])
+        return [
+            *self.take_back(bridge),
+            final(bridge.call, reply),
+            Note("refused", bridge.method, reason),
+            *self.drop(bridge),
+        ]
+
+
+TEXTS = {
+    "input-refused": "The client refused to give the input this request needs.",
+    "input-unusable": "The client's input cannot be given to the server.",
+    "undeclared-input": "The server needs input that this client cannot give.",
+}

@@ -1,0 +1,162 @@
+"""Input in rounds: what a stateless server asks inside a result, a session client is asked by real requests.
+
+Follows 2026-07-28 basic/patterns/mrtr. One call of the client is one Bridge over all its legs:
+
+    state      what happens                              next
+    running    a leg is open at the backend              answer -> done, input_required -> asking or pausing
+    asking     its questions are open at the client      all answered -> running, on a new leg
+    pausing    a round of state alone waits a moment     timer -> running, on a new leg
+
+MUSTs kept here: the retry carries exactly the asked keys and the exact `requestState`, none if none was given; its
+id is new; answers of one round never reach another call; nothing is asked that the client did not declare.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from translators import tree
+from translators.calls import PeerId
+from translators.context import Context
+from translators.tree import Body
+
+MAX_ROUNDS = 10
+"""Rounds of one call; the SDK clients give up after as many."""
+
+MAX_STATE_ROUNDS = 10
+"""Rounds without questions; a server that polls this way is cut off as soon."""
+
+STATE_DELAYS_S = (0.05, 0.25, 2.0)
+"""Pauses before a round without questions is sent on; the last repeats."""
+
+MAX_STATE_BYTES = 64 * 1024
+"""Longest `requestState` carried; the SDKs' sealed states stay below 2 KiB."""
+
+MAX_ASKS = 32
+"""Questions of one round; the specification's own examples ask two or three."""
+
+PATIENCE_S = 15.0
+"""How often a client that gave a progress token is told that its call waits for input; SDK clients time out at 60 s."""
+
+ASKING = frozenset(("tools/call", "prompts/get", "resources/read"))
+"""The requests a server may answer with `input_required`; of any other it is a violation."""
+
+
+class Bridge(msgspec.Struct):
+    """One call of the session client over all its legs."""
+
+    call: int
+    method: str
+    params: Body
+    ctx: Context
+    leg: int = 0
+    round: int = 0
+    state_rounds: int = 0
+    asks: dict[str, str] = {}
+    answers: dict[str, Any] = {}
+    state: Raw | msgspec.UnsetType = UNSET
+    token: bool = False
+    progress: float = 0.0
+    retried: bool = False
+
+
+class Ask(msgspec.Struct):
+    """One question that is open at the client."""
+
+    call: int
+    key: str
+    method: str
+    ctx: Context
+
+
+class Fault(Exception):  # noqa: N818 - the server's fault, told to the client as the end of its call
+    """The server broke the pattern; `reason` is a slug."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read(bridge: Bridge, result: Body, capabilities: dict[str, Any]) -> dict[str, tuple[str, Body | None]]:
+    """The questions of an `input_required` result by key: (method, params). Empty: a round of state alone.
+
+    The bridge takes the state of the round. Raises Fault.
+    """
+    if bridge.method not in ASKING:
+        raise Fault("input-not-allowed")
+    state = result.get("requestState")
+    if state is not None and (type(tree.deep(state)) is not str or len(bytes(_raw(state))) > MAX_STATE_BYTES):
+        raise Fault("bad-request-state")
+    asked = tree.whole(result, "inputRequests")
+    if asked is None and state is None:
+        raise Fault("empty-input-required")
+    if asked is not None and not isinstance(asked, dict):
+        raise Fault("bad-input-requests")
+    questions: dict[str, tuple[str, Body | None]] = {}
+    for key, request in (asked or {}).items():
+        method = request.get("method") if isinstance(request, dict) else None
+        params = request.get("params") if isinstance(request, dict) else None
+        if method not in GATES or not (params is None or isinstance(params, dict)):
+            raise Fault("unknown-input-method")
+        if not GATES[method](capabilities, params or {}):
+            raise Fault("undeclared-input")
+        questions[key] = (method, params)
+    if len(questions) > MAX_ASKS:
+        raise Fault("too-many-inputs")
+    if questions:
+        bridge.round += 1
+    else:
+        bridge.state_rounds += 1
+    if bridge.round > MAX_ROUNDS or bridge.state_rounds > MAX_STATE_ROUNDS:
+        raise Fault("too-many-rounds")
+    bridge.state = _raw(state) if state is not None else UNSET
+    bridge.asks, bridge.answers = {}, {}
+    return questions
+
+
+def retry_params(bridge: Bridge) -> Body:
+    """The parameters of the next leg: the call's own, this round's answers alone, the exact state."""
+    params = dict(bridge.params)
+    if bridge.answers:
+        params["inputResponses"] = bridge.answers
+    if bridge.state is not UNSET:
+        params["requestState"] = bridge.state
+    return params
+
+
+def state_delay_s(bridge: Bridge) -> float:
+    """How long a round of state alone waits."""
+    return STATE_DELAYS_S[min(bridge.state_rounds, len(STATE_DELAYS_S)) - 1]
+
+
+def _raw(value: Any) -> Raw:
+    return value if type(value) is Raw else Raw(msgspec.json.encode(value))
+
+
+def _elicits(capabilities: dict[str, Any], params: Body) -> bool:
+    declared = capabilities.get("elicitation")
+    if not isinstance(declared, dict):
+        return False
+    return "url" in declared if params.get("mode") == "url" else not declared or "form" in declared
+
+
+def _samples(capabilities: dict[str, Any], params: Body) -> bool:
+    declared = capabilities.get("sampling")
+    if not isinstance(declared, dict):
+        return False
+    if ("tools" in params or "toolChoice" in params) and "tools" not in declared:
+        return False
+    return params.get("includeContext", "none") == "none" or "context" in declared
+
+
+def _has_roots(capabilities: dict[str, Any], _params: Body) -> bool:
+    return "roots" in capabilities
+
+
+GATES = {"elicitation/create": _elicits, "sampling/createMessage": _samples, "roots/list": _has_roots}
+"""The three questions, and whether a client that declared these capabilities may be asked one."""
+
+Key = PeerId
