@@ -278,7 +278,6 @@ async def test_listening_streams_take_no_place_of_calls() -> None:
 
 async def test_a_backend_that_cannot_be_reached_executed_nothing() -> None:
     async with world() as here:
-        here.server.port = 0
         async with pool_for(1, here.clock) as nowhere:
             deadlines = Deadlines(connect_s=2, head_s=2, idle_s=2, total_s=2, stream_idle_s=2)
             legs = StatelessLegs(nowhere, here.heard, deadlines, WireLimits())
