@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import UNSET
 
 from broker.backends.streamable_http import BackendSession
+from broker.backends.virtual_session import VirtualSession
 from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.outbox import Outbox
@@ -53,8 +54,7 @@ from translators.machine import (
 from translators.reply import answered, broken
 
 STREAM_READY_S = 1.0
-"""How long `notifications/initialized` waits for the backend's standing stream, so that no question is lost before it
-stands; both SDKs' servers send its head at once, and a client's own GET comes no sooner."""
+"""How long `notifications/initialized` waits for the backend's standing stream; SDK servers send its head at once."""
 
 
 class Relay:
@@ -79,7 +79,7 @@ class Relay:
         self.watch = watch
         self.principal = principal
         self.name = name
-        self.backend: BackendSession | None = None
+        self.backend: BackendSession | VirtualSession | None = None
         self._stream_waiters: list[int] = []
         self._stream_after: dict[int, bool] = {}
         self._resend: dict[int, bytes] = {}

@@ -52,7 +52,10 @@ def known_revision(value: str) -> str:
 
 
 def _backend_revision(value: str) -> str:
-    return value if value == "auto" else known_revision(value)
+    known = [revision.id for revision in REVISIONS]
+    if value != "auto" and value not in known:
+        raise ValueError(f"expected `auto` or one of {', '.join(known)}")
+    return value
 
 
 def _secret(value: Any) -> Any:

@@ -16,7 +16,7 @@ from broker.backends.streamable_http import Deadlines
 from broker.edge import EdgeSettings
 from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused401, identify
-from broker.negotiate import SESSION_REVISIONS
+from broker.negotiate import AUTO, SESSION_REVISIONS
 from broker.patience import Patience
 from broker.sessions import Session, Sessions
 from broker.settings import Backend, Settings
@@ -25,6 +25,7 @@ from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS, jsonrpc
 from protocol_versions.jsonrpc import WireLimits
+from translators.session_client import Facts
 from translators.task_ids import TaskIds
 
 KNOWN = frozenset(revision.id for revision in REVISIONS)
@@ -65,6 +66,7 @@ class FaceContext:
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)
+        self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
@@ -87,6 +89,16 @@ class FaceContext:
             event_store_s=limits.event_store_s,
             on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
         )
+
+    async def stateless(self, principal: Principal) -> bool:  # noqa: ARG002
+        """True if this caller's sessions are served by stateless requests to the backend."""
+        return self.pin not in SESSION_REVISIONS and self.pin != AUTO
+
+    def facts(self, principal: Principal) -> Facts:
+        """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
+        if not principal.input_capabilities:
+            return Facts()
+        return self._facts.setdefault(principal.id, Facts())
 
     def task_ids(self, principal: Principal) -> TaskIds | None:
         """The task ids of a caller, shared by its sessions; nobody in particular has none to come back for."""

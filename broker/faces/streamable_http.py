@@ -15,20 +15,17 @@ from aiohttp import web
 from msgspec import UNSET
 
 from broker import edge
-from broker.backends.streamable_http import BackendSession
 from broker.faces.context import FaceContext, refuse
+from broker.faces.opening import open_relay
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
-from broker.negotiate import backend_offer, client_revision
-from broker.outbox import Exchange, Outbox
-from broker.relay import Relay
+from broker.negotiate import client_revision
+from broker.outbox import Exchange
 from broker.sessions import Session, TooManySessions
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
-from translators.conversation import Conversation
-from translators.handshake import Peers
 
 SESSION = "Mcp-Session-Id"
 VERSION = "MCP-Protocol-Version"
@@ -135,26 +132,8 @@ class StreamableHttp:
             return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
-        offer, pinned = backend_offer(context.pin, revision)
-        peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.input_capabilities)
-        talk = Conversation(peers, max_calls=context.max_streams, task_ids=context.task_ids(principal))
-        outbox = Outbox(
-            by_id(revision).traits,
-            context.numbers,
-            max_events=context.max_events,
-            max_bytes=context.max_event_bytes,
-            max_questions=context.max_questions,
-        )
-        relay = Relay(
-            talk,
-            outbox,
-            context.hooks,
-            context.wheel,
-            context.watch,
-            principal=principal.id,
-            name=context.name,
-        )
-        relay.backend = BackendSession(context.pool, relay, context.deadlines, context.wire)
+        relay = open_relay(context, principal, revision, stateless=await context.stateless(principal))
+        talk, outbox = relay.talk, relay.outbox
         exchange = outbox.open(1, may_stream=False)
         relay.client_frame(exchange.id, frame)
         try:

@@ -1,0 +1,58 @@
+"""Builds what serves one session: its core, its outbox, its relay, and the backend's side in the backend's era."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from broker.backends.stateless_http import StatelessLegs
+from broker.backends.streamable_http import BackendSession
+from broker.backends.virtual_session import VirtualSession
+from broker.hooks.runner import Runner
+from broker.identity import Principal
+from broker.negotiate import backend_offer
+from broker.outbox import Outbox
+from broker.relay import Relay
+from protocol_versions import by_id
+from translators.conversation import Conversation
+from translators.handshake import Peers
+from translators.session_client import SessionClient
+from translators.session_client.machine import SESSION
+
+if TYPE_CHECKING:
+    from broker.faces.context import FaceContext
+
+
+def open_relay(context: FaceContext, principal: Principal, revision: str, *, stateless: bool) -> Relay:
+    """The relay of a new session of a client of `revision`; nothing is sent yet.
+
+    Before a stateless backend the client's side is translated to the newest session revision, and a virtual session
+    does the rest; hooks run at the real backend's edge in either case.
+    """
+    offer, pinned = (SESSION, True) if stateless else backend_offer(context.pin, revision)
+    peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.input_capabilities)
+    talk = Conversation(peers, max_calls=context.max_streams, task_ids=context.task_ids(principal))
+    outbox = Outbox(
+        by_id(revision).traits,
+        context.numbers,
+        max_events=context.max_events,
+        max_bytes=context.max_event_bytes,
+        max_questions=context.max_questions,
+    )
+    hooks = Runner((), context.wire) if stateless else context.hooks
+    relay = Relay(talk, outbox, hooks, context.wheel, context.watch, principal=principal.id, name=context.name)
+    if stateless:
+        machine = SessionClient(context.facts(principal), _elicitation_id)
+        virtual = VirtualSession(
+            machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
+        )
+        virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire)
+        relay.backend = virtual
+    else:
+        relay.backend = BackendSession(context.pool, relay, context.deadlines, context.wire)
+    return relay
+
+
+def _elicitation_id() -> str:
+    """128 random bits: the id is shown to the client and names a page the user visits."""
+    return secrets.token_urlsafe(16)
