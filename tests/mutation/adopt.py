@@ -125,9 +125,10 @@ def _settled(old: Any, new: Any) -> Any:
 
 
 def forget(leaving: str = "-") -> None:
-    """Clear every cache of the translators and of their tests, save those of modules whose names begin like this."""
+    """Clear every cache of the translators and of their tests, save those made in modules of this name or below."""
     for name, module in list(sys.modules.items()):
-        if name.startswith((_PACKAGE, f"tests.{_PACKAGE}")) and not name.startswith(leaving):
+        if name.startswith((_PACKAGE, f"tests.{_PACKAGE}")):
             for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear") and hasattr(value, "__wrapped__"):
+                made = getattr(getattr(value, "__wrapped__", None), "__module__", None)
+                if hasattr(value, "cache_clear") and made is not None and not made.startswith(leaving):
                     value.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import importlib
 import io
 import random
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ TESTS = Path(__file__).parents[1] / "translators"
 SUITE = ("test_golden.py", "test_mutants_*.py", "test_hygiene.py", "test_compat.py", "test_laws.py")
 """Patterns of files under `tests/translators`, fastest first."""
 PROFILE = "mutation"
+EXAMPLES = 25
+"""Of each law: pairs and tests kill nearly everything, and what only a rare body shows wants a test of its own."""
 
 
 class ControlFailed(Exception):  # noqa: N818
@@ -93,6 +96,8 @@ def _pytest(plugin: Forks) -> None:
     # Nobody reads the smallest counterexample, so none is searched for; the laws inherit what they do not set.
     settings.register_profile(PROFILE, phases=(Phase.explicit, Phase.generate), database=None, deadline=None)
     settings.load_profile(PROFILE)
+    laws = importlib.import_module("tests.translators.laws")  # not before the profile is there to inherit from
+    vars(laws)["LAW"] = settings(laws.LAW, max_examples=EXAMPLES)
     files = [str(path) for pattern in SUITE for path in sorted(TESTS.glob(pattern))]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
