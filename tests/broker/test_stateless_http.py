@@ -277,12 +277,11 @@ async def test_listening_streams_take_no_place_of_calls() -> None:
 
 
 async def test_a_backend_that_cannot_be_reached_executed_nothing() -> None:
-    async with world() as here:
-        async with pool_for(1, here.clock) as nowhere:
-            deadlines = Deadlines(connect_s=2, head_s=2, idle_s=2, total_s=2, stream_idle_s=2)
-            legs = StatelessLegs(nowhere, here.heard, deadlines, WireLimits())
-            legs.post(7, jsonrpc.request(7, "tools/call"), NAMED)
-            await here.only("failed", "backend-connect", "no")
+    async with world() as here, pool_for(1, here.clock) as nowhere:
+        deadlines = Deadlines(connect_s=2, head_s=2, idle_s=2, total_s=2, stream_idle_s=2)
+        legs = StatelessLegs(nowhere, here.heard, deadlines, WireLimits())
+        legs.post(7, jsonrpc.request(7, "tools/call"), NAMED)
+        await here.only("failed", "backend-connect", "no")
 
 
 async def test_an_event_that_is_too_large_ends_the_leg_after_what_came_before() -> None:
