@@ -47,9 +47,9 @@ def _named(link: Body, _ctx: Context) -> Any:
     return {**link, "name": link.get("title") or uri.rstrip("/").rpartition("/")[2] or uri or "resource"}
 
 
-def _as_text(block: Body, _ctx: Context) -> Any:
+def _as_text(block: Any, _ctx: Context) -> Any:
     """A block of an unknown kind as its own JSON: the model may still make sense of it."""
-    if block.get("type") in KNOWN:
+    if not isinstance(block, dict) or (isinstance(kind := block.get("type"), str) and kind in KNOWN):
         return KEEP
     return {"type": "text", "text": msgspec.json.encode(block).decode()}
 

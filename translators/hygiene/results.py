@@ -65,8 +65,8 @@ def _only_object(value: Any, _ctx: Context) -> Any:
     return KEEP if _is_object(value) else REMOVE
 
 
-def _at_most_100(completion: Body, _ctx: Context) -> Any:
-    values = completion.get("values")
+def _at_most_100(completion: Any, _ctx: Context) -> Any:
+    values = completion.get("values") if isinstance(completion, dict) else None
     if not isinstance(values, list) or len(values) <= MAX_COMPLETIONS:
         return KEEP
     return {"total": len(values), **completion, "values": values[:MAX_COMPLETIONS], "hasMore": True}
