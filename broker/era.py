@@ -13,7 +13,30 @@ from typing import Final
 
 import msgspec
 
-from broker.era_signs import MODERN, Face, Verdict
+from broker.era_probe import Prober
+from broker.era_signs import (
+    MODERN,
+    Face,
+    Verdict,
+    classify,
+    evidence,
+    lacks_result_type,
+    style_of,
+    undispatched,
+)
+
+__all__ = [
+    "EraCache",
+    "Face",
+    "Prober",
+    "Verdict",
+    "classify",
+    "evidence",
+    "lacks_result_type",
+    "pinned",
+    "style_of",
+    "undispatched",
+]
 
 LEGACY_TTL_S: Final = 3600.0
 """How long sessions are believed; the TypeScript SDK's guide suggests a day, which is long to miss an upgrade."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+import msgspec
 from msgspec import UNSET
 
 from broker import sse
@@ -29,8 +30,22 @@ NOT_DISPATCHED = (401, 403, 404, 405, 406, 415)
 OBSERVED_TEXT = 256
 """Characters of an error's text that are shown to the observer; the sentences it looks for are shorter."""
 
-Observer = Callable[[int, int | None, str], None]
-"""Shown the HTTP status, JSON-RPC code (None without one) and text of every refusal; the text is a backend's."""
+
+class Refusal(msgspec.Struct, frozen=True):
+    """How a backend refused a request: for judging its era (`broker.era`), never for a client.
+
+    `code` is that of the JSON-RPC error, None without one; `text` its message or the start of the body. `foreign_id`:
+    the error did not name our request.
+    """
+
+    status: int
+    code: int | None
+    text: str
+    foreign_id: bool = False
+
+
+Observer = Callable[[int, Refusal], None]
+"""Shown every refusal with its leg, before the owner hears of it."""
 
 
 class StatelessOwner(Protocol):
@@ -241,7 +256,8 @@ class StatelessLeg:
             if not own and frame.id is not UNSET and self._status < 400:
                 return False
             if legs.observer is not None:
-                legs.observer(self._status, frame.error.code, frame.error.message[:OBSERVED_TEXT])
+                error = frame.error
+                legs.observer(self._name, Refusal(self._status, error.code, error.message[:OBSERVED_TEXT], not own))
             frame = frame if own else Frame(id=self._id, error=frame.error)
         elif not own or self._status >= 400:
             return False
@@ -264,7 +280,7 @@ class StatelessLeg:
     def _refusal(self, text: str) -> None:
         """A status without a JSON-RPC body that could be given on."""
         if self._legs is not None and self._legs.observer is not None:
-            self._legs.observer(self._status, None, text[:OBSERVED_TEXT])
+            self._legs.observer(self._name, Refusal(self._status, None, text[:OBSERVED_TEXT]))
         reason = "backend-unauthorized" if self._status in (401, 403) else "backend-status"
         self._fail(reason, "no" if self._status in NOT_DISPATCHED else "unknown")
 

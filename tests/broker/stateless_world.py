@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from broker.backends.http1 import Limits
-from broker.backends.stateless_http import StatelessLegs
+from broker.backends.stateless_http import Refusal, StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, WireLimits
@@ -44,7 +44,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.all: list[tuple[Any, ...]] = []
-        self.refusals: list[tuple[int, int | None, str]] = []
+        self.refusals: list[Refusal] = []
         self.legs: set[int] = set()
         self._changed = asyncio.Event()
 
@@ -62,8 +62,10 @@ class Heard:
     def leg_violation(self, leg: int, reason: str) -> None:
         self._note(leg, "violation", reason)
 
-    def refused(self, status: int, code: int | None, text: str) -> None:
-        self.refusals.append((status, code, text))
+    def refused(self, leg: int, refusal: Refusal) -> None:
+        assert leg == 7
+        assert leg not in self.legs  # the observer comes first
+        self.refusals.append(refusal)
 
     async def until(self, count: int) -> list[tuple[Any, ...]]:
         async def reached() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.backends.stateless_http import StatelessLegs
+from broker.backends.stateless_http import Refusal, StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, WireLimits
@@ -43,7 +43,7 @@ async def test_an_error_body_is_the_answer_whatever_the_status(status: int, code
         peer = await here.sent()
         await peer.write(whole(error(code, data={"a": [1]}), status))
         await here.only("message", error(code, data={"a": [1]}))
-        assert here.heard.refusals == [(status, code, "no")]
+        assert here.heard.refusals == [Refusal(status, code, "no")]
 
 
 @pytest.mark.parametrize("own", [None, "server-error", 8])
@@ -52,6 +52,7 @@ async def test_an_error_that_names_another_id_is_ours_if_the_status_refuses_this
         peer = await here.sent()
         await peer.write(whole(error(-32020, own), 400))
         await here.only("message", error(-32020))
+        assert here.heard.refusals == [Refusal(400, -32020, "no", foreign_id=True)]
 
 
 async def test_an_error_without_an_id_is_ours_at_any_status() -> None:
@@ -120,9 +121,9 @@ async def test_a_body_that_is_no_error_is_shown_to_the_observer_alone_and_shorte
         peer = await here.sent()
         await peer.write(whole(b"Missing session ID" + b"x" * 1000, 400, "text/plain"))
         await here.only("failed", "backend-status", "unknown")
-        ((status, code, text),) = here.heard.refusals
-        assert (status, code, len(text)) == (400, None, 256)
-        assert text.startswith("Missing session ID")
+        (refusal,) = here.heard.refusals
+        assert (refusal.status, refusal.code, len(refusal.text)) == (400, None, 256)
+        assert refusal.text.startswith("Missing session ID")
 
 
 async def test_notifications_come_before_the_response_and_event_ids_mean_nothing() -> None:
