@@ -19,12 +19,16 @@ from broker.faces.context import FaceContext
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.runner import Runner
+from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
 from broker.tap import Tap
 from broker.watch import Watch
 from broker.wheel import Wheel
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+WIND_DOWN: web.AppKey[list[Callable[[], None]]] = web.AppKey("wind_down", list)
+"""What `broker.serve` calls before it waits for calls in flight: subscriptions have no end of their own."""
 
 POSTS: web.AppKey[dict[str, Handler]] = web.AppKey("posts", dict)
 """The POST handlers by exact path, for `broker.serve` to call without the router."""
@@ -45,6 +49,8 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
     wire, pool_limits = limits.wire(), limits.pool()
     contexts: dict[str, FaceContext] = {}
     posts: dict[str, Handler] = {}
+    faces: list[StreamableHttp] = []
+    seal = Seal(key_of(key.get_secret_value()) for key in settings.seal_keys)
     for name, backend in settings.servers.items():
         pool = make_pool(
             backend.url,
@@ -64,8 +70,10 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
             watch=Watch(telemetry, tap, limits.stream_queue_bytes),
             wire=wire,
             door=door,
+            seal=seal,
         )
         face = StreamableHttp(contexts[name])
+        faces.append(face)
         path = settings.path_of(name)
         app.router.add_post(path, face.post, expect_handler=face.expect)
         posts[path] = face.post
@@ -74,8 +82,11 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         app.router.add_options(path, face.options)
     app[CONTEXTS] = contexts
     app[POSTS] = posts
+    app[WIND_DOWN] = [face.modern.relay.wind_down for face in faces]
 
     async def close(_app: web.Application) -> None:
+        for face in faces:
+            face.modern.relay.close()
         for context in contexts.values():
             context.sessions.end_all("shutdown")
         for context in contexts.values():

@@ -96,12 +96,21 @@ class Running:
         server = self._runner.server
         if server is None:
             return True
+        _wind_down(self._runner.app)
         server.pre_shutdown()  # idle connections close now, busy ones after their answer
         clean = await _drained(server, grace_s, hurry)
         # What is left has used up its grace: streams and calls end now.
         self._runner._shutdown_timeout = 0.1
         await self._runner.cleanup()
         return clean
+
+
+def _wind_down(app: web.Application) -> None:
+    """End what would otherwise last until its client goes."""
+    from broker.app import WIND_DOWN
+
+    for end in app.get(WIND_DOWN, ()):
+        end()
 
 
 def _calling(connection: RequestHandler) -> bool:

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
-from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Section
+from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Secret, Section
 from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_limits import Limits
 
@@ -56,6 +56,11 @@ class Settings(Section):
     strict_version_header: bool = Field(
         default=False, description="Refuse (400) an MCP-Protocol-Version that is known but not the session's own."
     )
+    seal_keys: tuple[Secret, ...] = Field(
+        default=(),
+        description="Keys that seal what 2026-07-28 clients carry for backends: text | env:VAR | file:PATH, 32 random "
+        "bytes in base64url each. The first seals, all open; absent: one made at start, which a restart forgets.",
+    )
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
     log: Log = Field(default=Log(), description="Format and level of the log.")
@@ -83,6 +88,15 @@ class Settings(Section):
     def _different(cls, value: dict[str, str]) -> dict[str, str]:
         if len(set(value.values())) != len(value):
             raise ValueError("two names have the same key")
+        return value
+
+    @field_validator("seal_keys")
+    @classmethod
+    def _keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        from broker.seal import key_of
+
+        if len({key_of(each.get_secret_value()) for each in value}) != len(value):
+            raise ValueError("a key is there twice")
         return value
 
     @model_validator(mode="after")
@@ -127,7 +141,8 @@ class Settings(Section):
 
     def secrets(self) -> list[str]:
         """Every secret in the clear, for redaction."""
-        return [value for backend in self.servers.values() for value in backend.request_headers().values()]
+        headers = [value for backend in self.servers.values() for value in backend.request_headers().values()]
+        return headers + [key.get_secret_value() for key in self.seal_keys]
 
     @classmethod
     def build(cls, tree: dict[str, Any]) -> Self:

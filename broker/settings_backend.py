@@ -40,8 +40,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-SPOKEN = tuple(revision.id for revision in REVISIONS if revision.traits.sessions)
-"""The revisions the broker speaks to peers, oldest first: those whose conversations are sessions."""
+SPOKEN = tuple(revision.id for revision in REVISIONS)
+"""The revisions the broker speaks to peers, oldest first."""
 
 
 def known_revision(value: str) -> str:
@@ -52,10 +52,7 @@ def known_revision(value: str) -> str:
 
 
 def _backend_revision(value: str) -> str:
-    known = [revision.id for revision in REVISIONS]
-    if value != "auto" and value not in known:
-        raise ValueError(f"expected `auto` or one of {', '.join(known)}")
-    return value
+    return value if value == "auto" else known_revision(value)
 
 
 def _secret(value: Any) -> Any:

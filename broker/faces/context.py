@@ -14,10 +14,12 @@ from broker import edge, telemetry
 from broker.backends.http1 import Pool
 from broker.backends.streamable_http import Deadlines
 from broker.edge import EdgeSettings
+from broker.faces.classify import listed
 from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused401, identify
 from broker.negotiate import AUTO, SESSION_REVISIONS
 from broker.patience import Patience
+from broker.seal import Seal
 from broker.sessions import Session, Sessions
 from broker.settings import Backend, Settings
 from broker.streams import Stream
@@ -50,6 +52,7 @@ class FaceContext:
         watch: Watch,
         wire: WireLimits,
         door: EdgeSettings,
+        seal: Seal,
     ) -> None:
         limits = settings.limits
         self.name = name
@@ -60,9 +63,13 @@ class FaceContext:
         self.watch = watch
         self.wire = wire
         self.door = door
+        self.seal = seal
+        self.backend_url = backend.url
         self.nobody = identify({}, settings)
         self.pin = backend.revision
         self.strict_version = settings.strict_version_header
+        self.revisions = settings.revisions
+        self.listed = listed(settings.revisions)
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)

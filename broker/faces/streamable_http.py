@@ -15,8 +15,10 @@ from aiohttp import web
 from msgspec import UNSET
 
 from broker import edge
+from broker.faces.classify import MODERN
 from broker.faces.context import FaceContext, refuse
 from broker.faces.opening import open_relay
+from broker.faces.stateless import StatelessFace
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
@@ -36,6 +38,7 @@ class StreamableHttp:
 
     def __init__(self, context: FaceContext) -> None:
         self.context = context
+        self.modern = StatelessFace(context)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """A message, or on a 2025-03-26 session a batch."""
@@ -54,6 +57,11 @@ class StreamableHttp:
             decoded = jsonrpc.decode_strict(body, context.wire)
         except jsonrpc.Refused as refusal:
             return self._unreadable(request, session, refusal)
+        # The body decides its era; within a session, one that cannot hold a modern envelope is not looked at twice.
+        if session is None or b"protocolVersion" in body or request.headers.get(VERSION) in MODERN:
+            found = await self.modern.sort(request, principal, decoded)
+            if found is not None:
+                return found
         if type(decoded) is Frame:
             if decoded.method == "initialize" and decoded.id is not UNSET:
                 return await self._initialize(request, principal, decoded)
@@ -84,6 +92,8 @@ class StreamableHttp:
         principal = context.admit(request)
         if isinstance(principal, web.Response):
             return principal
+        if self.modern.owns(request):
+            return self.modern.post_only(request)
         if "text/event-stream" not in request.headers.get("Accept", "") and not _wild(request):
             return context.deny(request, 406, "Not Acceptable: accept text/event-stream", "accept")
         session = self._find(request, principal)
@@ -109,6 +119,8 @@ class StreamableHttp:
         principal = context.admit(request)
         if isinstance(principal, web.Response):
             return principal
+        if self.modern.owns(request):
+            return self.modern.post_only(request)
         session = self._find(request, principal)
         if session is None:
             return self._no_session(request)
@@ -217,7 +229,7 @@ class StreamableHttp:
     def _unreadable(self, request: web.Request, session: Session | None, refusal: jsonrpc.Refused) -> web.Response:
         context = self.context
         status = 413 if refusal.reason == "too-large" else 400
-        if refusal.id is not None and session is not None:
+        if refusal.id is not None and session is not None and request.headers.get(VERSION) not in MODERN:
             # A single request whose id could be read: its error must not cost the client its connection.
             status = 200
         context.audit(request, refusal.reason, status)

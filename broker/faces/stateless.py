@@ -1,0 +1,188 @@
+"""The stateless face of one virtual server: requests that stand alone (2026-07-28), each on its own POST.
+
+Follows basic/transports/streamable-http and basic/patterns of 2026-07-28. Invariants: statuses exactly as the page
+mandates; the answer is one JSON object, or a stream that always ends with the response; no event ids, no session ids;
+the client's going is the cancellation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+from msgspec import UNSET
+
+from broker.faces.classify import LEGACY_ONLY, MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify, mismatch
+from broker.faces.context import FaceContext
+from broker.faces.stateless_call import ParamHeaders, StatelessCall
+from broker.faces.stateless_errors import refuse
+from broker.faces.stateless_listen import LISTEN
+from broker.faces.stateless_params import STATE, binding, declared
+from broker.faces.stateless_relay import StatelessRelay
+from broker.faces.stateless_results import ASKING
+from broker.faces.whole import answer
+from broker.faces.writer import write_stream
+from broker.identity import Principal
+from broker.seal import NotOpened
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.mirrored import Annotations, Unreadable, agrees
+
+ALLOW: Final = {"Allow": "POST, OPTIONS"}
+PARAM: Final = "mcp-param-"
+_HEAD: Final = b"Content-Type: application/json\r\n"
+
+BAD_STATE: Final = Refusal(
+    400, jsonrpc.INVALID_PARAMS, "Invalid params: requestState is not valid", "invalid_request_state"
+)
+"""The one answer to every state that is not right, whatever is wrong with it."""
+
+TOO_MANY: Final = Refusal(
+    429, jsonrpc.INTERNAL_ERROR, "Too Many Requests: subscription limit reached", "subscriptions"
+)  # fmt: skip
+
+
+class StatelessFace:
+    """The modern half of one endpoint."""
+
+    def __init__(self, context: FaceContext) -> None:
+        self.context = context
+        self.relay = StatelessRelay(context)
+
+    def owns(self, request: web.Request) -> bool:
+        """True if a GET or DELETE cannot be a session client's."""
+        modern = SESSION_ID not in request.headers and request.headers.get(VERSION_HEADER) in MODERN
+        return modern or not self.context.served
+
+    def post_only(self, request: web.Request) -> web.Response:
+        """The answer to GET and DELETE, which this revision does not have."""
+        response = self.context.deny(request, 405, "Method Not Allowed: this endpoint takes POST", "method")
+        response.headers.update(ALLOW)
+        return response
+
+    async def sort(
+        self, request: web.Request, principal: Principal, decoded: Frame | list[Frame | jsonrpc.Refused]
+    ) -> web.StreamResponse | None:
+        """The answer to a message that is modern or refused as none; None for one of the session revisions."""
+        context = self.context
+        if isinstance(decoded, list):
+            if not self.owns(request):
+                return None
+            return context.deny(request, 400, "Invalid Request: batches are not part of this revision", "batch")
+        verdict = classify(decoded, request.headers, context.revisions)
+        if isinstance(verdict, Modern):
+            return await self._post(request, principal, verdict, decoded)
+        if isinstance(verdict, Refusal):
+            return self._refuse(request, verdict, decoded)
+        if verdict == "notification":  # this revision has none that a client POSTs, and no backend waits for one
+            context.watch.note(context.name, "dropped", reason="client-notification")
+            return web.Response(status=202)
+        return None
+
+    def _refuse(self, request: web.Request, refusal: Refusal, frame: Frame) -> web.Response:
+        self.context.audit(request, refusal.reason, refusal.status)
+        return refuse(refusal, frame.id if frame.method is not UNSET else UNSET)
+
+    async def _post(
+        self, request: web.Request, principal: Principal, modern: Modern, frame: Frame
+    ) -> web.StreamResponse:
+        """One request, whose envelope and standard headers are in order."""
+        context = self.context
+        if not await context.stateless(principal):
+            return self._refuse(request, LEGACY_ONLY, frame)
+        if context.watch.tapping:
+            context.watch.frame("client", "in", context.name, frame)
+        refusal = self._parameters(request, principal, modern)
+        if refusal is not None:
+            return self._refuse(request, refusal, frame)
+        if modern.method == LISTEN and self.relay.listening[principal.id] >= context.max_streams:
+            return self._refuse(request, TOO_MANY, frame)
+        if modern.method == "server/discover":
+            kept = self.relay.discoveries.fresh(
+                (principal.id, bytes(declared(modern.meta, principal)[0])), context.wheel.clock()
+            )
+            if kept is not None:
+                return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
+        inner, rounds = None, 0
+        if STATE in modern.params:
+            try:
+                inner, rounds = self._open(principal, modern)
+            except NotOpened:
+                return self._refuse(request, BAD_STATE, frame)
+        call = self.relay.begin(
+            modern=modern,
+            client_id=_id(frame),
+            caller=principal,
+            round=rounds + 1,
+            param_headers=_params(request),
+        )
+        return await self._answered(request, call, inner)
+
+    async def _answered(self, request: web.Request, call: StatelessCall, inner: bytes | None) -> web.StreamResponse:
+        """Carry a call out; however this ends, nothing of the call is left behind."""
+        context, exchange = self.context, call.exchange
+        try:
+            call.start(inner)
+            if exchange.body is None and exchange.stream is None:
+                context.patience.watch(exchange, self.relay.outbox)
+                try:
+                    await exchange.decided()
+                finally:
+                    context.patience.forget(exchange)
+            if exchange.stream is not None:
+                return await write_stream(request, exchange.stream, context, {})
+        finally:
+            self.relay.leave(call)
+        assert exchange.body is not None
+        return self._whole(request, exchange.status, exchange.body)
+
+    def _whole(self, request: web.Request, status: int, body: bytes) -> web.StreamResponse:
+        if status == 200 and not self.context.door.cross_origins:
+            whole = answer(request, _HEAD, body)
+            if whole is not None:
+                return whole
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    def _open(self, principal: Principal, modern: Modern) -> tuple[bytes, int]:
+        if modern.method not in ASKING:
+            raise NotOpened
+        context = self.context
+        belongs = binding(modern, principal, context.name, context.backend_url)
+        opened = context.seal.open(tree.deep(modern.params[STATE]), belongs)
+        return opened.inner, opened.round
+
+    def _parameters(self, request: web.Request, principal: Principal, modern: Modern) -> Refusal | None:
+        """The refusal if a Mcp-Param header of a tool that is known differs from the body."""
+        if modern.method != "tools/call" or modern.target is None:
+            return None
+        for name, value in _params(request):
+            if not value.isprintable():
+                return mismatch(name)
+        known: Annotations = self.context.facts(principal).mirrored(modern.target)
+        arguments = tree.deep(modern.params.get("arguments")) if known else None
+        for path, name in known.items():
+            text = request.headers.get(f"Mcp-Param-{name}")
+            value = _at(arguments, path)
+            try:
+                if (text is None) != (value is None) or (text is not None and not agrees(text, value)):
+                    return mismatch(f"Mcp-Param-{name}")
+            except Unreadable:
+                return mismatch(f"Mcp-Param-{name}")
+        return None
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _params(request: web.Request) -> ParamHeaders:
+    """The Mcp-Param headers of a request; what no schema is known of is passed on as it came (RFC 9110 5.1)."""
+    return tuple((name, value) for name, value in request.headers.items() if name[: len(PARAM)].lower() == PARAM)
+
+
+def _id(frame: Frame) -> int | str:
+    assert frame.id is not UNSET
+    return frame.id

@@ -1,0 +1,186 @@
+"""One request of a modern client on its way to a modern backend and back: the backend's edge of that one call.
+
+    client request -> hooks -> leg           (params made anew, ids and tokens the broker's, headers from what is sent)
+    leg -> hooks -> client's own id and token (notifications of this call alone, then one answer)
+
+Invariants: an answer, a failure or the client's going ends the call, whichever is first, exactly once; after that
+nothing is written for it; hooks see every message as the backend wrote it or will read it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET, Raw
+
+from broker.faces.stateless_errors import given_on
+from broker.faces.stateless_listen import LISTEN, Subscription
+from broker.faces.stateless_params import LOG_LEVEL, PROGRESS_TOKEN, binding, declared, is_retry, outgoing
+from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, Violation, discovered, hinted, interim
+from broker.faces.stateless_results import typed as result_type
+from broker.gate import Gate
+from broker.seal import Unsealable
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.errors import Refused
+from translators.machine import Origin, ToServer
+from translators.mirrored import headers_of
+from translators.reply import broken
+
+if TYPE_CHECKING:
+    from broker.faces.classify import Modern
+    from broker.faces.stateless_relay import StatelessRelay
+    from broker.identity import Principal
+    from broker.outbox import Exchange
+
+LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+PROGRESS: Final = "notifications/progress"
+MESSAGE: Final = "notifications/message"
+
+ParamHeaders = tuple[tuple[str, str], ...]
+
+
+class StatelessCall:
+    """One open request. `number` names it everywhere behind the broker: leg, JSON-RPC id, progress token."""
+
+    def __init__(
+        self,
+        relay: StatelessRelay,
+        number: int,
+        modern: Modern,
+        client_id: int | str,
+        caller: Principal,
+        exchange: Exchange,
+        *,
+        round: int = 1,  # noqa: A002
+        param_headers: ParamHeaders = (),
+    ) -> None:
+        self.relay = relay
+        self.number = number
+        self.modern = modern
+        self.method = modern.method
+        self.client_id = client_id
+        self.caller = caller
+        self.exchange = exchange
+        self.round = round
+        self.param_headers = param_headers
+        self.principal = caller.id
+        self.name = relay.context.name
+        self.watch = relay.context.watch
+        self.told, self.capabilities = declared(modern.meta, caller)
+        self.token: Raw | None = modern.meta.get(PROGRESS_TOKEN)
+        level = tree.deep(modern.meta.get(LOG_LEVEL))
+        self.level = LEVELS.index(level) if level in LEVELS else len(LEVELS)
+        self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
+        self.open = True
+        hooks = relay.context.hooks
+        self.gate = Gate(self, hooks) if hooks.hooks else None
+
+    def start(self, inner: bytes | None) -> None:
+        """Send the request; `inner` is the backend's own state, opened, that takes the sealed one's place."""
+        params = outgoing(self.modern, self.told, self.number)
+        if inner is not None:
+            params["requestState"] = Raw(inner)
+        effect = ToServer(self.number, jsonrpc.request(self.number, self.method, params))
+        if self.gate is None or not self.gate.to_backend(effect):
+            self.to_backend(effect)
+
+    def heard(self, frame: Frame) -> None:
+        """One message of the backend on this call's leg."""
+        if self.gate is None or not self.gate.from_backend(self.number, frame):
+            self.from_backend(self.number, frame)
+
+    def close(self) -> None:
+        """Nothing more is to be said or done for it."""
+        self.open = False
+        if self.gate is not None:
+            self.gate.close()
+
+    # ---- what the gate asks of an edge ----------------------------------------------------------------------------
+
+    def is_open(self, call: int) -> bool:  # noqa: ARG002
+        """True while somebody waits for the answer."""
+        return self.open
+
+    def accept(self, exchange: int) -> None:
+        """No notification is sent to a stateless backend."""
+
+    def to_backend(self, effect: ToServer) -> None:
+        """Send what policy has passed; its headers mirror what is really sent."""
+        frame = effect.frame
+        params: Any = frame.params if frame.params is not UNSET else {}
+        try:
+            headers = headers_of(self.method, params, self.relay.annotations(self))
+        except Refused as refusal:
+            self.finish(broken(self.number, refusal.reason, code=refusal.code, message=refusal.message))
+            return
+        known = {name.lower() for name, _ in headers}
+        headers += [header for header in self.param_headers if header[0].lower() not in known]
+        self.relay.send(self, frame, headers)
+
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:  # noqa: ARG002
+        """Take what policy has passed, or what it says in the backend's place."""
+        if not self.open:
+            return
+        if frame.method is not UNSET:
+            why = self._notification(frame) if frame.id is UNSET else "backend-request"
+            if why:
+                self.watch.note(self.name, "violation", frame.method, why)
+            else:
+                self.relay.to_client(self, frame)
+        elif frame.error is not UNSET:
+            self.finish(given_on(frame))
+        else:
+            self.finish(self._completed(frame))
+
+    def finish(self, frame: Frame) -> None:
+        """Answer the client, in its own id; the first answer is the only one."""
+        if self.open:
+            frame.id = self.client_id
+            self.relay.answer(self, frame)
+
+    # ---- the client's view ----------------------------------------------------------------------------------------
+
+    def _notification(self, frame: Frame) -> str:
+        """Make a notification the client's own; the reason if it must not pass, else an empty text."""
+        if self.subscription is not None:
+            return self.subscription.passes(frame)
+        method: Any = frame.method
+        params: dict[str, Any] = {} if frame.params is UNSET else frame.params
+        if method == PROGRESS:
+            if self.token is None or tree.deep(params.get("progressToken")) != self.number:
+                return "foreign-progress"
+            frame.params = {**params, "progressToken": self.token}
+        elif method == MESSAGE:
+            level = tree.deep(params.get("level"))
+            if level not in LEVELS or LEVELS.index(level) < self.level:
+                return "unasked-log"
+        elif method in self.relay.unrelated:
+            return "unrelated-notification"
+        return ""
+
+    def _completed(self, frame: Frame) -> Frame:
+        body: dict[str, Any] = frame.result if frame.result is not UNSET else {}
+        try:
+            kind = result_type(body)
+            if kind == INPUT_REQUIRED:
+                interim(self.method, body, self.capabilities, self.relay.context.wire, self._seal)
+            elif kind == COMPLETE and self.method in CACHEABLE:
+                hinted(body, filtered=self.gate is not None, retry=is_retry(self.modern))
+                if self.method == "server/discover":
+                    discovered(body, self.relay.context.listed)
+                    self.relay.keep(self, body)
+        except Violation as violation:
+            self.watch.note(self.name, "violation", self.method, violation.reason)
+            return broken(self.number, "backend-garbage")
+        except Unsealable:
+            self.watch.note(self.name, "violation", self.method, "unsealable")
+            return broken(self.number, "unsealable", message="The server's request state cannot be carried")
+        frame.result = self.subscription.marked(body) if self.subscription is not None else body
+        return frame
+
+    def _seal(self, inner: bytes) -> str:
+        context = self.relay.context
+        belongs = binding(self.modern, self.caller, context.name, context.backend_url)
+        return context.seal.seal(inner, belongs, round=self.round)

@@ -1,0 +1,59 @@
+"""Errors on the modern face: the HTTP status each code is given, and which codes of a backend may be given on at all.
+
+Follows 2026-07-28 basic/index (error codes) and basic/transports/streamable-http (statuses). Invariants: only codes
+this revision defines leave in its reserved band; codes of earlier revisions never leave; an error always carries the
+id of the request it answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from broker.faces.classify import HEADER_MISMATCH, UNSUPPORTED_VERSION, Refusal
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators.reply import broken
+
+MISSING_CAPABILITY: Final = -32021
+RESOURCE_NOT_FOUND: Final = -32002
+URL_ELICITATION: Final = -32042
+
+_STATUS: Final = {
+    jsonrpc.METHOD_NOT_FOUND: 404,
+    HEADER_MISMATCH: 400,
+    MISSING_CAPABILITY: 400,
+    UNSUPPORTED_VERSION: 400,
+}
+_RESERVED: Final = range(-32099, -32019)
+"""-32099 to -32020: "Implementations MUST NOT emit any code from this sub-range that is not defined"."""
+
+
+def status_of(frame: Frame) -> int:
+    """The HTTP status of an answer that is one JSON object: mandated for some errors, 200 for all else."""
+    error: Any = frame.error
+    return 200 if type(error) is not jsonrpc.ErrorObject else _STATUS.get(error.code, 200)
+
+
+def given_on(frame: Frame) -> Frame:
+    """A backend's (or a hook's) error as it may leave this face; `frame.id` is still the broker's."""
+    error: Any = frame.error
+    code = error.code
+    if code == RESOURCE_NOT_FOUND:  # renumbered; servers and rules of earlier revisions still say it
+        error.code = jsonrpc.INVALID_PARAMS
+    elif code == UNSUPPORTED_VERSION:  # the request named what this broker serves: its own way to the backend broke
+        return broken(frame.id, "backend-revision")  # type: ignore[arg-type]
+    elif code in _RESERVED and code not in (HEADER_MISMATCH, MISSING_CAPABILITY):
+        reply = broken(frame.id, "backend-error-code", message="The server answered with an undefined error code")  # type: ignore[arg-type]
+        assert isinstance(reply.error, jsonrpc.ErrorObject)
+        data = {"origin": "broker", "reason": "backend-error-code", "legacyCode": code}
+        return jsonrpc.error_response(frame.id, reply.error.code, reply.error.message, data)
+    return frame
+
+
+def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
+    """The answer to a request that is not served."""
+    data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
+    reply = jsonrpc.error_response(frame_id, refusal.code, refusal.message, data)
+    return web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")

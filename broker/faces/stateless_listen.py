@@ -1,0 +1,73 @@
+"""What may pass on the stream of one `subscriptions/listen`, and what it says there.
+
+Follows 2026-07-28 basic/patterns/subscriptions. Invariants: the acknowledgement comes first; only kinds of notification
+that were asked for pass; every message, the last one included, carries the client's own id of the subscription.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from broker.faces.stateless_params import SUBSCRIPTION_ID
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+
+LISTEN: Final = "subscriptions/listen"
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+CANCELLED: Final = "notifications/cancelled"
+UPDATED: Final = "notifications/resources/updated"
+
+_FILTERS: Final = {
+    "notifications/tools/list_changed": "toolsListChanged",
+    "notifications/prompts/list_changed": "promptsListChanged",
+    "notifications/resources/list_changed": "resourcesListChanged",
+}
+
+
+class Subscription:
+    """One subscription: what its client asked for (`wanted`), and whether the backend has acknowledged it."""
+
+    __slots__ = ("_id", "acknowledged", "wanted")
+
+    def __init__(self, client_id: int | str, params: dict[str, Any]) -> None:
+        self._id = client_id
+        self.acknowledged = False
+        wanted = tree.deep(params.get("notifications"))
+        self.wanted: dict[str, Any] = wanted if isinstance(wanted, dict) else {}
+
+    def passes(self, frame: Frame) -> str:
+        """Make a notification the client's own; the reason if it must not pass, else an empty text."""
+        method: Any = frame.method
+        if method == ACKNOWLEDGED:
+            if self.acknowledged:
+                return "acknowledged-twice"
+            self.acknowledged = True
+        elif not self.acknowledged:
+            return "before-acknowledgement"
+        elif not self._asked_for(method):
+            return "not-subscribed"
+        params: dict[str, Any] = {} if frame.params is UNSET else frame.params
+        if method == CANCELLED:
+            params["requestId"] = self._id
+        frame.params = self.marked(params)
+        return ""
+
+    def marked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body with the client's id of the subscription in its `_meta`."""
+        meta = tree.shallow(body.get("_meta"))
+        meta = meta if isinstance(meta, dict) else {}
+        meta[SUBSCRIPTION_ID] = self._id
+        return {**body, "_meta": meta}
+
+    def ended(self) -> dict[str, Any]:
+        """The result that ends it in good order."""
+        return {"resultType": "complete", "_meta": {SUBSCRIPTION_ID: self._id}}
+
+    def _asked_for(self, method: str) -> bool:
+        if method == UPDATED:
+            # Whether a URI below a watched one counts is the server's to say, in every revision.
+            return bool(self.wanted.get("resourceSubscriptions"))
+        wanted = _FILTERS.get(method)
+        return method == CANCELLED or (wanted is not None and self.wanted.get(wanted) is True)

@@ -1,0 +1,82 @@
+"""What of a modern request goes to the backend: its members, with the envelope made anew.
+
+Follows 2026-07-28 basic/index (`_meta`) and basic/patterns/mrtr. Invariants: capabilities are passed on as declared or
+with less, never with more; the progress token is the broker's; what a client may not set is left out; vendors' keys
+and trace context travel unopened.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from broker.faces.classify import CLIENT_CAPABILITIES, PREFIX, PROTOCOL_VERSION, Members, Modern
+from broker.identity import Principal
+from broker.seal import Binding, digest_of
+from translators import tree
+
+PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
+LOG_LEVEL: Final = PREFIX + "logLevel"
+SUBSCRIPTION_ID: Final = PREFIX + "subscriptionId"
+TASKS: Final = PREFIX + "tasks"
+"""An extension whose methods the broker does not carry yet: declared to neither side."""
+
+INPUTS: Final = ("elicitation", "roots", "sampling")
+"""The capabilities that let a server ask."""
+
+STATE: Final = "requestState"
+RESPONSES: Final = "inputResponses"
+
+_SERVERS_OWN: Final = frozenset((SUBSCRIPTION_ID, PREFIX + "serverInfo"))
+_encode = msgspec.json.encode
+
+
+def declared(meta: Members, principal: Principal) -> tuple[Raw, dict[str, Any]]:
+    """The capabilities the backend is told of, as bytes and as a tree."""
+    raw = meta[CLIENT_CAPABILITIES]
+    capabilities: dict[str, Any] = tree.deep(raw)
+    changed = without_tasks(capabilities)
+    if not principal.input_capabilities:  # several people may be behind this caller: none of them can be asked
+        for name in INPUTS:
+            changed |= capabilities.pop(name, None) is not None
+    return (Raw(_encode(capabilities)) if changed else raw), capabilities
+
+
+def without_tasks(capabilities: dict[str, Any]) -> bool:
+    """Take the tasks extension out of a capabilities object; True if it was there."""
+    extensions = capabilities.get("extensions")
+    return isinstance(extensions, dict) and extensions.pop(TASKS, None) is not None
+
+
+def outgoing(modern: Modern, capabilities: Raw, token: int) -> dict[str, Any]:
+    """The request's parameters for the backend; values nobody judged are still the client's bytes."""
+    meta: dict[str, Any] = {key: value for key, value in modern.meta.items() if key not in _SERVERS_OWN}
+    meta[PROTOCOL_VERSION] = modern.revision.id
+    meta[CLIENT_CAPABILITIES] = capabilities
+    if PROGRESS_TOKEN in meta:
+        meta[PROGRESS_TOKEN] = token
+    return {**modern.params, "_meta": meta}
+
+
+def binding(modern: Modern, principal: Principal, server: str, backend: str) -> Binding:
+    """What a `requestState` of this request belongs to: everything that the request says besides its answers."""
+    said = {
+        name: tree.deep(value)
+        for name, value in modern.params.items()
+        if name not in ("_meta", STATE, RESPONSES)
+    }  # fmt: skip
+    return Binding(
+        principal=principal.id,
+        server=server,
+        backend=backend,
+        method=modern.method,
+        target=modern.target or "",
+        digest=digest_of(said),
+    )
+
+
+def is_retry(modern: Modern) -> bool:
+    """True for a request that answers an interim result; its own result is never cacheable."""
+    return STATE in modern.params or RESPONSES in modern.params

@@ -1,0 +1,181 @@
+"""The open requests of modern clients before one modern backend: their legs, their exchanges, what is known of tools.
+
+Everything runs in callbacks of the loop, so that a call costs no task. Invariants: each call has a number of the
+broker's own, so that equal ids of different clients never meet; every call that began is answered, or its client has
+gone, in which case its leg is closed within the same turn of the loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from broker.backends.stateless_http import StatelessLegs
+from broker.faces.classify import MODERN
+from broker.faces.stateless_call import StatelessCall
+from broker.faces.stateless_discover import Discoveries
+from broker.faces.stateless_errors import status_of
+from broker.faces.stateless_listen import LISTEN
+from broker.faces.stateless_results import without
+from broker.outbox import Outbox
+from protocol_versions import by_id, jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators.mirrored import Annotations
+from translators.reply import broken
+
+if TYPE_CHECKING:
+    from broker.faces.context import FaceContext
+
+
+class StatelessRelay:
+    """One virtual server's modern traffic."""
+
+    def __init__(self, context: FaceContext) -> None:
+        revision = by_id(MODERN[-1])
+        self.context = context
+        self.legs = StatelessLegs(context.pool, self, context.deadlines, context.wire)
+        self.outbox = Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
+        self.calls: dict[int, StatelessCall] = {}
+        self.listening: Counter[str] = Counter()
+        self.discoveries = Discoveries()
+        # Notifications this revision sends on a subscription alone: never on the stream of another request.
+        self.unrelated = frozenset(
+            slot.method
+            for slot in revision.types
+            if slot.part == "notification" and slot.method.split("/")[-1] not in ("progress", "message")
+        )
+        self._numbers = itertools.count(1)
+
+    # ---- what the face does ---------------------------------------------------------------------------------------
+
+    def begin(self, **parts: Any) -> StatelessCall:
+        """A new call with an exchange of its own; `parts` are those of StatelessCall."""
+        call = StatelessCall(self, next(self._numbers), exchange=self.outbox.open(1), **parts)
+        self.calls[call.number] = call
+        if call.method == LISTEN:
+            self.listening[call.principal] += 1
+        return call
+
+    def leave(self, call: StatelessCall) -> None:
+        """Nobody waits any more: a call that is still open is cancelled, which on HTTP means its leg is closed."""
+        self.outbox.exchanges.pop(call.exchange.id, None)
+        if call.open:
+            self._forget(call)
+            self.legs.abort(call.number)
+
+    def annotations(self, call: StatelessCall) -> Annotations | None:
+        """The header annotations of the tool a call is about; None if its schema is not known."""
+        if call.method != "tools/call" or call.modern.target is None:
+            return None
+        return self.context.facts(call.caller).mirrored(call.modern.target) or None
+
+    # ---- what a call does -----------------------------------------------------------------------------------------
+
+    def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
+        """POST to the backend."""
+        if self.context.watch.tapping:
+            self.context.watch.frame("backend", "out", self.context.name, frame)
+        self.legs.post(call.number, frame, headers, stream=call.method == LISTEN)
+
+    def to_client(self, call: StatelessCall, frame: Frame) -> None:
+        """One notification on the call's own stream; a reader that does not keep up stops the backend's."""
+        context = self.context
+        if context.watch.tapping:
+            context.watch.frame("client", "out", context.name, frame)
+        exchange = call.exchange
+        if exchange.id not in self.outbox.exchanges or exchange.abandoned:
+            return
+        self.outbox.send(exchange.id, jsonrpc.encode(frame), final=False)
+        stream, ticket = exchange.stream, self.legs.ticket(call.number)
+        if stream is None or ticket is None or stream.pressure or stream.queued <= context.watch.queue_bytes:
+            return
+
+        def relieve() -> None:
+            stream.pressure = False
+            ticket.resume()
+
+        stream.pressure = True
+        ticket.pause()
+        stream.when_relieved(relieve)
+
+    def answer(self, call: StatelessCall, frame: Frame) -> None:
+        """The call's one answer: a status and a JSON object, or the last event of its stream."""
+        context = self.context
+        if context.watch.tapping:
+            context.watch.frame("client", "out", context.name, frame)
+        self._forget(call)
+        exchange = call.exchange
+        if exchange.stream is not None:
+            self.outbox.send(exchange.id, jsonrpc.encode(frame), final=True)
+        elif self.outbox.exchanges.pop(exchange.id, None) is not None:
+            exchange.finish(status_of(frame), jsonrpc.encode(frame))
+
+    def keep(self, call: StatelessCall, body: dict[str, Any]) -> None:
+        """Remember a discovery for as long as it says it is fresh."""
+        self.discoveries.keep((call.principal, bytes(call.told)), body, self.context.wheel.clock())
+
+    # ---- what the backend says (broker.backends.stateless_http.StatelessOwner) -------------------------------------
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        """One message of a leg."""
+        call = self.calls.get(leg)
+        if self.context.watch.tapping:
+            self.context.watch.frame("backend", "in", self.context.name, frame)
+        if call is None:
+            return
+        try:
+            self._learn(call, frame)
+            call.heard(frame)
+        except Exception as error:  # a bug of ours ends one call, and is told to the operator without its text
+            self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
+            self.legs.abort(leg)
+            call.finish(broken(leg, "internal"))
+
+    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:  # noqa: ARG002
+        """A call gets no answer from the backend: it gets one from us."""
+        call = self.calls.get(leg)
+        if call is not None:
+            self.context.watch.note(self.context.name, "failed", call.method, reason)
+            call.finish(broken(leg, reason))
+
+    def leg_violation(self, leg: int, reason: str) -> None:
+        """The backend said something that is carried nowhere."""
+        call = self.calls.get(leg)
+        self.context.watch.note(self.context.name, "violation", "" if call is None else call.method, reason)
+
+    # ---- the end --------------------------------------------------------------------------------------------------
+
+    def wind_down(self) -> None:
+        """The broker is about to stop: subscriptions end in good order, calls may still finish."""
+        for call in [call for call in self.calls.values() if call.subscription is not None]:
+            self.legs.abort(call.number)
+            assert call.subscription is not None
+            call.finish(jsonrpc.response(call.number, call.subscription.ended()))
+
+    def close(self) -> None:
+        """The broker stops: what is still open is answered, and cancelled at the backend."""
+        self.wind_down()
+        for call in list(self.calls.values()):
+            self.legs.abort(call.number)
+            call.finish(broken(call.number, "shutdown", message="The broker is shutting down"))
+        self.legs.close()
+
+    def _forget(self, call: StatelessCall) -> None:
+        call.close()
+        if self.calls.pop(call.number, None) is not None and call.method == LISTEN:
+            self.listening[call.principal] -= 1
+            if not self.listening[call.principal]:
+                del self.listening[call.principal]
+
+    def _learn(self, call: StatelessCall, frame: Frame) -> None:
+        """Facts are compiled before any hook sees the body; a tool whose annotations break the rules is left out."""
+        now = self.context.wheel.clock()
+        if call.method == "tools/list" and type(frame.result) is dict:
+            first = "cursor" not in call.modern.params
+            bad, _ = self.context.facts(call.caller).learn_tools(frame.result, now, first=first)
+            if bad:
+                self.context.watch.note(self.context.name, "tool-dropped", call.method, "x-mcp-header")
+                without(frame.result, bad)
+        elif frame.method == "notifications/tools/list_changed":
+            self.context.facts(call.caller).forget_tools()
