@@ -17,8 +17,8 @@ from hypothesis.errors import Flaky
 
 from tests.mutation.mutant import Mutant
 
-MAX_CPU_SECONDS = 60
-"""Of one child; the whole suite takes about a tenth of it."""
+MAX_CPU_SECONDS = 20
+"""Of one child; the whole suite takes about a fifth of it."""
 MAX_SECONDS = 600
 """By the clock, for a machine that others use too."""
 MAX_BYTES = 4 << 30
