@@ -10,6 +10,7 @@ later messages of the session queue behind it, because order holds.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import UNSET
@@ -40,6 +41,7 @@ from translators.machine import (
     FromClient,
     FromServer,
     Hush,
+    Migrate,
     Note,
     OpenStream,
     Origin,
@@ -54,7 +56,7 @@ from translators.machine import (
 from translators.reply import answered, broken
 
 STREAM_READY_S = 1.0
-"""How long `notifications/initialized` waits for the backend's standing stream; SDK servers send its head at once."""
+"""How long `initialized` waits for the backend's standing stream; SDK servers send its head at once."""
 
 
 class Relay:
@@ -80,6 +82,7 @@ class Relay:
         self.principal = principal
         self.name = name
         self.backend: BackendSession | VirtualSession | None = None
+        self.on_migrate: Callable[[Relay], None] = lambda _relay: None
         self._stream_waiters: list[int] = []
         self._stream_after: dict[int, bool] = {}
         self._resend: dict[int, bytes] = {}
@@ -109,7 +112,7 @@ class Relay:
 
     def feed(self, event: Event) -> None:
         """Tell the core what happened, and carry out what it decides."""
-        self._run(self.talk.handle(event))
+        self.run(self.talk.handle(event))
 
     # ---- what the backend says (broker.backends.streamable_http.Owner) ---------------------------------------------
 
@@ -132,7 +135,7 @@ class Relay:
         """A call got no answer."""
         ours = self.link.failed(call)
         if ours is not None:
-            self._run(ours)
+            self.run(ours)
             return
         self.feed(Failed(call, reason, executed))
 
@@ -145,12 +148,12 @@ class Relay:
         stale = session_id != self.backend.session_id
         if not stale:
             self.backend.forget()
-        self._run(self.link.lost(call, stale=stale))
+        self.run(self.link.lost(call, stale=stale))
 
     def backend_accepted(self, exchange: int) -> None:
         """The backend took what an exchange carried; the exchange may have to wait for the standing stream."""
         if exchange == REOPENING:
-            self._run(self.link.greeted())
+            self.run(self.link.greeted())
             return
         if exchange in self._stream_after and self.backend is not None:
             wait = self._stream_after.pop(exchange)
@@ -172,12 +175,13 @@ class Relay:
         self.watch.note(self.name, "violation", reason=reason)
 
     def _bug(self, error: Exception) -> None:
-        """An exception of ours ends one message, never the session, and is told to the operator without its text."""
+        """An exception of ours ends one message, never the session; the operator is told its kind, not its text."""
         self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
 
     # ---- effects --------------------------------------------------------------------------------------------------
 
-    def _run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
+    def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
+        """Carry out what the core decided."""
         for effect in effects:
             kind = type(effect)
             if kind is ToServer:
@@ -221,6 +225,8 @@ class Relay:
                 body = self._resend.pop(call, None)
                 if body is not None and self.backend is not None:
                     self.backend.request(call, body)
+            case Migrate():
+                self.on_migrate(self)
             case Note():
                 self.watch.effect(self.name, self.talk.peers.client, self.talk.peers.server, effect)
 
@@ -228,7 +234,7 @@ class Relay:
         if self.link.phase != "up" and not effect.initialize:
             sends = self.link.send(effect)
             if not (sends and sends[0] is effect):
-                self._run(sends)
+                self.run(sends)
                 return
         if self.gate.idle or not self.gate.to_backend(effect):
             self.to_backend(effect)
@@ -250,13 +256,8 @@ class Relay:
         if self.watch.tapping:
             self.watch.frame("client", "out", self.name, frame)
         question = frame.method is not UNSET and frame.id is not UNSET
-        sent = self.outbox.send(
-            effect.exchange,
-            jsonrpc.encode(frame),
-            final=effect.final,
-            error=frame.error is not UNSET,
-            question=question,
-        )
+        data, error = jsonrpc.encode(frame), frame.error is not UNSET
+        sent = self.outbox.send(effect.exchange, data, final=effect.final, error=error, question=question)
         if sent:
             press(self, effect.exchange)
         elif not effect.final:
@@ -270,7 +271,7 @@ class Relay:
             ours = self.link.answered(frame)
             if ours is not None:
                 self.gate.forget(frame.id)  # type: ignore[arg-type]
-                self._run(ours)
+                self.run(ours)
                 return
         self.feed(FromServer(stream, frame, origin))
 

@@ -102,6 +102,9 @@ class Backend(Section):
     revision: Annotated[str, AfterValidator(_backend_revision)] = Field(
         default="auto", description="`auto` (negotiate), or the revision it is pinned to."
     )
+    face: Literal["mirror", "session", "stateless"] = Field(
+        default="mirror", description="Which face of a server that has two is used: `mirror` takes the client's."
+    )
     headers: dict[str, Secret] = Field(
         default={}, description="Sent with every request: NAME: text | env:VAR | file:PATH."
     )

@@ -11,7 +11,8 @@ other; the call that found the loss is sent again, because it was provably not r
     replaying  waits (bounded)                     -> up, when `initialized` is taken and the replay is answered
     down       a call waits, others are dropped    -> reopening, with the first call
 
-From reopening and replaying, a failure or another loss leads to down, and what waited fails.
+From reopening and replaying, a failure or another loss leads to down, and what waited fails; once per reopening a
+refused initialize first asks whether the backend is of another era now, and goes on if it is.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from translators.asks import UNREADABLE
 from translators.conversation import Conversation
 from translators.machine import (
     REOPENING,
+    STANDING,
     Accept,
     Effect,
     Failed,
+    Migrate,
     Note,
     OpenStream,
     Repipe,
@@ -55,11 +58,15 @@ class Link:
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
+        self.may_migrate = False  # whether somebody can look at the backend's era
         self.phase = "up"
         self.waiting: list[ToServer] = []
         self.resend: list[int] = []
         self.resent: set[int] = set()
         self.internal: dict[int, str] = {}
+        self.asked = False  # whether this reopening has looked at the backend's era already
+        self.asking = False
+        self.announce = False
 
     def send(self, effect: ToServer) -> Done:
         """What to do with one message for the backend now."""
@@ -99,7 +106,7 @@ class Link:
         if method != "initialize":
             return self._up_if_replayed()
         if frame.error is not UNSET or frame.result is UNSET:
-            return self._down()
+            return self._refused()
         try:
             revision = tree.whole(frame.result, "protocolVersion")
         except UNREADABLE:
@@ -129,14 +136,32 @@ class Link:
         method = self.internal.pop(call, None)
         if method is None:
             return None
-        return self._down() if method == "initialize" else self._up_if_replayed()
+        return self._refused() if method == "initialize" else self._up_if_replayed()
 
     def ended(self, call: int) -> None:
         """Forget what was kept of a call."""
         self.resent.discard(call)
 
+    def migrated(self, *, changed: bool) -> Done:
+        """The backend was looked at again: it is of another era now, or it is not."""
+        if self.phase != "reopening" or not self.asking:
+            return []
+        self.asking = False
+        if not changed:
+            return self._down()
+        self.announce = True
+        return [Note("backend-era-changed"), self._internal("initialize", None)]
+
+    def _refused(self) -> Done:
+        """`initialize` failed: once per reopening the backend may turn out to be of another era."""
+        if not self.may_migrate or self.phase != "reopening" or self.asked:
+            return self._down()
+        self.asked = self.asking = True
+        return [Migrate()]
+
     def _reopen(self) -> Done:
         self.phase = "reopening"
+        self.asked = self.asking = False
         effects: Done = [Note("session-lost")]
         for ask in list(self.talk.book.asks.values()):
             # Asked by a session that is gone: the new one may use the same ids for other questions.
@@ -151,7 +176,14 @@ class Link:
         calls, self.resend = self.resend, []
         waiting, self.waiting = self.waiting, []
         still = [effect for effect in waiting if not effect.call or effect.call in self.talk.book.calls]
-        return [OpenStream(), *(Resend(call) for call in calls if call in self.talk.book.calls), *still]
+        announced, self.announce = self._changes() if self.announce else [], False
+        return [OpenStream(), *announced, *(Resend(call) for call in calls if call in self.talk.book.calls), *still]
+
+    def _changes(self) -> Done:
+        """What the client must look at again, because another server answers now."""
+        offered = self.talk.peers.offered
+        kinds = [kind for kind in ("tools", "prompts", "resources") if _changes_of(offered.get(kind))]
+        return [ToClient(STANDING, notify(f"notifications/{kind}/list_changed")) for kind in kinds]
 
     def _internal(self, method: str, params: dict[str, Any] | None) -> ToServer:
         number = self.talk.book.mint()
@@ -168,6 +200,10 @@ class Link:
         waiting, self.waiting = self.waiting, []
         failed = [Failed(call, LOST, "no") for call in calls]
         return [Note("session-not-reopened"), *failed, *map(_not_sent, waiting)]
+
+
+def _changes_of(capability: Any) -> bool:
+    return isinstance(capability, dict) and capability.get("listChanged") is True
 
 
 def _not_sent(effect: ToServer) -> Effect | Failed:

@@ -162,6 +162,10 @@ class Note(Effect, frozen=True, gc=False):
     losses: tuple[Noted, ...] = ()
 
 
+class Migrate(Effect, frozen=True, gc=False):
+    """The backend's session cannot be opened again: find out whether the backend is of another era now."""
+
+
 class Repipe(Effect, frozen=True, gc=False):
     """The backend now speaks this revision; later messages are translated for it."""
 

@@ -30,6 +30,9 @@ DEFAULT_RETRY_S = 1.0
 LINGER_S = 1.0
 """How long a call's stream may stay open after its answer; TypeScript SDK 1.10.2 never closes it after an error."""
 
+UNSUPPORTED_VERSION = -32022
+"""How a stateless server (2026-07-28) answers a request of a session."""
+
 REASONS = {
     "connect": "backend-connect",
     "tls": "backend-connect",
@@ -214,6 +217,9 @@ class PostLeg:
             # SDK servers answer a POST they refuse with `id: null` or "server-error"; it is this POST they answer.
             if self._status == 400 and frame.id != self.call and self._named is not None:
                 self._lost()  # 400 with a foreign id though we sent a session id: the session is gone
+                return
+            if frame.error.code == UNSUPPORTED_VERSION and self._named and not self._initialize:
+                self._lost()  # the server has left sessions behind: nothing of this was dispatched
                 return
             self._answer(Frame(id=self.call, error=frame.error))
         elif frame.id == self.call and self._status < 400:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from broker import edge, telemetry
 from broker.backends.http1 import Pool
 from broker.backends.streamable_http import Deadlines
 from broker.edge import EdgeSettings
+from broker.era import EraCache
+from broker.era_probe import Prober
 from broker.faces.classify import listed
 from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused401, identify
@@ -27,11 +30,15 @@ from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS, jsonrpc
 from protocol_versions.jsonrpc import WireLimits
+from translators import tree
 from translators.session_client import Facts
 from translators.task_ids import TaskIds
 
 KNOWN = frozenset(revision.id for revision in REVISIONS)
 
+
+CLIENT_INFO = {"name": "dragoman", "version": version("dragoman")}
+"""How the broker names itself where it asks on nobody's behalf."""
 
 MAX_ACCEPTS = 64
 """Spellings of Accept remembered as good; every client program has one."""
@@ -73,6 +80,9 @@ class FaceContext:
         self.served = tuple(revision for revision in settings.revisions if revision in SESSION_REVISIONS)
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)
+        self.face = backend.face
+        self.era = EraCache(wheel.clock)
+        self.prober = Prober(pool, CLIENT_INFO)
         self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
         self.numbers = itertools.count(1)
@@ -97,9 +107,27 @@ class FaceContext:
             on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
         )
 
-    async def stateless(self, principal: Principal) -> bool:  # noqa: ARG002
-        """True if this caller's sessions are served by stateless requests to the backend."""
-        return self.pin not in SESSION_REVISIONS and self.pin != AUTO
+    async def stateless(self, *, client: bool = False) -> bool:
+        """True if the backend is spoken to in stateless requests for a client that is stateless itself, or is not.
+
+        A server that speaks both eras is spoken to in the client's, because then nothing has to be bridged.
+        """
+        if self.pin != AUTO:
+            return self.pin not in SESSION_REVISIONS
+        verdict = await self.era.verdict(self.prober)
+        if self.face != "mirror":
+            return self.face == "stateless"
+        return verdict.kind == "modern" and (client or not _speaks_sessions(verdict.discovery))
+
+    def greeted(self, *, stateless: bool) -> None:
+        """A handshake succeeded: what was believed of the backend is confirmed."""
+        if self.pin == AUTO and not stateless:
+            self.era.confirmed()
+
+    async def era_after_failure(self, *, stateless: bool) -> bool:
+        """Look again at a backend whose face does not answer any more: True if it is stateless now."""
+        self.era.contradicted("modern" if stateless else "legacy", gone=True)
+        return await self.stateless()
 
     def facts(self, principal: Principal) -> Facts:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
@@ -189,6 +217,12 @@ class FaceContext:
 def _task_id() -> str:
     """128 random bits: without authorization, a task id is all that protects a task."""
     return f"task-{secrets.token_urlsafe(16)}"
+
+
+def _speaks_sessions(discovery: Any) -> bool:
+    """True if a discovery lists a session revision beside the stateless one."""
+    versions = tree.deep(discovery.get("supportedVersions")) if isinstance(discovery, dict) else None
+    return isinstance(versions, list) and any(version in SESSION_REVISIONS for version in versions)
 
 
 def refuse(status: int, body: bytes) -> web.Response:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import BackendSession
 from broker.backends.virtual_session import VirtualSession
+from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.identity import Principal
-from broker.negotiate import backend_offer
+from broker.migration import Migration
+from broker.negotiate import AUTO, backend_offer
 from broker.outbox import Outbox
 from broker.relay import Relay
 from protocol_versions import by_id
@@ -39,18 +41,33 @@ def open_relay(context: FaceContext, principal: Principal, revision: str, *, sta
         max_bytes=context.max_event_bytes,
         max_questions=context.max_questions,
     )
+    # The relay's own edge is the backend's only before a session backend; a virtual session has hooks of its own.
     hooks = Runner((), context.wire) if stateless else context.hooks
     relay = Relay(talk, outbox, hooks, context.wheel, context.watch, principal=principal.id, name=context.name)
-    if stateless:
-        machine = SessionClient(context.facts(principal), _elicitation_id)
-        virtual = VirtualSession(
-            machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
-        )
-        virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire)
-        relay.backend = virtual
-    else:
-        relay.backend = BackendSession(context.pool, relay, context.deadlines, context.wire)
+
+    def build(relay: Relay, stateless: bool) -> BackendSession | VirtualSession:
+        return _stateless(context, principal, relay) if stateless else _session(context, relay)
+
+    relay.backend = build(relay, stateless)
+    if context.pin == AUTO:
+        relay.link.may_migrate = True
+        relay.on_migrate = Migration(context, build).start
     return relay
+
+
+def _session(context: FaceContext, relay: Relay) -> BackendSession:
+    relay.gate = Gate(relay, context.hooks)
+    return BackendSession(context.pool, relay, context.deadlines, context.wire)
+
+
+def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> VirtualSession:
+    relay.gate = Gate(relay, Runner((), context.wire))
+    machine = SessionClient(context.facts(principal), _elicitation_id)
+    virtual = VirtualSession(
+        machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
+    )
+    virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire)
+    return virtual
 
 
 def _elicitation_id() -> str:

@@ -89,7 +89,7 @@ class StatelessFace:
     ) -> web.StreamResponse:
         """One request, whose envelope and standard headers are in order."""
         context = self.context
-        if not await context.stateless(principal):
+        if not await context.stateless(client=True):
             return self._refuse(request, LEGACY_ONLY, frame)
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)

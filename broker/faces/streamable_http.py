@@ -144,7 +144,8 @@ class StreamableHttp:
             return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
-        relay = open_relay(context, principal, revision, stateless=await context.stateless(principal))
+        stateless = await context.stateless()
+        relay = open_relay(context, principal, revision, stateless=stateless)
         talk, outbox = relay.talk, relay.outbox
         exchange = outbox.open(1, may_stream=False)
         relay.client_frame(exchange.id, frame)
@@ -156,6 +157,7 @@ class StreamableHttp:
         if talk.phase != "open":
             relay.close()
             return self._answer(exchange, {})
+        context.greeted(stateless=stateless)
         session = Session(principal.id, revision, relay, context.wheel.clock())
         context.sessions.add(session)
         return self._answer(exchange, self._headers(session))
