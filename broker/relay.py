@@ -2,7 +2,6 @@
 
     client frame -> Conversation -> Link -> hooks (backend's revision) -> BackendSession
     backend frame -> hooks -> Link (its own calls) -> Conversation -> Outbox -> client
-
 Everything runs in callbacks of the loop, so that a call costs no task; only a hook that awaits makes one, and then
 later messages of the session queue behind it, because order holds.
 """
@@ -175,7 +174,7 @@ class Relay:
         self.watch.note(self.name, "violation", reason=reason)
 
     def _bug(self, error: Exception) -> None:
-        """An exception of ours ends one message, never the session; the operator is told its kind, not its text."""
+        """An exception of ours ends one message; the operator is told its kind, not its text."""
         self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
 
     # ---- effects --------------------------------------------------------------------------------------------------
