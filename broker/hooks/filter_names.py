@@ -31,6 +31,7 @@ _TARGETS = {
     "resources/subscribe": ("resources", "uri"),
     "resources/unsubscribe": ("resources", "uri"),
 }
+_LISTEN = "subscriptions/listen"
 _ABSENT = {
     "tools": (-32602, "Unknown tool"),
     "prompts": (-32602, "Unknown prompt"),
@@ -67,6 +68,7 @@ class FilterNames(Hook):
             slots.append(Pattern("params", "completion/complete", "server", ("ref",)))
         if active & {"resources", "templates"}:
             slots.append(Pattern("notification", "notifications/resources/updated", "client", ("uri",)))
+            slots.append(Pattern("params", _LISTEN, "server", ("notifications",)))
         self.slots = tuple(slots)
 
     def visible(self, kind: Kind, name: Any) -> bool:
@@ -89,10 +91,21 @@ class FilterNames(Hook):
             return PASS if len(shown) == len(items) else Replace({**body, member: shown})
         if slot.part == "notification":
             return PASS if self.visible("resources", body.get("uri")) else Deny(-32002, "hidden", "filtered")
+        if slot.method == _LISTEN:
+            return self._listen(body)
         if slot.method == "completion/complete":
             return self._completion(body.get("ref"))
         kind, member = _TARGETS[slot.method]
         return PASS if self.visible(kind, body.get(member)) else _absent(kind)
+
+    def _listen(self, body: Body) -> Verdict:
+        """A subscription is opened without the URIs that are hidden, as it is without those that do not exist."""
+        wanted = body.get("notifications")
+        if not isinstance(wanted, dict) or not isinstance(uris := wanted.get("resourceSubscriptions"), list):
+            return PASS
+        shown = [uri for uri in uris if self.visible("resources", uri)]
+        kept = {**wanted, "resourceSubscriptions": shown}
+        return PASS if len(shown) == len(uris) else Replace({**body, "notifications": kept})
 
     def _completion(self, ref: Any) -> Verdict:
         if isinstance(ref, dict) and ref.get("type") == "ref/prompt":
