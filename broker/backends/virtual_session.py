@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET
 
+from broker.backends.http1_types import Ticket
+from broker.backends.listen_hub import LISTEN, ListenHub
 from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import Owner
 from broker.gate import Gate
@@ -41,7 +43,12 @@ from translators.mirrored import headers_of
 from translators.reply import broken
 from translators.session_client import SessionClient
 
-LISTEN = "subscriptions/listen"
+
+class Held(NamedTuple):
+    """An open leg: the call it serves and the hold on its connection."""
+
+    call: int
+    ticket: Ticket | None
 
 
 class VirtualSession:
@@ -66,6 +73,7 @@ class VirtualSession:
         self.name = name
         self.gate = Gate(self, hooks)
         self.http: StatelessLegs | None = None
+        self.hub: ListenHub | None = None
         self.session_id: str | None = "stateless"
         self.standing: Any = None
         self.closed = False
@@ -74,8 +82,10 @@ class VirtualSession:
 
     @property
     def legs(self) -> Mapping[int, Any]:
-        """The open legs, for backpressure."""
-        return self.http.open if self.http is not None else {}
+        """The open legs with the calls they serve, for backpressure."""
+        if self.http is None:
+            return {}
+        return {leg: Held(call, self.http.ticket(leg)) for leg, call in self.talk.legs.items()}
 
     def settle(self, revision: str, traits: Traits) -> None:
         """Every request names its revision by itself."""
@@ -157,7 +167,10 @@ class VirtualSession:
             self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code))
             return
         assert self.http is not None
-        self.http.post(effect.call, frame, headers, stream=method == LISTEN)
+        if method == LISTEN and self.hub is not None:
+            self.hub.join(self, effect.call, frame)
+        else:
+            self.http.post(effect.call, frame, headers)
 
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:  # noqa: ARG002
         """Take a message that policy has passed."""
@@ -189,7 +202,7 @@ class VirtualSession:
                     self.owner.backend_message(call, frame)
                 case Abort(call=leg):
                     self.gate.forget(leg)
-                    if self.http is not None:
+                    if self.http is not None and not (self.hub is not None and self.hub.leave(self, leg)):
                         self.http.abort(leg)
                 case SetTimer(key=key, after_s=after_s):
                     asyncio.get_running_loop().call_later(after_s, self._expired, key)

@@ -13,6 +13,8 @@ from msgspec import UNSET
 
 from broker import edge, telemetry
 from broker.backends.http1 import Pool
+from broker.backends.listen_hub import ListenHub
+from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from broker.edge import EdgeSettings
 from broker.era import EraCache
@@ -83,6 +85,7 @@ class FaceContext:
         self.face = backend.face
         self.era = EraCache(wheel.clock)
         self.prober = Prober(pool, CLIENT_INFO)
+        self._hubs: dict[str, ListenHub] = {}
         self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
         self.numbers = itertools.count(1)
@@ -135,6 +138,16 @@ class FaceContext:
             return Facts()
         return self._facts.setdefault(principal.id, Facts())
 
+    def hub(self, principal: Principal) -> ListenHub:
+        """The shared listen stream of a caller; nobody in particular shares nothing."""
+        found = self._hubs.get(principal.id)
+        if found is None:
+            found = ListenHub()
+            found.http = StatelessLegs(self.pool, found, self.deadlines, self.wire)
+            if principal.input_capabilities:
+                self._hubs[principal.id] = found
+        return found
+
     def task_ids(self, principal: Principal) -> TaskIds | None:
         """The task ids of a caller, shared by its sessions; nobody in particular has none to come back for."""
         if not principal.input_capabilities:
@@ -148,7 +161,7 @@ class FaceContext:
         """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses."""
         refusal = edge.check_request(request, self.door)
         if refusal is not None:
-            return self.deny(request, refusal.status, refusal.message, refusal.reason)
+            return self.deny(request, refusal.status, refusal.message, refusal.reason, code=refusal.code)
         principal = self.nobody if "Authorization" not in request.headers else identify(request.headers, self.settings)
         if isinstance(principal, Refused401):
             response = self.deny(request, principal.status, principal.message, principal.reason)
@@ -177,10 +190,18 @@ class FaceContext:
             return False
         return version not in KNOWN or self.strict_version
 
-    def deny(self, request: web.Request, status: int, message: str, reason: str, frame_id: Any = UNSET) -> web.Response:
+    def deny(
+        self,
+        request: web.Request,
+        status: int,
+        message: str,
+        reason: str,
+        frame_id: Any = UNSET,
+        *,
+        code: int = jsonrpc.INVALID_REQUEST,
+    ) -> web.Response:
         """Refuse a request: a status, a JSON-RPC error that names no id, one audit line."""
         self.audit(request, reason, status)
-        code = -32600 if status < 500 else -32603
         reply = jsonrpc.error_response(frame_id, code, message, {"origin": "broker", "reason": reason})
         return refuse(status, jsonrpc.encode(reply))
 

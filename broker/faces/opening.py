@@ -67,6 +67,7 @@ def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> Virt
         machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
     )
     virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire)
+    virtual.hub = context.hub(principal)
     return virtual
 
 
