@@ -13,8 +13,8 @@ collected once; every mutant is applied in a forked child, which stops at the fi
 changes the functions and constants beside them by syntax tree, `adopt.py` puts a changed module in the place of the
 imported one. Type hints, docstrings, texts of refusals and names of pages are never changed.
 
-Three controls come first: the suite passes unmutated, passes with every module executed again unchanged, and fails
-with the oldest step emptied. A child that ends otherwise than by a failing test (the changed module cannot be
+Two controls come first: the suite passes with every module executed again unchanged, and fails with the oldest step
+emptied. A child that ends otherwise than by a failing test (the changed module cannot be
 executed, a limit of processor time was met) is no kill: it is counted by itself, and counts against the kill rate
 unless it could not even be executed. The exit code is 1 below 95 % killed, when a survivor has no reason in
 `survivors.yaml`, or when that file names a mutant that does not exist or was killed.

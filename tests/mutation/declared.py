@@ -91,7 +91,7 @@ def _of_op(op: Op) -> Iterator[tuple[str, str, Op]]:
     elif op.kind == "refuse_if":
         yield "gate", "with another code", replace(op, act=_refusing(op.act, code=-1))
         yield "gate", "with another reason", replace(op, act=_refusing(op.act, reason="mutated"))
-    elif op.kind != "nulls":  # one function for every slot; what it notes is tested once
+    elif op.kind not in ("nulls", "remember"):  # one function for every slot, tested once; one that notes nothing
         ranks = list(Loss)
         other = ranks[ranks.index(op.loss) - 1]
         yield "loss", f"losing {other.value} instead of {op.loss.value}", replace(op, loss=other)

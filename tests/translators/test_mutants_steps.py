@@ -136,13 +136,14 @@ def test_annotations_of_a_block_come_before_those_inside_it() -> None:
 
 
 def test_a_tool_without_title_gets_no_annotations() -> None:
-    written = {"tools": [{"name": "a", "title": None, "inputSchema": {}}]}
+    written: Any = {"tools": [{"name": "a", "title": None, "inputSchema": {}}]}
     assert read(MIDDLE, "down", TOOLS, written) == {"tools": [{"name": "a", "inputSchema": {}}]}
 
 
 def test_a_server_with_nothing_to_complete_declares_no_completions() -> None:
     slot = result("initialize")
-    for capabilities in ({}, {"tools": {}}, {"completions": {}}, {"prompts": {}, "completions": {"x": 1}}):
+    complete: Any = ({}, {"tools": {}}, {"completions": {}}, {"prompts": {}, "completions": {"x": 1}})
+    for capabilities in complete:
         assert read(OLDEST, "up", slot, {"capabilities": capabilities}) == {"capabilities": capabilities}
     assert read(OLDEST, "up", slot, {"capabilities": {"prompts": {}}})["capabilities"] == {
         "prompts": {},
