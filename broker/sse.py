@@ -81,6 +81,10 @@ class Parser:
         """
         if self._start is not None:
             piece = self._without_bom(piece, self._start)
+        elif not self._open and piece.find(b"\n\n") == len(piece) - 2 > 0 and b"\r" not in piece and not self._skip_lf:
+            only: list[Event] = []  # one whole event, which is how servers write them
+            self._block(piece[:-2], only)
+            return only
         if self._skip_lf and piece:
             self._skip_lf = False
             if piece[0] == 10:
@@ -214,15 +218,26 @@ def encode(
         ValueError: the id or the name cannot be written (line ends, NUL, an empty name), or retry_ms is
         negative.
     """
-    if b"\n" in data or b"\r" in data:
-        data = data.translate(_LINE_ENDS_TO_SPACES)
-    if not data.isascii():
-        data = _without_unicode_line_ends(data)
+    data = _on_one_line(data)
     if id is None and retry_ms is None:
         if name == "message":
             return b"event: message\ndata: %b\n\n" % data
         return b"event: %b\ndata: %b\n\n" % (_one_line(name, "name"), data)
     return b"event: %b\n%bdata: %b\n\n" % (_one_line(name, "name"), _id_and_retry(id, retry_ms), data)
+
+
+def opening(key: str) -> bytes:
+    """What every event of a stream begins with whose ids are `<key>-<number>`; for `numbered`.
+
+    Raises:
+        ValueError: as `encode`.
+    """
+    return b"event: message\nid: %b-" % _one_line(key, "id")
+
+
+def numbered(opening: bytes, number: int, data: bytes) -> bytes:
+    """As `encode` with the id `<key>-<number>`, the constant part written once per stream."""
+    return b"%b%d\ndata: %b\n\n" % (opening, number, _on_one_line(data))
 
 
 def comment(text: str = "") -> bytes:
@@ -257,6 +272,12 @@ def _one_line(text: str, what: str) -> bytes:
     if not raw or b"\n" in raw or b"\r" in raw or b"\0" in raw:
         raise ValueError(f"an event's {what} must be one line without NUL, and not empty")
     return raw
+
+
+def _on_one_line(data: bytes) -> bytes:
+    if b"\n" in data or b"\r" in data:
+        data = data.translate(_LINE_ENDS_TO_SPACES)
+    return data if data.isascii() else _without_unicode_line_ends(data)
 
 
 def _without_unicode_line_ends(data: bytes) -> bytes:

@@ -49,8 +49,8 @@ class Stream:
     """A stream of one session. `resumable` gives its events ids, `priming` starts it with an empty event."""
 
     __slots__ = (
-        "_history", "_queue", "_relieve", "_waiter", "attached", "done_at", "ended", "holder", "key", "number",
-        "pressure", "queued", "resumable",
+        "_history", "_opening", "_queue", "_relieve", "_waiter", "attached", "done_at", "ended", "holder", "key",
+        "number", "pressure", "queued", "resumable",
     )  # fmt: skip
 
     def __init__(self, key: str, *, resumable: bool, priming: bool, max_events: int, max_bytes: int) -> None:
@@ -66,6 +66,7 @@ class Stream:
         self._queue: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._relieve: Callable[[], None] | None = None
+        self._opening = sse.opening(key) if self.resumable else b""
         self._history = History(max_events, max_bytes) if self.resumable else None
         if priming and self.resumable:
             self._push(sse.priming(f"{key}-0", RETRY_MS))
@@ -76,7 +77,7 @@ class Stream:
             self._push(sse.encode(data))
             return
         self.number += 1
-        event = sse.encode(data, id=f"{self.key}-{self.number}")
+        event = sse.numbered(self._opening, self.number, data)
         self._history.add(self.number, event)
         self._push(event if identified else sse.encode(data))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broker.sse import RETRY_CEILING_MS, Event, Parser, TooLarge, comment, encode, priming
+from broker.sse import RETRY_CEILING_MS, Event, Parser, TooLarge, comment, encode, numbered, opening, priming
 
 BOM = b"\xef\xbb\xbf"
 
@@ -217,3 +217,8 @@ def test_an_id_name_or_comment_that_would_break_the_framing_is_refused(bad: str)
             comment(bad)
     with pytest.raises(ValueError, match="negative"):
         encode(b"{}", retry_ms=-1)
+
+
+@given(data=st.text().map(str.encode), number=st.integers(0, 10**15))
+def test_a_numbered_event_is_the_encoded_one_with_that_id(data: bytes, number: int) -> None:
+    assert numbered(opening("p1f"), number, data) == encode(data, id=f"p1f-{number}")
