@@ -23,11 +23,13 @@ from broker.faces.stateless_results import ASKING
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
+from broker.negotiate import AUTO
 from broker.seal import NotOpened
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.mirrored import Annotations, Unreadable, agrees
+from translators.reply import TEXTS
 
 ALLOW: Final = {"Allow": "POST, OPTIONS"}
 PARAM: Final = "mcp-param-"
@@ -90,7 +92,7 @@ class StatelessFace:
         """One request, whose envelope and standard headers are in order."""
         context = self.context
         if not await context.stateless(client=True):
-            return self._refuse(request, LEGACY_ONLY, frame)
+            return self._refuse(request, self._elsewhere(), frame)
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)
         refusal = self._parameters(request, principal, modern)
@@ -118,6 +120,14 @@ class StatelessFace:
             param_headers=_params(request),
         )
         return await self._answered(request, call, inner)
+
+    def _elsewhere(self) -> Refusal:
+        """Why the backend takes no modern request. One that is only away must not look like one of the other era."""
+        verdict = self.context.era.settled or self.context.era.last
+        if self.context.pin != AUTO or verdict is None or verdict.kind in ("legacy", "modern"):
+            return LEGACY_ONLY
+        reason = "backend-unauthorized" if verdict.kind == "auth" else "backend-connect"
+        return Refusal(200, jsonrpc.INTERNAL_ERROR, TEXTS[reason], reason)
 
     async def _answered(self, request: web.Request, call: StatelessCall, inner: bytes | None) -> web.StreamResponse:
         """Carry a call out; however this ends, nothing of the call is left behind."""

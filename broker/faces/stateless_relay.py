@@ -11,7 +11,8 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from broker.backends.stateless_http import StatelessLegs
+from broker.backends.stateless_http import Refusal, StatelessLegs
+from broker.era_signs import evidence
 from broker.faces.classify import MODERN
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_discover import Discoveries
@@ -34,7 +35,7 @@ class StatelessRelay:
     def __init__(self, context: FaceContext) -> None:
         revision = by_id(MODERN[-1])
         self.context = context
-        self.legs = StatelessLegs(context.pool, self, context.deadlines, context.wire)
+        self.legs = StatelessLegs(context.pool, self, context.deadlines, context.wire, observer=self._refused)
         self.outbox = Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
         self.calls: dict[int, StatelessCall] = {}
         self.listening: Counter[str] = Counter()
@@ -167,6 +168,13 @@ class StatelessRelay:
             self.listening[call.principal] -= 1
             if not self.listening[call.principal]:
                 del self.listening[call.principal]
+
+    def _refused(self, leg: int, refusal: Refusal) -> None:
+        """A refusal that only a server of the other era gives makes the broker look again."""
+        call = self.calls.get(leg)
+        method = call.method if call is not None else ""
+        if evidence(refusal.status, refusal.code, refusal.text, method=method):
+            self.context.era.contradicted("modern")
 
     def _learn(self, call: StatelessCall, frame: Frame) -> None:
         """Facts are compiled before any hook sees the body; a tool whose annotations break the rules is left out."""

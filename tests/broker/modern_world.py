@@ -44,7 +44,7 @@ async def ask(
     *,
     id: int | str = 1,  # noqa: A002
     meta: Json | None = None,
-    **more: str | None,
+    **more: Any,
 ) -> Reply:
     """One request in good order; `more` replaces headers, with `_` for `-`."""
     if params is None:

@@ -34,7 +34,7 @@ GOOD = {"MCP_Protocol_Version": REVISION, "Mcp_Method": "tools/call", "Mcp_Name"
 
 
 def judged(
-    message: dict[str, Any], served: tuple[str, ...] = ALL, drop: tuple[str, ...] = (), **headers: str
+    message: dict[str, Any], served: tuple[str, ...] = ALL, drop: tuple[str, ...] = (), **headers: Any
 ) -> Verdict:
     frame = decode_strict(json.dumps({"jsonrpc": "2.0", **message}).encode())
     assert isinstance(frame, Frame)
@@ -70,7 +70,7 @@ def test_an_envelope_makes_a_request_modern_whatever_session_it_names() -> None:
 @pytest.mark.parametrize("version", [None, "2025-11-25", REVISION])
 def test_initialize_without_an_envelope_opens_a_session_whatever_a_stale_header_says(version: str | None) -> None:
     message = {"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
-    headers = {} if version is None else {"MCP_Protocol_Version": version}
+    headers: dict[str, Any] = {} if version is None else {"MCP_Protocol_Version": version}
     drop = ("MCP_Protocol_Version",) if version is None else ()
     assert judged(message, drop=drop, **headers) == "opening"
 
@@ -140,7 +140,7 @@ def test_the_client_may_leave_its_name_out_and_add_what_nobody_knows() -> None:
 
 @pytest.mark.parametrize("version", [None, "2025-11-25", "v999.0.0"])
 def test_a_version_header_that_is_absent_or_differs_is_a_mismatch(version: str | None) -> None:
-    headers = {} if version is None else {"MCP_Protocol_Version": version}
+    headers: dict[str, Any] = {} if version is None else {"MCP_Protocol_Version": version}
     verdict = judged(call(), drop=("MCP_Protocol_Version",) if version is None else (), **headers)
     assert refused(verdict) == (400, -32020, "header-mismatch")
 
@@ -160,7 +160,7 @@ def test_a_version_that_is_not_served_this_way_lists_those_that_are(version: str
 
 @pytest.mark.parametrize("method", [None, "tools/list", "Tools/Call"])
 def test_mcp_method_must_repeat_the_method(method: str | None) -> None:
-    headers = {} if method is None else {"Mcp_Method": method}
+    headers: dict[str, Any] = {} if method is None else {"Mcp_Method": method}
     assert refused(judged(call(), drop=("Mcp_Method",) if method is None else (), **headers))[:2] == (400, -32020)
 
 
