@@ -8,15 +8,16 @@ that retries and the machine's own requests pass them too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET
 
 from broker.backends.http1_types import Ticket
 from broker.backends.listen_hub import LISTEN, ListenHub
-from broker.backends.stateless_http import StatelessLegs
+from broker.backends.stateless_http import Refusal, StatelessLegs
 from broker.backends.streamable_http import Owner
+from broker.era import evidence, undispatched
 from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.watch import Watch
@@ -74,6 +75,8 @@ class VirtualSession:
         self.gate = Gate(self, hooks)
         self.http: StatelessLegs | None = None
         self.hub: ListenHub | None = None
+        self.contradicted: Callable[[], None] = lambda: None
+        self._bodies: dict[int, bytes] = {}  # as the relay sent them, for a session that has to move
         self.session_id: str | None = "stateless"
         self.standing: Any = None
         self.closed = False
@@ -93,8 +96,10 @@ class VirtualSession:
     def forget(self) -> None:
         """There is nothing a stateless server could have lost."""
 
-    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:  # noqa: ARG002
+    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
         """A request of the virtual session."""
+        if not initialize:
+            self._bodies[call] = body
         self._later(FromClient(call, jsonrpc.decode_backend(body)))
 
     def notify(self, body: bytes, exchange: int) -> None:
@@ -104,6 +109,7 @@ class VirtualSession:
 
     def abort(self, call: int) -> None:
         """Nobody waits for this call any more."""
+        self._bodies.pop(call, None)
         bridge = self.talk.bridges.get(call)
         if bridge is not None:
             self._run(self.talk.drop(bridge))
@@ -133,6 +139,23 @@ class VirtualSession:
             self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
             if frame.method is UNSET:
                 self.feed(Failed(leg, "internal"))
+
+    def observe(self, leg: int, refusal: Refusal) -> None:
+        """A request was refused: if the server is stateless no more, the session is lost, and the call was not run."""
+        status, code, text = refusal.status, refusal.code, refusal.text
+        method = self.talk.inner.get(leg, "")
+        if not evidence(status, code, text, face="modern", method=method):
+            return
+        self.watch.note(self.name, "era-contradicted", method, "stateless")
+        self.contradicted()
+        call = self.talk.legs.get(leg, 0)
+        bridge = self.talk.bridges.get(call)
+        if bridge is None or not undispatched(status, code, text, foreign_id=refusal.foreign_id):
+            return
+        body = self._bodies.get(call, b"")
+        self.talk.facts.forget()
+        self._run(self.talk.drop(bridge))
+        asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, body, self.session_id)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A leg got no answer."""
@@ -198,7 +221,9 @@ class VirtualSession:
                 case ToServer():
                     if self.gate.idle or not self.gate.to_backend(effect):
                         self.to_backend(effect)
-                case ToClient(exchange=call, frame=frame):
+                case ToClient(exchange=call, frame=frame, final=final):
+                    if final:
+                        self._bodies.pop(call, None)
                     self.owner.backend_message(call, frame)
                 case Abort(call=leg):
                     self.gate.forget(leg)

@@ -127,6 +127,11 @@ class FaceContext:
         if self.pin == AUTO and not stateless:
             self.era.confirmed()
 
+    def contradicted(self, *, stateless: bool) -> None:
+        """An answer does not fit the era the backend is believed to be of: the next session looks again."""
+        if self.pin == AUTO:
+            self.era.contradicted("modern" if stateless else "legacy")
+
     async def era_after_failure(self, *, stateless: bool) -> bool:
         """Look again at a backend whose face does not answer any more: True if it is stateless now."""
         self.era.contradicted("modern" if stateless else "legacy", gone=True)

@@ -66,7 +66,8 @@ def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> Virt
     virtual = VirtualSession(
         machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
     )
-    virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire)
+    virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire, observer=virtual.observe)
+    virtual.contradicted = lambda: context.contradicted(stateless=True)
     virtual.hub = context.hub(principal)
     return virtual
 
