@@ -259,3 +259,14 @@ def test_an_answer_to_a_plain_form_is_left_alone(way: str) -> None:
     written = {"action": "accept", "content": {"a": "b"}}
     assert read(NEWEST, way, answer("elicitation/create"), written, ctx) == written
     assert ctx.losses == []
+
+
+@pytest.mark.parametrize("resource", [{"uri": "urn:dragoman:audio:1"}, {"uri": "urn:dragoman:audio:1", "text": "t"}])
+def test_a_resource_without_sound_is_no_audio(resource: Any) -> None:
+    written = {"content": [{"type": "resource", "resource": resource}]}
+    assert read(OLDEST, "up", CALL, written) == written
+
+
+def test_only_an_array_is_a_choice_of_several() -> None:
+    form = several(type="string")
+    assert read(NEWEST, "down", FORM, form, Context()) == form
