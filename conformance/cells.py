@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final, Literal
 
-from conformance.revisions import REVISIONS
+from conformance.revisions import REVISIONS, SERVERS, STATELESS
 
 FAMILIES: Final = ("py", "ts")
 FAMILY_NAMES: Final = {"py": "Python SDK", "ts": "TypeScript SDK"}
@@ -32,7 +32,7 @@ class Peer:
     @classmethod
     def parse(cls, text: str) -> Peer:
         family, _, revision = text.strip().partition(":")
-        if family not in FAMILIES or revision not in REVISIONS:
+        if family not in FAMILIES or revision not in SERVERS:
             raise ValueError(f"{text!r} is no peer; write one like py:2025-06-18")
         return cls(family, revision)
 
@@ -73,7 +73,10 @@ class Cell:
     @classmethod
     def parse(cls, text: str) -> Cell:
         client, _, server = text.partition("/")
-        return cls(Peer.parse(client), Peer.parse(server))
+        cell = cls(Peer.parse(client), Peer.parse(server))
+        if cell.client.revision not in REVISIONS:
+            raise ValueError(f"{client!r} opens no session; clients are of {', '.join(REVISIONS)}")
+        return cell
 
 
 def parse_cells(text: str) -> tuple[Cell, ...]:
@@ -82,28 +85,29 @@ def parse_cells(text: str) -> tuple[Cell, ...]:
 
 
 def peers() -> tuple[Peer, ...]:
-    return tuple(Peer(family, revision) for revision, family in product(REVISIONS, FAMILIES))
+    return tuple(Peer(family, revision) for revision, family in product(SERVERS, FAMILIES))
 
 
 def every_cell() -> tuple[Cell, ...]:
-    """All ordered pairs of pinned peers, oldest client first."""
+    """Every session client before every server, oldest client first."""
     return tuple(
         Cell(Peer(client_family, client), Peer(server_family, server))
-        for client, server, client_family, server_family in product(REVISIONS, REVISIONS, FAMILIES, FAMILIES)
+        for client, server, client_family, server_family in product(REVISIONS, SERVERS, FAMILIES, FAMILIES)
     )
 
 
 def pairwise() -> tuple[Cell, ...]:
     """One cell per revision pair, the families laid over them like a Latin square.
 
-    Sixteen rows are the least that can cover all pairs of revisions. Along a row of the grid both family
-    columns alternate with different periods, so each meets each; so they do down a column.
+    Twenty rows are the least that can cover all pairs of revisions. Along a row of the grid both family
+    columns alternate with different periods, so each meets each; so they do down a column. Down the column of
+    the stateless servers all four pairs of families stand.
     """
     return tuple(
         Cell(
             Peer(FAMILIES[(row + column) % 2], client),
-            Peer(FAMILIES[(row + column // 2) % 2], server),
+            Peer(FAMILIES[(row + column // 2 + (row // 2 if server == STATELESS else 0)) % 2], server),
         )
         for row, client in enumerate(REVISIONS)
-        for column, server in enumerate(REVISIONS)
+        for column, server in enumerate(SERVERS)
     )

@@ -26,7 +26,8 @@ def initialized(client: str, server: str) -> Compare:
         declared = projection.camel(reference.server.seen.get("capabilities") or {})
         seen = projection.camel(line.seen.get("capabilities") or {})
         must, never = projection.server_capabilities(declared, client, server)
-        return _capability_difference(seen, must, never) or _flags_lost(declared, seen)
+        found = _capability_difference(seen, must, never) or _flags_lost(declared, seen)
+        return found or _other_name(line, reference.server, "serverInfo")
 
     return compare
 
@@ -43,7 +44,8 @@ def introduced(client: str, server: str) -> Compare:
             return NOTHING
         declared = projection.camel(reference.client.seen.get("capabilities") or {})
         must, never = projection.client_capabilities(declared, client, server)
-        return _capability_difference(projection.camel(line.seen.get("capabilities") or {}), must, never)
+        found = _capability_difference(projection.camel(line.seen.get("capabilities") or {}), must, never)
+        return found or _other_name(line, reference.client, "clientInfo")
 
     return compare
 
@@ -65,6 +67,15 @@ def _capability_difference(seen: Mapping[str, Any], must: set[str], never: set[s
     wrong = sorted(key for key in never if projection.holds(seen, key))
     if missing or wrong:
         return f"capabilities missing {missing}, undue {wrong}, seen {short(seen)}"
+    return None
+
+
+def _other_name(line: Line, direct: Line, member: str) -> str | None:
+    """Name and version of the peer are its own, never the broker's."""
+    seen, wanted = line.seen.get(member) or {}, direct.seen.get(member) or {}
+    for key in ("name", "version"):
+        if seen.get(key) != wanted.get(key):
+            return f"{member}.{key} is {short(seen.get(key))}, not {short(wanted.get(key))}"
     return None
 
 

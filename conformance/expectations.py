@@ -10,7 +10,6 @@ Invariant: every (feature, client revision, server revision) has exactly one exp
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from conformance import comparisons as see
@@ -18,37 +17,20 @@ from conformance import comparisons_asks as asks
 from conformance import comparisons_face as face
 from conformance import comparisons_tools as tools
 from conformance.comparisons import Compare
+from conformance.expectation import ABSENT, OUTCOMES, REFUSED, REWRITTEN, SAME, Expectation
+from conformance.expectations_stateless import SPECIAL as STATELESS
 from conformance.features import named
 from conformance.revisions import has
 
-SAME: Final = "same"
-REWRITTEN: Final = "rewritten"
-REFUSED: Final = "refused"
-ABSENT: Final = "absent"
-OUTCOMES: Final = (SAME, REWRITTEN, REFUSED, ABSENT)
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """The one right outcome of a feature in a cell.
-
-    `rule` is a requirement's id, `how` says in a phrase what the application sees, `compare` gives None
-    when it does and the difference otherwise.
-    """
-
-    outcome: str
-    rule: str
-    how: str
-    compare: Compare
+__all__ = ["ABSENT", "OUTCOMES", "REFUSED", "REWRITTEN", "SAME", "Expectation", "expect", "negotiated"]
 
 
 def expect(feature: str, client: str, server: str) -> Expectation:
     """The expectation of a feature for a client and a server revision; KeyError for an unknown feature."""
     subject = named(feature)
-    special = _SPECIAL.get(feature)
-    if special is not None:
-        found = special(client, server)
-        if found is not None:
+    for table in (STATELESS, _SPECIAL):
+        special = table.get(feature)
+        if special is not None and (found := special(client, server)) is not None:
             return found
     if not has(server, subject.word):
         return Expectation(

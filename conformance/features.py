@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from conformance.revisions import has
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -22,7 +24,7 @@ class Feature:
 
 FEATURES: Final = (
     Feature("initialize"),
-    Feature("ping"),
+    Feature("ping", word="ping"),
     Feature("tools.list"),
     Feature("tools.call.text"),
     Feature("tools.call.image"),
@@ -32,6 +34,8 @@ FEATURES: Final = (
     Feature("tools.call.error"),
     Feature("tools.call.structured"),
     Feature("tools.call.links"),
+    Feature("tools.call.array", word="array output"),
+    Feature("tools.call.mirrored", word="mirrored headers"),
     Feature("tools.call.decorated"),
     Feature("tools.call.unknown"),
     Feature("tools.progress"),
@@ -51,7 +55,8 @@ FEATURES: Final = (
     Feature("prompts.get.image"),
     Feature("prompts.get.missing"),
     Feature("completion"),
-    Feature("logging.setLevel"),
+    Feature("logging.setLevel", word="log level setting"),
+    Feature("logging.request_level", word="request log level"),
     Feature("list_changed.tools"),
     Feature("list_changed.prompts"),
     Feature("list_changed.resources"),
@@ -62,10 +67,19 @@ FEATURES: Final = (
     Feature("elicitation.defaults", word="elicitation defaults", client_word="elicitation"),
     Feature("elicitation.enums", word="elicitation enums", client_word="elicitation"),
     Feature("elicitation.url", word="url elicitation", client_word="url elicitation"),
+    Feature("inputs.three", word="input rounds"),
+    Feature("inputs.rounds", word="input rounds"),
+    Feature("inputs.state_only", word="input rounds"),
+    Feature("inputs.prompt", word="input rounds"),
+    Feature("inputs.resource", word="input rounds"),
+    Feature("inputs.decline", word="input rounds"),
+    Feature("inputs.cancel", word="input rounds"),
     Feature("whoami"),
     Feature("stray"),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)
+STATELESS_WORDS: Final = ("input rounds", "array output", "mirrored headers", "request log level")
+"""Features of these words are tried only before servers that have them: older servers lack the tools as well."""
 REPORTED: Final = ("initialize", "stray")
 """Lines every client prints by itself; they cannot be asked for with `--features`."""
 
@@ -76,3 +90,12 @@ def named(name: str) -> Feature:
         if feature.name == name:
             return feature
     raise KeyError(name)
+
+
+def of(server: str, wanted: tuple[str, ...] = NAMES) -> tuple[str, ...]:
+    """The wanted features that are tried before a server of that revision, in their natural order."""
+    return tuple(
+        feature.name
+        for feature in FEATURES
+        if feature.name in wanted and (feature.word not in STATELESS_WORDS or has(server, feature.word))
+    )

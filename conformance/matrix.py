@@ -15,13 +15,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from conformance.cells import Cell, Peer
+from conformance.cells import Cell
 from conformance.expectations import expect
-from conformance.features import NAMES, REPORTED
+from conformance.features import NAMES, REPORTED, of
 from conformance.judge import STATUSES, Direct, Verdict, judge
 from conformance.launch import Children, LaunchError
 from conformance.lines import Line, parse
 from conformance.raw import undeclared
+from conformance.revisions import REVISIONS, SERVERS
 
 FEATURE_TIMEOUT_S: Final = 15.0
 """One feature's bound inside the client; the longest (a cancelled slow call) takes about three seconds."""
@@ -87,7 +88,7 @@ class Matrix:
         try:
             with Children(folder) as children:
                 _, url = children.server("server", cell.server.command("server"))
-                return self._session(children, cell.client, url)
+                return self._session(children, cell, url)
         except LaunchError as error:
             return Run({}, str(error))
 
@@ -100,14 +101,14 @@ class Matrix:
                 _, backend = children.server("server", cell.server.command("server"))
                 revision = cell.server.revision if self.pinned else "auto"
                 _, url = children.broker(backend, "--backend-revision", revision)
-                run = self._session(children, cell.client, url)
+                run = self._session(children, cell, url)
                 tried = undeclared.run(url, cell, run.lines)
         except LaunchError as error:
             run = Run({}, str(error))
         direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines, self.pinned)
         row = Row(
             cell,
-            tuple(judge(cell, {**run.lines, **tried}, direct, self.features)),
+            tuple(judge(cell, {**run.lines, **tried}, direct, of(cell.server.revision, self.features))),
             run.trouble,
             monotonic() - started,
             str(folder),
@@ -115,10 +116,10 @@ class Matrix:
         self.say(row)
         return row
 
-    def _session(self, children: Children, peer: Peer, url: str) -> Run:
-        asked = [name for name in NAMES if name in self.features and name not in REPORTED]
+    def _session(self, children: Children, cell: Cell, url: str) -> Run:
+        asked = [name for name in of(cell.server.revision, self.features) if name not in REPORTED]
         started = monotonic()
-        command = [*peer.command("client"), "--url", url, "--features", ",".join(asked)]
+        command = [*cell.client.command("client"), "--url", url, "--features", ",".join(asked)]
         command += ["--timeout", f"{FEATURE_TIMEOUT_S:g}"]
         child, code = children.run("client", command, RUN_DEADLINE_S)
         lines = parse(child.output())
@@ -133,6 +134,4 @@ class Matrix:
 
 def rules() -> set[str]:
     """The requirement ids that some expectation of some cell stands for."""
-    from conformance.revisions import REVISIONS
-
-    return {expect(name, client, server).rule for name in NAMES for client in REVISIONS for server in REVISIONS}
+    return {expect(name, client, server).rule for client in REVISIONS for server in SERVERS for name in of(server)}

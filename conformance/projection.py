@@ -73,6 +73,8 @@ def server_capabilities(declared: Mapping[str, Any], client: str, server: str) -
     if completes and ("prompts" in declared or "resources" in declared):
         must.add("completions")
     never = {key for key, word in _CAPABILITIES.items() if not has(client, word)}
+    if not has(server, "tasks"):
+        never.add("tasks")
     return must, never
 
 
@@ -81,6 +83,8 @@ def client_capabilities(declared: Mapping[str, Any], client: str, server: str) -
     declared."""
     must = {key for key in ("roots", "sampling") if key in declared}
     never = {"tasks"} if not (has(client, "tasks") and has(server, "tasks")) else set()
+    if not has(server, "roots list changes"):
+        never.add("roots.listChanged")
     if not (has(client, "elicitation") and has(server, "elicitation")):
         never.add("elicitation")
     elif "elicitation" in declared and _asks_by_form(declared["elicitation"]):

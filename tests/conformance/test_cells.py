@@ -7,11 +7,11 @@ from itertools import combinations, product
 import pytest
 
 from conformance.cells import FAMILIES, Cell, Peer, every_cell, pairwise, parse_cells
-from conformance.revisions import REVISIONS
+from conformance.revisions import REVISIONS, SERVERS, STATELESS
 
 PARAMETERS = {
     "client revision": REVISIONS,
-    "server revision": REVISIONS,
+    "server revision": SERVERS,
     "client family": FAMILIES,
     "server family": FAMILIES,
 }
@@ -34,13 +34,24 @@ def test_the_pairwise_subset_meets_every_pair_of_values(one: str, other: str) ->
 
 
 def test_the_pairwise_subset_is_as_small_as_it_can_be() -> None:
-    assert len(pairwise()) == len(REVISIONS) ** 2
+    assert len(pairwise()) == len(REVISIONS) * len(SERVERS)
     assert len(set(pairwise())) == len(pairwise())
 
 
-def test_every_cell_is_every_ordered_pair_of_peers() -> None:
-    peers = {Peer(family, revision) for family in FAMILIES for revision in REVISIONS}
-    assert set(every_cell()) == {Cell(client, server) for client in peers for server in peers}
+def test_every_cell_is_every_session_client_before_every_server() -> None:
+    clients = {Peer(family, revision) for family in FAMILIES for revision in REVISIONS}
+    servers = clients | {Peer(family, STATELESS) for family in FAMILIES}
+    assert set(every_cell()) == {Cell(client, server) for client in clients for server in servers}
+
+
+def test_the_pairwise_subset_meets_all_pairs_of_families_before_stateless_servers() -> None:
+    met = {(cell.client.family, cell.server.family) for cell in pairwise() if cell.server.revision == STATELESS}
+    assert met == set(product(FAMILIES, FAMILIES))
+
+
+def test_a_client_without_a_session_is_no_client_of_a_cell() -> None:
+    with pytest.raises(ValueError, match="no session"):
+        parse_cells("py:2026-07-28/py:2025-11-25")
 
 
 def test_a_cell_is_read_as_it_is_written() -> None:

@@ -46,6 +46,8 @@ class Application:
         self.initialized = False
         self.errors: list[Exception] = []
         self.asked: dict[str, Any] | None = None
+        self.asks: list[Any] = []
+        self.action = "accept"
         self.notified: list[Any] = []
         self.news = anyio.Event()
         self.get_opened = anyio.Event()
@@ -58,7 +60,13 @@ class Application:
     def forget(self) -> None:
         """Start a feature with empty records."""
         self.asked = None
+        self.asks = []
+        self.action = "accept"
         self.notified = []
+
+    def uri(self, uri: str) -> Any:
+        """A URI as this release's calls want it."""
+        return AnyUrl(uri)
 
     def callbacks(self) -> dict[str, Any]:
         """The session's arguments, as far as the release has them."""
@@ -99,13 +107,19 @@ class Application:
             self.notified.append(message.root)
             self.news.set()
 
+    def _keep(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Record an ask; `asked` is the last one, `asks` has all of the feature."""
+        self.asked = asked
+        self.asks.append(asked)
+        return asked
+
     async def _roots(self, _context: Any) -> Any:
-        self.asked = {"roots": True}
+        self._keep({"roots": True})
         roots = [types.Root(uri=AnyUrl(uri), name=uri.rsplit("/", 1)[1]) for uri in ROOTS]
         return types.ListRootsResult(roots=roots)
 
     async def _sample(self, _context: Any, params: Any) -> Any:
-        self.asked = dump(params)
+        self._keep(dump(params))
         model: dict[str, Any] = {"role": "assistant", "model": "fixed"}
         if not getattr(params, "tools", None):
             return types.CreateMessageResult(content=sdk.text("A fixed answer"), stopReason="endTurn", **model)
@@ -118,10 +132,12 @@ class Application:
         return types.CreateMessageResultWithTools(content=[use], stopReason="toolUse", **model)
 
     async def _elicit(self, _context: Any, params: Any) -> Any:
-        self.asked = dump(params)
-        if self.asked.get("mode") == "url":
+        asked = self._keep(dump(params))
+        if self.action != "accept":
+            return types.ElicitResult(action=self.action)
+        if asked.get("mode") == "url":
             return types.ElicitResult(action="accept")
-        fields = self.asked.get("requestedSchema", {}).get("properties", {})
+        fields = asked.get("requestedSchema", {}).get("properties", {})
         content = {name: _fill(name, field) for name, field in fields.items()}
         return types.ElicitResult(action="accept", content=content)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -10,16 +9,11 @@ from application import Application
 
 
 class ModernApplication(Application):
-    """Callbacks of one client and their records; `asks` has every ask of the feature, `asked` the last."""
+    """Callbacks of one client and their records."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.asks: list[Any] = []
-
-    def forget(self) -> None:
-        """Start a feature with empty records."""
-        super().forget()
-        self.asks = []
+    def uri(self, uri: str) -> Any:
+        """A URI as this release's calls want it."""
+        return uri
 
     async def settle(self, method: str, count: int, bound: float) -> list[Any]:
         """The params of that many notifications, or of those that came in `bound` seconds.
@@ -36,17 +30,3 @@ class ModernApplication(Application):
             return
         self.notified.append(message)
         self.news.set()
-
-    async def _recorded(self, answer: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        answered = await answer(*arguments)
-        self.asks.append(self.asked)
-        return answered
-
-    async def _roots(self, context: Any) -> Any:
-        return await self._recorded(super()._roots, context)
-
-    async def _sample(self, context: Any, params: Any) -> Any:
-        return await self._recorded(super()._sample, context, params)
-
-    async def _elicit(self, context: Any, params: Any) -> Any:
-        return await self._recorded(super()._elicit, context, params)

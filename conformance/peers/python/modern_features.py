@@ -12,8 +12,9 @@ from typing import Any
 
 import anyio
 import features
-from features import SLOW_SECONDS, STATIC_TEXT, STEP, WATCHED, Feature, UnsupportedError, dump, result
+from features import SLOW_SECONDS, STATIC_TEXT, STEP, WATCHED, Feature, UnsupportedError, dump
 from features import _text as text_of
+from input_features import INPUT_FEATURES
 from mcp.types import LOG_LEVEL_META_KEY
 from modern_application import ModernApplication
 
@@ -51,6 +52,12 @@ async def cancel(app: ModernApplication) -> Any:
     return {"count": count, "answer": None}
 
 
+async def request_level(app: ModernApplication) -> Any:
+    """The log level that a request carries."""
+    answer = dump(await app.session.call_tool("whoami", {}, meta={LOG_LEVEL_META_KEY: "error"}))
+    return {"logLevel": json.loads(answer["content"][0]["text"])["logLevel"]}
+
+
 def read(uri: str) -> Feature:
     """A feature that reads a resource."""
 
@@ -80,50 +87,6 @@ def list_changed(what: str) -> Feature:
     return run
 
 
-def asking(tool: str, arguments: dict[str, Any] | None = None) -> Feature:
-    """A feature whose tool asks more than once or more than one thing; shows every ask."""
-
-    async def run(app: ModernApplication) -> Any:
-        text = await text_of(app, tool, arguments)
-        return {"texts": [text], "asked": app.asks}
-
-    return run
-
-
-async def asking_prompt(app: ModernApplication) -> Any:
-    """A prompt that asks before it answers."""
-    messages = dump(await app.session.get_prompt("test_input_required_result_prompt"))["messages"]
-    return {"texts": [message["content"]["text"] for message in messages], "asked": app.asks}
-
-
-async def asking_resource(app: ModernApplication) -> Any:
-    """A resource that asks before it is read."""
-    contents = dump(await app.session.read_resource("test://asking-resource"))["contents"]
-    return {"texts": [content["text"] for content in contents], "asked": app.asks}
-
-
-async def mirrored(app: ModernApplication) -> Any:
-    """An argument that travels in a header too: one that a header can hold, and one that it cannot."""
-    values = ("plain", " Zürich ")
-    return {"values": [json.loads(await text_of(app, "mirrored", {"value": value})) for value in values]}
-
-
-async def array_output(app: ModernApplication) -> Any:
-    """Structured content that is no object; listed first, so that the SDK checks it against its schema."""
-    await app.session.list_tools()
-    return result(await app.session.call_tool("array_output", {}))
-
-
-# Features of this revision alone; they run only when they are named.
-OWN: dict[str, Feature] = {
-    "tools.call.array": array_output,
-    "tools.call.mirrored": mirrored,
-    "inputs.three": asking("three_inputs"),
-    "inputs.rounds": asking("rounds", {"n": 3}),
-    "inputs.state_only": asking("state_only"),
-    "inputs.prompt": asking_prompt,
-    "inputs.resource": asking_resource,
-}
 FEATURES: dict[str, Feature] = {
     **features.FEATURES,
     "ping": gone("ping"),
@@ -139,6 +102,7 @@ FEATURES: dict[str, Feature] = {
     "list_changed.prompts": list_changed("prompts"),
     "list_changed.resources": list_changed("resources"),
     "sampling.get_stream": gone("ask outside a call"),
-    **OWN,
+    **INPUT_FEATURES,
+    "logging.request_level": request_level,
 }
-ON_REQUEST = ("sampling.get_stream", *OWN)
+ON_REQUEST = ("sampling.get_stream", *INPUT_FEATURES)

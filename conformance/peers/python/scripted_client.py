@@ -21,14 +21,17 @@ from typing import Any
 
 import anyio
 from application import Application
-from features import FEATURES, UnsupportedError, WrongAnswerError
+from features import FEATURES as OLDER_FEATURES
+from features import UnsupportedError, WrongAnswerError
+from input_features import INPUT_FEATURES
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.shared.exceptions import McpError
 
 TIMEOUT = 10.0  # seconds for one feature; the contract's default
 CLOSING = 2.0  # seconds for the DELETE and the streams at the end
-ON_REQUEST = ("sampling.get_stream",)  # features that run only when named
+FEATURES = {**OLDER_FEATURES, **INPUT_FEATURES}
+ON_REQUEST = ("sampling.get_stream", *INPUT_FEATURES)  # features that run only when named
 TRANSPORT = timedelta(seconds=60)  # beyond any feature's bound, so that the SDK's own never decides
 # What a send raises once the SDK has given the session up.
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)

@@ -3,10 +3,15 @@
 // usage: node client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
 
 import { features } from './client_features.mjs';
+import { inputFeatures } from './client_inputs.mjs';
 import { runClient } from './client_run.mjs';
 import { Session } from './client_session.mjs';
 import { load } from './sdk.mjs';
 
 process.exit(
-  await runClient(features, async (root, url, timeout) => new Session(await load(root, 'client'), url, timeout))
+  await runClient(
+    { ...features, ...inputFeatures },
+    Object.keys(features),
+    async (root, url, timeout) => new Session(await load(root, 'client'), url, timeout)
+  )
 );

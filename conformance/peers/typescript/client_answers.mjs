@@ -41,7 +41,8 @@ function valueFor(field) {
   return field.format === 'email' ? 'user@example.com' : 'scripted';
 }
 
-function elicit(params) {
+function elicit(params, action) {
+  if (action !== 'accept') return { action };
   if (params.mode === 'url') return { action: 'accept' };
   const fields = Object.entries(params.requestedSchema.properties);
   return { action: 'accept', content: Object.fromEntries(fields.map(([name, field]) => [name, valueFor(field)])) };
@@ -53,7 +54,7 @@ export function answers(session) {
   const answer = (schema, run) =>
     client.setRequestHandler(schema, ({ params }) => {
       session.asked.push(params ?? {});
-      return run(params);
+      return run(params, session.action);
     });
   answer(types.CreateMessageRequestSchema, sample);
   answer(types.ListRootsRequestSchema, () => ({ roots: ROOTS }));

@@ -1,11 +1,12 @@
 // What arrives beside the answers of one session: notifications, refusals, questions, errors nobody asked for.
 
-/** Members: options (request options), refusals, asked, strays, opened. */
+/** Members: options (request options), refusals, asked, action (the person's answer to forms), strays, opened. */
 export class Record {
   #notes = [];
   #waiting = new Set();
   refusals = [];
   asked = [];
+  action = 'accept';
   strays = [];
   opened = false;
 
@@ -17,6 +18,7 @@ export class Record {
   begin() {
     this.refusals = [];
     this.asked = [];
+    this.action = 'accept';
     this.#notes = [];
   }
 

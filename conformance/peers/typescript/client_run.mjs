@@ -44,14 +44,15 @@ async function attempt(session, name, run) {
 
 /**
  * Reads the flags, runs the features and gives the exit status: 0 when everything was tried, 1 on wrong usage, 2 when
- * the connection broke. `open(root, url, timeout)` gives a session that is not connected yet.
+ * the connection broke. `natural` are the names tried when none are given; `open(root, url, timeout)` gives a session
+ * that is not connected yet.
  */
-export async function runClient(features, open) {
+export async function runClient(features, natural, open) {
   const { values: flags } = parseArgs({
     options: {
       sdk: { type: 'string' },
       url: { type: 'string' },
-      features: { type: 'string', default: Object.keys(features).join(',') },
+      features: { type: 'string', default: natural.join(',') },
       timeout: { type: 'string', default: '10' }
     }
   });

@@ -10,6 +10,7 @@ import { ModernSession } from './modern_session.mjs';
 process.exit(
   await runClient(
     modernFeatures,
+    Object.keys(modernFeatures),
     async (root, url, timeout) => new ModernSession(await loadModern(root, 'client'), url, timeout)
   )
 );
