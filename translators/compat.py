@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of message of one ordered pair.
 
     `verdict`: "identical" (every body passes as it is), "rewritten" (some members are), "emulated" (the broker also
-    stands in for behaviour the reader lacks) or "refused" (the reader never sees it; a notification is dropped).
+    stands in for what the reader lacks) or "refused" (the reader never sees it; a notification is dropped).
     `losses` maps the path of each lossy operation to its worst loss; `changes` names the Changes that may act, in
     order.
     """
@@ -44,12 +44,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def table() -> tuple[Row, ...]:
-    """Every row of every ordered pair of session revisions, oldest client first.
+    """Every row of every ordered pair that is spoken, oldest client first.
 
     A result or error has no row where its request is refused. An error has one only where a Change touches it.
+    A client without sessions has rows with servers of its own revision only: nobody keeps sessions on its behalf.
     """
-    sessions = [revision for revision in REVISIONS if revision.traits.sessions]
-    return tuple(row for client in sessions for server in sessions for row in _pair(client, server))
+    pairs = [(client, server) for client in REVISIONS for server in REVISIONS]
+    spoken = [(client, server) for client, server in pairs if client.traits.sessions or client is server]
+    return tuple(row for client, server in spoken for row in _pair(client, server))
 
 
 def _pair(client: Revision, server: Revision) -> list[Row]:
@@ -61,7 +63,9 @@ def _pair(client: Revision, server: Revision) -> list[Row]:
             rows.append(row)
             if slot.part == "params" and row.verdict != "refused":
                 back: Side = "client" if toward == "server" else "server"
-                rows.append(_row(client, server, Slot("result", slot.method, back)))
+                made = row.verdict == "emulated" and not (server if toward == "server" else client).knows(slot)
+                answered = msgspec.structs.replace(row, part="result", toward=back)
+                rows.append(answered if made else _row(client, server, Slot("result", slot.method, back)))
                 error = _row(client, server, Slot("error", slot.method, back))
                 rows += [error] if error.changes else []
     return rows
@@ -75,14 +79,16 @@ def _row(client: Revision, server: Revision, slot: Slot) -> Row:
     losses: dict[str, Loss] = {}
     changes: list[Change] = []
     refused = False
+    emulated = (slot in client.embedded) is not (slot in server.embedded)  # a request here, part of a result there
     for change, action in _met(client, server, slot):
         changes.append(change)
+        emulated = emulated or change.emulates
         if isinstance(action, Gate):
-            refused = action.verdict != "answered"
+            # What a conversation does itself, a translation without one refuses.
+            refused = action.verdict != "answered" and not change.emulates
             break
         for op in action:
             _note(losses, op)
-    emulated = any(change.emulates for change in changes)
     verdict: Verdict = "refused" if refused else "emulated" if emulated else "rewritten" if changes else "identical"
     return Row(
         client=client.id,

@@ -21,6 +21,7 @@ from translators.context import Context
 from translators.errors import Refused
 from translators.op import ESCAPED_ASCII, Op, occurs
 from translators.tree import Body, Route
+from translators.usual import SHAPES, Usual
 
 Action = Op | Gate
 
@@ -129,7 +130,7 @@ class _Quiet:
 class Lane:
     """Immutable, shared. `actions` come from the steps; around them stands the hygiene every reader gets."""
 
-    __slots__ = ("_blocks", "_quiet", "actions", "gate", "passes", "prepares", "repairs", "slot")
+    __slots__ = ("_blocks", "_quiet", "_usual", "actions", "gate", "passes", "prepares", "repairs", "slot")
 
     def __init__(
         self,
@@ -148,13 +149,18 @@ class Lane:
         ops = self._before_gate()
         self._blocks = _compiled(ops)
         self._quiet = _quiet(ops) if self.gate is None else None
+        shape = SHAPES.get(slot) if self.gate is None else None
+        self._usual = Usual(shape, ops, _compiled) if shape else None
 
     def run(self, body: Body, ctx: Context) -> Body:
         """Rewrite the body in place. Raises Refused, Swallowed or Answered where a gate or operation says so."""
-        if self._quiet is not None and self._quiet.proves(body):
-            return body
+        blocks: tuple[_Block, ...] | None = self._usual.rest(body) if self._usual is not None else None
+        if blocks is None:
+            if self._quiet is not None and self._quiet.proves(body):
+                return body
+            blocks = self._blocks
         try:
-            for block in self._blocks:
+            for block in blocks:
                 block.run(body, ctx)
             if self.gate is not None:
                 self.gate.apply(body, ctx)
@@ -188,7 +194,7 @@ def _compiled(ops: list[Op]) -> tuple[_Block, ...]:
 
 def _guard(ops: tuple[Op, ...]) -> _Guard:
     tokens = dict.fromkeys(token for op in ops for token in op.tokens)
-    content = tuple(op.content for op in ops if op.content is not None)
+    content = tuple(dict.fromkeys(op.content for op in ops if op.content is not None))
     always = any(not op.tokens and op.content is None for op in ops)
     return _Guard(always, tuple(tokens), content, re.compile(b"|".join(map(re.escape, (*tokens, ESCAPED_ASCII)))))
 

@@ -1,8 +1,8 @@
-"""Every difference between the session revisions, and who answers for it.
+"""Every difference between the revisions, and who answers for it.
 
 A1-A18 lie between 2024-11-05 and 2025-03-26, B1-B25 between 2025-03-26 and 2025-06-18, C1-C50 between 2025-06-18 and
-2025-11-25; T1-T34 are habits of released peers that no page describes. `Change.rows` names these ids; a test keeps both
-in step. `by` says who answers:
+2025-11-25, N1-N86 between 2025-11-25 and 2026-07-28; T1-T34 are habits of released peers that no page describes.
+`Change.rows` names these ids; a test keeps both in step. `by` says who answers:
 
     step      a Change of the step                    hygiene   a repair every reader gets
     machine   the conversation, which keeps state     edge      a face or backend: framing, headers, streams
@@ -130,6 +130,95 @@ C49 same task errors are not evidence of anything
 C50 edge discovery and consent changed; 401 and 403 pass with their headers
 """
 
+_STATELESS = """
+N1 machine initialize is gone: a session client is answered from server/discover
+N2 machine notifications/initialized is gone: it ends at the conversation
+N3 machine ping is gone: answered at once, whoever sends it
+N4 machine logging/setLevel is gone: the level is kept and said with each request
+N5 machine capabilities are declared by each request; the functions that map them are the step's
+N6 step reserved keys of _meta: added to requests, taken out for session peers, never believed from them
+N7 machine a version that does not match is -32022 instead of a counter-offer
+N8 step resultType of every result; what is no result is refused
+N9 machine nothing may rely on earlier requests: the broker is the one that remembers
+N10 machine instructions are those of server/discover or of initialize
+N11 machine clientInfo is said with each request, as the client introduced itself
+N12 later clients without sessions are not served, and only they may introduce themselves anew each time
+N13 step lists and reads carry cache hints: stale at once and private, unless somebody knows better
+N14 same cursors are opaque
+N15 step answers that come with a retry: without a suspended call they are dropped
+N16 hygiene more than 100 completions
+N17 machine resources/subscribe and unsubscribe become the filter of one listening request
+N18 machine subscriptions/listen feeds the standing stream of a session client; older servers get none yet
+N19 machine sampling, roots and elicitation are requests of their own or entries of an interim result
+N20 step tasks methods of both kinds, -32601
+N21 edge methods of vendors are not forwarded across this pair
+N22 machine a cancellation closes the stream of a call, or is a notification; each leg has its own
+N23 step progress of the client is dropped
+N24 machine log messages only during calls that asked for them
+N25 machine announcements travel on the listening stream or on the standing one
+N26 step notifications/roots/list_changed is dropped: a server asks again when it needs roots
+N27 step notifications/elicitation/complete
+N28 step notifications/tasks/status
+N29 machine the acknowledgement of a subscription ends at the conversation
+N30 step properties of an input schema may be booleans
+N31 step an output schema may be any schema: wrapped, or left out where it cannot be
+N32 step structuredContent may be any value: wrapped with its schema, else said as text
+N33 step structuredContent of a tool result in sampling
+N34 step execution of a tool
+N35 step resultType, ttlMs and cacheScope
+N36 hygiene at most 100 completions are schema now
+N37 step a cancellation must name its request
+N38 step elicitationId of a URL elicitation
+N39 step _meta and task of sampling and elicitation
+N40 step _meta of answers to elicitation and roots
+N41 same a sampling answer keeps its _meta and gets no resultType
+N42 machine listChanged of roots, and the tasks capabilities, are not declared across
+N43 machine extensions are declared as they are, save that of tasks
+N44 edge an error without id
+N45 machine ids are unique in a session, or among those outstanding: the broker mints them
+N46 same content, annotations, icons, prompts, resources and forms are spelled the same
+N47 same roots, sampling, logging and includeContext are deprecated, not gone
+N48 edge the GET stream is gone
+N49 edge DELETE is gone
+N50 edge Mcp-Session-Id is gone
+N51 edge answers are JSON or a stream without event ids
+N52 edge resumption is gone: the broker resumes on the side that can
+N53 edge a closed stream cancels, where it did not before
+N54 machine a call's stream carries notifications of that call alone
+N55 edge responses are not posted any more
+N56 edge notifications are answered by 202
+N57 edge arrays are refused
+N58 edge the status of an answer is chosen when its first message is known
+N59 edge MCP-Protocol-Version stands on every request and agrees with the body
+N60 edge Mcp-Method
+N61 edge Mcp-Name
+N62 step x-mcp-header of a tool: not shown to session clients, and only sound ones to others
+N63 edge Accept
+N64 later repeated headers are refused of clients without sessions, which are not served
+N65 edge credentials belong to the leg
+N66 edge trace context in headers; in _meta it passes
+N67 edge Last-Event-ID
+N68 edge errors of requests travel with 200 to session clients
+N69 later an unknown method is 404 and -32601 for clients without sessions, which are not served
+N70 later a request without its envelope is 400 and -32602 where clients without sessions are served
+N71 later headers that disagree with the body are 400 and -32020 where clients without sessions are served
+N72 step a capability the client lacks, -32021: a tool error, or -32603
+N73 edge a revision nobody speaks
+N74 edge sessions that are missing or unknown
+N75 step -32002 and -32602 for a resource that is not there
+N76 step -32042 of an older server
+N77 later a requestState of the broker's own exists only where clients without sessions are served
+N78 edge overload
+N79 edge a backend that cannot be reached
+N80 edge 401 and 403
+N81 edge 403 for a bad Origin
+N82 edge 406, 413 and 400 of the transport
+N83 step codes in the reserved range: what is not defined becomes -32603 and keeps its number in data
+N84 edge a process is a session, or is none
+N85 edge a pipe keeps the revision it began with
+N86 edge probing a pipe with server/discover
+"""
+
 _TRAPS = """
 T1 hygiene npm clients reject any member of an empty result but _meta
 T2 step a created task is read as a successful empty result
@@ -173,4 +262,10 @@ def _rows(text: str) -> tuple[Row, ...]:
     return tuple(msgspec.convert({"id": name, "by": by, "about": about}, Row) for name, by, about in lines)
 
 
-ROWS: tuple[Row, ...] = (*_rows(_OLDEST), *_rows(_MIDDLE), *_rows(_NEWEST), *_rows(_TRAPS))
+ROWS: tuple[Row, ...] = (
+    *_rows(_OLDEST),
+    *_rows(_MIDDLE),
+    *_rows(_NEWEST),
+    *_rows(_STATELESS),
+    *_rows(_TRAPS),
+)

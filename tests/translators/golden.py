@@ -66,7 +66,7 @@ def flat(op: Op) -> Iterator[Op]:
 
 def operations() -> Iterator[Key]:
     """Every operation and gate of every step, and of hygiene."""
-    for step in (*(folder(step.name) for step in STEPS if step.newer.traits.sessions), HYGIENE):
+    for step in (*(folder(step.name) for step in STEPS), HYGIENE):
         for change in changes_of(step):
             for way in (HYGIENE,) if step == HYGIENE else ("down", "up"):
                 for slot, action in change.actions("up" if way == "up" else "down").items():
@@ -103,8 +103,10 @@ class Case:
     def run(self) -> dict[str, Any]:
         """The outcome, in the file's own words; `met` says which operations acted."""
         body = msgspec.json.decode(msgspec.json.encode(self.written), type=dict[str, msgspec.Raw])
+        gate: str | None = None
         try:
             for action in actions(self.step, self.way, self.slot):
+                gate = action.change if isinstance(action, Gate) else None
                 action.apply(body, self.context)
             return {"read": msgspec.json.decode(msgspec.json.encode(body))}
         except Refused as refusal:
@@ -113,6 +115,8 @@ class Case:
         except Swallowed as swallowed:
             return {"swallowed": swallowed.reason}
         except Answered as answered:
+            if gate is not None:
+                self._meet(gate, "")
             return {"answered": answered.result}
         finally:
             for noted in self.context.losses:

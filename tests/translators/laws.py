@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from protocol_versions.base import Revision, Slot
 from protocol_versions.shapes import variants_of
-from translators import STEPS
 from translators.change import Gate, Step
 from translators.context import Context
 from translators.errors import Answered, Refused, Swallowed
@@ -22,7 +21,6 @@ from translators.tree import LIST, MAP, segments
 Path = tuple[Any, ...]
 
 LAW = settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-SESSION_STEPS = tuple(step for step in STEPS if step.newer.traits.sessions)
 
 
 class Stopped(Exception):  # noqa: N818
@@ -54,9 +52,14 @@ def contexts() -> st.SearchStrategy[Context]:
     return st.builds(
         Context,
         facts=st.sampled_from(
-            [{}, {"client_capabilities": {}}, {"client_capabilities": {"sampling": {"context": {}}}}]
+            [
+                {},
+                {"client_capabilities": {}},
+                {"client_capabilities": {"sampling": {"context": {}}}},
+                {"tools": {"list_all": {"name": "list_all", "outputSchema": {"type": "array"}}}},
+            ]
         ),
-        request=st.sampled_from([None, {}, {"tools": []}]),
+        request=st.sampled_from([None, {}, {"tools": []}, {"name": "list_all"}]),
     )
 
 

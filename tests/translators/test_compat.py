@@ -18,10 +18,12 @@ def _row(client: str, server: str, part: str, method: str, toward: str) -> Row:
 
 
 def test_every_ordered_pair_has_rows() -> None:
-    assert {(row.client, row.server) for row in table()} == {(client, server) for client in IDS for server in IDS}
+    servers = [revision.id for revision in REVISIONS]
+    pairs = {(client, server) for client in IDS for server in servers}
+    assert {(row.client, row.server) for row in table()} == pairs | {("2026-07-28", "2026-07-28")}
 
 
-@pytest.mark.parametrize("revision", IDS)
+@pytest.mark.parametrize("revision", [*IDS, "2026-07-28"])
 def test_equal_revisions_are_identical_in_everything(revision: str) -> None:
     assert {row.verdict for row in table() if row.client == row.server == revision} == {"identical"}
 
@@ -89,3 +91,24 @@ def test_an_older_server_is_read_without_loss_save_what_is_declared() -> None:
         ("tools/list", "tools[].inputSchema"),
         ("tools/list", "tools[].outputSchema"),
     }
+
+
+def test_what_a_conversation_stands_in_for_is_emulated_with_its_result() -> None:
+    for method in ("initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"):
+        assert _row("2025-06-18", "2026-07-28", "params", method, "server").verdict == "emulated"
+        assert _row("2025-06-18", "2026-07-28", "result", method, "client").verdict == "emulated"
+    assert _row("2025-11-25", "2026-07-28", "params", "tasks/get", "server").verdict == "refused"
+
+
+def test_a_question_inside_a_result_is_emulated_as_a_request() -> None:
+    roots = _row("2025-11-25", "2026-07-28", "params", "roots/list", "client")
+    assert (roots.verdict, roots.losses) == ("emulated", {"_meta": Loss.COSMETIC})
+    assert _row("2025-11-25", "2026-07-28", "result", "roots/list", "server").verdict == "emulated"
+    assert _row("2025-03-26", "2026-07-28", "params", "elicitation/create", "client").verdict == "refused"
+
+
+def test_a_tool_result_of_a_newer_server_is_rewritten_for_every_session_client() -> None:
+    for client in IDS:
+        row = _row(client, "2026-07-28", "result", "tools/call", "client")
+        assert row.verdict == "rewritten"
+        assert row.losses["structuredContent"] is Loss.CARRIED

@@ -10,14 +10,15 @@ Invariant: a message that is valid in the reader's revision is not changed, save
 from __future__ import annotations
 
 import functools
+from typing import Any, get_type_hints
 
 from protocol_versions.base import Revision, Slot
-from translators.change import Change
+from translators.change import Change, result
 from translators.hygiene.blocks import BLOCKS
-from translators.hygiene.catalogues import CATALOGUES
+from translators.hygiene.catalogues import CATALOGUES, OBJECT_SCHEMAS
 from translators.hygiene.members import MEMBERS
 from translators.hygiene.nulls import nulls
-from translators.hygiene.results import RESULTS, SESSION_RESULTS
+from translators.hygiene.results import OBJECTS, RESULTS, SESSION_RESULTS
 from translators.ops import Op
 
 __all__ = ["changes", "preparations", "prepares", "repairs"]
@@ -26,7 +27,13 @@ __all__ = ["changes", "preparations", "prepares", "repairs"]
 @functools.cache
 def changes(reader: Revision) -> tuple[Change, ...]:
     """The repairs for readers of this revision, after the steps (all of them are `down` actions)."""
-    return (*RESULTS, *BLOCKS, *CATALOGUES, *MEMBERS, *(SESSION_RESULTS if reader.traits.sessions else ()))
+    objects = () if _any_json(reader) else (*OBJECTS, *OBJECT_SCHEMAS)
+    return (*RESULTS, *BLOCKS, *CATALOGUES, *objects, *MEMBERS, *(SESSION_RESULTS if reader.traits.sessions else ()))
+
+
+def _any_json(reader: Revision) -> bool:
+    """True if this revision types structured content as any JSON value, and schemas as any JSON Schema."""
+    return get_type_hints(reader.types[result("tools/call")]).get("structured_content") is Any
 
 
 @functools.cache

@@ -110,17 +110,6 @@ def _icons(*paths: str) -> tuple[Op, ...]:
 
 CATALOGUES = (
     Change(
-        name="object schemas",
-        spec="npm 1.0.4 to 1.25.1 reject inputSchema without type, npm 1.25.1 a boolean as a property's schema",
-        rows=("T19", "C14"),
-        down={
-            result("tools/list"): (
-                fill("tools[].inputSchema", _input_schema),
-                fill("tools[].outputSchema", _output_schema, Loss.COSMETIC, given=("outputSchema",)),
-            )
-        },
-    ),
-    Change(
         name="whole sizes",
         spec="pypi 1.6.0 to 1.26.0 reject a fractional size",
         rows=("T30",),
@@ -149,3 +138,18 @@ CATALOGUES = (
         },
     ),
 )
+
+OBJECT_SCHEMAS = (
+    Change(
+        name="object schemas",
+        spec="npm 1.0.4 to 1.25.1 reject inputSchema without type, npm 1.25.1 a boolean as a property's schema",
+        rows=("T19", "C14"),
+        down={
+            result("tools/list"): (
+                fill("tools[].inputSchema", _input_schema),
+                fill("tools[].outputSchema", _output_schema, Loss.COSMETIC, given=("outputSchema",)),
+            )
+        },
+    ),
+)
+"""For readers whose revision types tools' schemas as those of objects."""

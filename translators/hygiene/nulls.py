@@ -24,6 +24,8 @@ from translators.ops import Loss, Op
 from translators.tree import Body
 
 NULL = b"null"
+MEANT = frozenset(("structuredContent",))
+"""Members that older revisions do not let be null, and in which a newer peer may mean it: the step decides."""
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
@@ -117,7 +119,7 @@ def plan_of(shape: type[msgspec.Struct]) -> Plan:
         inner = _plan(annotation)
         if not inner.empty:
             members[info.encode_name] = inner
-        if not info.required and not _nullable(annotation):
+        if not info.required and not _nullable(annotation) and info.encode_name not in MEANT:
             optional.add(info.encode_name)
     return Plan(members, frozenset(optional))
 

@@ -47,7 +47,9 @@ SESSION_RESULTS = (
 
 
 def _present(body: Body, _ctx: Context) -> Any:
-    # A task stands in for the result between two peers that know tasks.
+    # A task stands in for the result between two peers that know tasks, a question between two without sessions.
+    if tree.member(body, "resultType") not in (None, "complete"):
+        return KEEP
     content = body.get("content")
     absent = content is None or (type(content) is Raw and bytes(content) == b"null")
     return [] if absent and "task" not in body else KEEP
@@ -132,20 +134,9 @@ RESULTS = (
         down={result("tools/call"): (msgspec.structs.replace(fill("content", _present), unless="content"),)},
     ),
     Change(
-        name="structured content is an object",
-        spec="pypi 1.12.4 and 1.26.0, npm 1.15.0 and 1.25.1 reject any other value",
-        rows=("T9",),
-        down={
-            result("tools/call"): (
-                fill("content", _text_of_odd_structure, Loss.CARRIED, given=("structuredContent",)),
-                each("structuredContent", _only_object, Loss.CARRIED),
-            )
-        },
-    ),
-    Change(
         name="at most 100 completions",
         spec="npm 1.0.4 to 1.25.1 reject more",
-        rows=("T28",),
+        rows=("T28", "N16", "N36"),
         down={result("completion/complete"): (each("completion", _at_most_100, Loss.DEGRADED),)},
     ),
     Change(
@@ -170,3 +161,18 @@ RESULTS = (
         down={result(method): _META for method in _RESULTS_WITH_META},
     ),
 )
+
+OBJECTS = (
+    Change(
+        name="structured content is an object",
+        spec="pypi 1.12.4 and 1.26.0, npm 1.15.0 and 1.25.1 reject any other value",
+        rows=("T9",),
+        down={
+            result("tools/call"): (
+                fill("content", _text_of_odd_structure, Loss.CARRIED, given=("structuredContent",)),
+                each("structuredContent", _only_object, Loss.CARRIED),
+            )
+        },
+    ),
+)
+"""For readers whose revision types structured content as an object."""
