@@ -107,7 +107,14 @@ def test_a_date_has_a_time_and_an_offset(written: Any, expected: Any) -> None:
     ("written", "expected"),
     [
         *(("", None), ("AAEC", None), ("AAE=", None), ("AA==", None), ("++//", None)),
-        *(("-_-_", "+/+/"), ("AAE", "AAE="), ("AA", "AA=="), ("A A\nE C", "AAEC"), ("AA======", "AA==")),
+        *(
+            ("-_-_", "+/+/"),
+            ("-_-x", "+/+x"),
+            ("AAE", "AAE="),
+            ("AA", "AA=="),
+            ("A A\nE C", "AAEC"),
+            ("AA======", "AA=="),
+        ),
         *(("A", None), ("äöü", None), ("äöüß", None), ("A===", None), ("!!!!", None), ("AAEC===", "AAEC")),
     ],
 )
@@ -128,6 +135,7 @@ def test_a_block_of_a_known_kind_is_left_alone(kind: str) -> None:
     [
         ({"uri": "file:///a/b.md"}, "b.md"),
         ({"uri": "file:///a/b/"}, "b"),
+        ({"uri": "file:///a/xbox"}, "xbox"),
         ({"uri": "b.md"}, "b.md"),
         ({"uri": "b.md", "title": "B"}, "B"),
         ({"uri": "///"}, "///"),
