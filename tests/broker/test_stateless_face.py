@@ -52,25 +52,37 @@ async def test_no_session_is_taken_or_given_and_no_event_id_is_believed() -> Non
         assert not {"mcp-session-id", "last-event-id"} & set(asked.headers)
 
 
-async def test_clients_of_both_eras_are_served_at_once_on_one_url() -> None:
-    async with modern() as here:
-        here.backend.on("server/discover", answers(DISCOVERED))
-        old = here.another()
-        await old.open("2025-06-18")
-        assert (await ask(here.client)).status == 200
-        assert (await old.call(2)).status == 200
-        # The same connection's worth of trust for a modern request that carries the session's id.
-        here.client.session = old.session
-        assert (await ask(here.client, id=3)).json["id"] == 3
-
-
 DISCOVERED = {
     "resultType": "complete",
-    "supportedVersions": [REVISION],
+    "supportedVersions": [REVISION, "2025-06-18"],
     "capabilities": {"tools": {}},
     "ttlMs": 0,
     "cacheScope": "private",
 }
+
+
+async def test_clients_of_both_eras_are_served_at_once_on_one_url() -> None:
+    async with world() as here:  # a backend of both eras: each client's era is mirrored
+        here.backend.on("server/discover", answers(DISCOVERED))
+        old = here.another()
+        await old.open("2025-06-18")
+        assert (await ask(here.client, id="new")).json["result"]["resultType"] == "complete"
+        assert (await old.call(2)).json["id"] == 2
+        # A modern request is one, whatever session it names.
+        here.client.session = old.session
+        assert (await ask(here.client, id=3)).json["result"]["resultType"] == "complete"
+        calls = [asked for asked in here.backend.asked if asked.key == "tools/call"]
+        assert [asked.headers.get("mcp-session-id") for asked in calls] == [None, "backend-1", None]
+
+
+async def test_a_backend_that_is_away_does_not_look_like_one_of_the_other_era() -> None:
+    async with world() as here:
+
+        async def busy(asked: Asked) -> None:
+            await asked.reply(503)
+
+        here.backend.on("server/discover", busy)
+        assert refused(await ask(here.client, "server/discover", id=5)) == (200, -32603, 5, "backend-connect")
 
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
