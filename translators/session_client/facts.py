@@ -25,13 +25,15 @@ MAX_TOOLS = 10_000
 class Facts:
     """Discovery and catalogue with their expiry, in seconds of the caller's clock."""
 
-    __slots__ = ("_discover", "_discover_until", "_tools", "_tools_until")
+    __slots__ = ("_discover", "_discover_until", "_tools", "_tools_until", "schemas")
 
     def __init__(self) -> None:
         self._discover: Body | None = None
         self._discover_until = 0.0
         self._tools: dict[str, Annotations] = {}
         self._tools_until = 0.0
+        self.schemas: dict[str, Body] = {}
+        """Tools whose `outputSchema` an older client cannot be shown as it is: name -> {"outputSchema": tree}."""
 
     def discover(self, now: float) -> Body | None:
         """The discovery result, if it is still fresh."""
@@ -57,6 +59,7 @@ class Facts:
         """
         if first:
             self._tools = {}
+            self.schemas.clear()  # in place: open calls hold it
         bad: list[str] = []
         tools = tree.member(result, "tools")
         for item in tools if isinstance(tools, list) else ():
@@ -64,6 +67,10 @@ class Facts:
             name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
             if not isinstance(name, str) or not isinstance(tool, dict):
                 continue
+            output = tree.deep(tree.shallow(tool.get("outputSchema")))
+            odd = output is not None and not (isinstance(output, dict) and output.get("type") == "object")
+            if odd and len(self.schemas) < MAX_TOOLS:
+                self.schemas[name] = {"outputSchema": output}
             schema = tool.get("inputSchema")
             if schema is None or (type(schema) is msgspec.Raw and b"x-mcp-header" not in bytes(schema)):
                 continue

@@ -51,6 +51,7 @@ class SessionClient:
         self.lanes: Tables = tables(SESSION, STATELESS)
         self.envelope = Envelope({}, {"name": "unknown-mcp-client", "version": "0"})
         self.server: dict[str, Any] = {}
+        self.declared: dict[str, Any] = {}
         self.bridges: dict[int, Bridge] = {}
         self.legs: dict[int, int] = {}  # leg -> call
         self.inner: dict[int, str] = {}  # leg -> what the machine itself asked for
@@ -113,8 +114,7 @@ class SessionClient:
         lanes = self.lanes.to_server.get(method)
         if lanes is None:
             return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
-        ctx = Context(method=method)
-        ctx.stash["elicitationId"] = self.ids
+        ctx = Context(method=method, facts={"client_capabilities": self.declared, "tools": self.facts.schemas})
         try:
             body = lanes.params.run(dict(params), ctx)
         except Refused as refusal:
@@ -134,6 +134,7 @@ class SessionClient:
     def _initialize(self, call: int, params: Body) -> list[Effect]:
         capabilities = tree.whole(params, "capabilities")
         info = tree.whole(params, "clientInfo")
+        self.declared = capabilities if isinstance(capabilities, dict) else {}
         known = info if isinstance(info, dict) else {"name": "unknown-mcp-client", "version": "0"}
         self.envelope = Envelope(capabilities, known)
         found = self.facts.discover(self.now)
