@@ -119,7 +119,7 @@ class Matrix:
     def _session(self, children: Children, cell: Cell, url: str) -> Run:
         asked = [name for name in of(cell.server.revision, self.features) if name not in REPORTED]
         started = monotonic()
-        command = [*cell.client.command("client"), "--url", url, "--features", ",".join(asked)]
+        command = [*cell.client.command("client"), "--url", url, "--features", ",".join(asked) or "initialize"]
         command += ["--timeout", f"{FEATURE_TIMEOUT_S:g}"]
         child, code = children.run("client", command, RUN_DEADLINE_S)
         lines = parse(child.output())

@@ -1,11 +1,13 @@
 """Drives the published conformance suite through the broker, before both families of servers.
 
-    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost]
+    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost,2026-07-28,client]
 
-Three legs. `2025-11-25`: the frozen requirement set before a server of that revision; all must pass.
+`2025-11-25`: that frozen requirement set before servers of that revision and of 2026-07-28; all must pass.
 `2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of
-2025-06-18 and 2025-11-25; all must pass. `lost`: before each older server, scenarios that pass directly, with
-a client negotiated to the server's own revision, and fail through the broker; there must be none.
+2025-06-18, 2025-11-25 and 2026-07-28; all must pass. `lost`: before each older server, scenarios that pass
+directly, with a client negotiated to the server's own revision, and fail through the broker; there must be none.
+`2026-07-28`: that frozen requirement set before servers of that revision; all must pass. `client`: the suite's own
+server of 2026-07-28 before the broker before a client of 2025-11-25, once told and once found; all must pass.
 Invariant: the suite itself names its scenarios; what it does not run counts as failed.
 """
 
@@ -20,15 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from conformance import official_client
 from conformance.cells import FAMILIES, FAMILY_NAMES, Peer
 from conformance.launch import Children, LaunchError
 from conformance.official_results import Scenario, lost, read, score, server_scenarios
 
 SUITE_DEADLINE_S: Final = 300.0
 """A healthy leg takes 2-10 s; a server that answers nothing makes each scenario wait for its own time-out."""
-LEGS: Final = ("2025-11-25", "2025-06-18", "lost")
+LEGS: Final = ("2025-11-25", "2025-06-18", "lost", "2026-07-28", "client")
 OLDER: Final = ("2025-06-18", "2025-03-26", "2024-11-05")
 NEWEST: Final = ("--requirements", "2025-11-25")
+STATELESS: Final = ("--requirements", "2026-07-28")
 MIDDLE: Final = ("--suite", "all", "--spec-version", "2025-06-18")
 
 
@@ -37,7 +41,7 @@ class Result:
     """One row of the table: `bad` are the scenarios that count against the broker, with why."""
 
     leg: str
-    server: Peer
+    server: str
     text: str
     bad: tuple[str, ...]
 
@@ -51,12 +55,16 @@ class Official:
         self.command = node.official_suite()
         self.folder = folder
 
-    def names(self, *selection: str) -> tuple[str, ...]:
-        """The server scenarios of a selection, as the suite lists them."""
+    def listing(self, *selection: str) -> str:
+        """What the suite lists for a selection."""
         done = subprocess.run(  # noqa: S603 - the suite's own command
             [*self.command, "list", *selection], capture_output=True, text=True, timeout=60, check=True
         )
-        return server_scenarios(done.stdout)
+        return done.stdout
+
+    def names(self, *selection: str) -> tuple[str, ...]:
+        """The server scenarios of a selection, as the suite lists them."""
+        return server_scenarios(self.listing(*selection))
 
     def run(self, children: Children, url: str, name: str, *selection: str) -> dict[str, Scenario]:
         """Run a selection of server scenarios at a URL."""
@@ -66,15 +74,33 @@ class Official:
         return read(out)
 
     def newest(self, family: str) -> list[Result]:
-        """The 2025-11-25 requirement set through the broker, before its own revision."""
-        peer = Peer(family, "2025-11-25")
-        return [self._scored("2025-11-25", peer, self.names("--requirements", "2025-11-25"), NEWEST, ())]
+        """The 2025-11-25 requirement set through the broker, before its own revision and 2026-07-28."""
+        peers = (Peer(family, "2025-11-25"), Peer(family, "2026-07-28"))
+        return [self._scored("2025-11-25", peer, self.names(*NEWEST), NEWEST, ()) for peer in peers]
+
+    def stateless(self, family: str) -> list[Result]:
+        """The 2026-07-28 requirement set through the broker, before its own revision."""
+        peer = Peer(family, "2026-07-28")
+        return [self._scored("2026-07-28", peer, self.names(*STATELESS), STATELESS, ())]
+
+    def client(self, family: str) -> list[Result]:
+        """The suite's own server of 2026-07-28 for a client of 2025-11-25; the client is of one family."""
+        if family != "py":
+            return []
+        names = official_client.scenarios(self.listing(*STATELESS))
+        rows = []
+        for revision in ("2026-07-28", "auto"):
+            ran = official_client.leg(self.command, names, self.folder / f"client-{revision}", revision)
+            passed, missed = score(ran, names)
+            bad = tuple(_why(ran, name) for name in missed)
+            rows.append(Result("client", f"suite ({revision})", f"{passed}/{len(names)}", bad))
+        return rows
 
     def middle(self, family: str) -> list[Result]:
         """The 2025-06-18 scenarios through a broker that offers that revision alone."""
         names = self.names("--server", "--spec-version", "2025-06-18")
         offers = ("--client-revisions", "2025-06-18")
-        servers = (Peer(family, "2025-06-18"), Peer(family, "2025-11-25"))
+        servers = [Peer(family, revision) for revision in ("2025-06-18", "2025-11-25", "2026-07-28")]
         return [self._scored("2025-06-18", peer, names, MIDDLE, offers) for peer in servers]
 
     def _scored(
@@ -86,9 +112,9 @@ class Official:
                 _, url = children.broker(backend, "--backend-revision", peer.revision, *offers)
                 scenarios = self.run(children, url, "broker", *selection)
             except LaunchError as error:
-                return Result(leg, peer, "did not start", (str(error),))
+                return Result(leg, str(peer), "did not start", (str(error),))
         passed, missed = score(scenarios, names)
-        return Result(leg, peer, f"{passed}/{len(names)}", tuple(_why(scenarios, name) for name in missed))
+        return Result(leg, str(peer), f"{passed}/{len(names)}", tuple(_why(scenarios, name) for name in missed))
 
     def lost(self, family: str) -> list[Result]:
         """Before each older server: what passes directly and fails through the broker."""
@@ -104,14 +130,14 @@ class Official:
                 _, url = children.broker(backend, "--backend-revision", peer.revision)
                 through = self.run(children, url, "broker", *NEWEST)
             except LaunchError as error:
-                return Result("lost", peer, "did not start", (str(error),))
+                return Result("lost", str(peer), "did not start", (str(error),))
         names = lost(direct, through)
         ran = sum(scenario.passed for scenario in direct.values())
         won = sum(scenario.passed for scenario in through.values())
         text = f"direct {ran}, through the broker {won}, lost {len(names)}"
         if not ran:
-            return Result("lost", peer, text, ("nothing passes directly: there is nothing to lose",))
-        return Result("lost", peer, text, tuple(_why(through, name) for name in names))
+            return Result("lost", str(peer), text, ("nothing passes directly: there is nothing to lose",))
+        return Result("lost", str(peer), text, tuple(_why(through, name) for name in names))
 
 
 def _why(scenarios: dict[str, Scenario], name: str) -> str:
@@ -132,16 +158,22 @@ def main(argv: Sequence[str]) -> int:
     if set(families) - set(FAMILIES) or set(legs) - set(LEGS):
         parser.error("unknown family or leg")
     folder = options.logs or Path(tempfile.mkdtemp(prefix="dragoman-official-"))
-    print(f"logs: {folder}\n{'leg':<12} {'server':<16} {'family':<16} result", flush=True)
+    print(f"logs: {folder}\n{'leg':<12} {'server':<18} {'family':<16} result", flush=True)
     official = Official(folder)
-    run = {"2025-11-25": official.newest, "2025-06-18": official.middle, "lost": official.lost}
+    run = {
+        "2025-11-25": official.newest,
+        "2025-06-18": official.middle,
+        "lost": official.lost,
+        "2026-07-28": official.stateless,
+        "client": official.client,
+    }
     bad = 0
     for family in families:
         for leg in legs:
             for result in run[leg](family):
                 bad += len(result.bad)
-                name = FAMILY_NAMES[result.server.family]
-                print(f"{result.leg:<12} {result.server!s:<16} {name:<16} {result.text}", flush=True)
+                name = FAMILY_NAMES[family]
+                print(f"{result.leg:<12} {result.server:<18} {name:<16} {result.text}", flush=True)
                 for line in result.bad:
                     print(f"    {line}", flush=True)
     print(f"\n{bad} scenarios count against the broker")
