@@ -55,6 +55,13 @@ def test_the_levels_are_the_eight_of_the_schema() -> None:
     assert LEVELS == ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_of_the_schema_is_noted_nowhere(level: str) -> None:
+    ctx = Context()
+    read(notification("notifications/message"), {"level": level}, ctx)
+    assert ctx.losses == []
+
+
 @pytest.mark.parametrize("level", ["loud", 7])
 def test_a_message_of_no_level_is_information_and_a_request_for_none_is_the_servers_to_refuse(level: Any) -> None:
     assert read(notification("notifications/message"), {"level": level})["level"] == "info"
