@@ -25,7 +25,11 @@ from translators.v2025_11_25__v2026_07_28.fields_errors import (
     older_error,
     required_capabilities,
 )
-from translators.v2025_11_25__v2026_07_28.fields_schemas import output_schema_for_sessions, wraps
+from translators.v2025_11_25__v2026_07_28.fields_schemas import (
+    output_schema_for_sessions,
+    tools_to_wrap,
+    wraps,
+)
 
 SESSIONS = [revision.id for revision in REVISIONS if revision.traits.sessions]
 NEWER = "2026-07-28"
@@ -170,6 +174,33 @@ def test_a_list_and_its_calls_agree_on_what_is_wrapped() -> None:
         shown = output_schema_for_sessions(schema)
         wrapped = shown is not None and "result" in shown.get("properties", {})
         assert wraps(schema) is wrapped
+
+
+def test_a_call_keeps_step_with_the_list_the_facts_were_made_from() -> None:
+    page = {
+        "tools": [
+            {"name": "list", "inputSchema": {"type": "object"}, "outputSchema": {"type": "array"}},
+            {"name": "object", "inputSchema": {"type": "object"}, "outputSchema": {"type": "object"}},
+            {"name": "named", "inputSchema": {"type": "object"}, "outputSchema": {"type": "array", "$id": "x"}},
+            {"name": "plain", "inputSchema": {"type": "object"}},
+            {"name": 1, "outputSchema": {"type": "array"}},
+            "no tool",
+        ]
+    }
+    unopened = msgspec.json.decode(msgspec.json.encode(page), type=dict[str, msgspec.Raw])
+    facts = tools_to_wrap(unopened)
+    assert facts == {"list": {"name": "list", "outputSchema": {"type": "array"}}}
+    assert msgspec.json.decode(msgspec.json.encode(unopened)) == page
+    for name, value, read in (
+        ("list", [1], {"result": [1]}),
+        ("list", None, {"result": None}),
+        ("object", {"a": 1}, {"a": 1}),
+    ):
+        ctx = Context(facts={"tools": facts}, request={"name": msgspec.Raw(msgspec.json.encode(name))})
+        body: Any = {"resultType": "complete", "content": [], "structuredContent": value}
+        pair: Any = {"method": "tools/call", "part": "result", "client": "2025-11-25", "server": NEWER}
+        done = translate(msgspec.json.encode(body), **pair, context=ctx)
+        assert msgspec.json.decode(done.body) == {"content": [], "structuredContent": read}
 
 
 @pytest.mark.parametrize("client", SESSIONS)

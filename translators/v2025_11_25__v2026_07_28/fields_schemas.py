@@ -42,6 +42,22 @@ def wraps(schema: Any) -> bool:
     return _wrapped(schema) is not None
 
 
+def tools_to_wrap(page: Body) -> dict[str, Body]:
+    """What `Context.facts["tools"]` must hold for the calls of the tools on one page of `tools/list`.
+
+    `page` is the result as the server wrote it, before any lane; it stays unopened where nothing is wrapped. The
+    definitions are cut to the schema that decides, and tools whose results pass as they are are left out.
+    """
+    found = {}
+    for tool in tree.items(page, "tools"):
+        if not isinstance(tool, dict) or "outputSchema" not in tool or _surely_fine(tool["outputSchema"]):
+            continue
+        name, schema = tree.whole(tool, "name"), tree.whole(tool, "outputSchema")
+        if isinstance(name, str) and wraps(schema):
+            found[name] = {"name": name, "outputSchema": schema}
+    return found
+
+
 def output_schema_for_sessions(schema: Any) -> Body | None:
     """The output schema as a session client may read it; None if it must not see any."""
     if not isinstance(schema, dict):
