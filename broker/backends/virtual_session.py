@@ -110,9 +110,7 @@ class VirtualSession:
     def abort(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._bodies.pop(call, None)
-        bridge = self.talk.bridges.get(call)
-        if bridge is not None:
-            self._run(self.talk.drop(bridge))
+        self._run(self.talk.cancel(call))
 
     def open_stream(self) -> None:
         """Listen for what belongs to no call."""
@@ -187,7 +185,7 @@ class VirtualSession:
             annotations = self.talk.facts.mirrored(tool) if isinstance(tool, str) else None
             headers = headers_of(method, params, annotations)
         except Refused as refusal:
-            self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code))
+            self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code), "broker")
             return
         assert self.http is not None
         if method == LISTEN and self.hub is not None:
@@ -195,11 +193,11 @@ class VirtualSession:
         else:
             self.http.post(effect.call, frame, headers)
 
-    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:  # noqa: ARG002
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
         """Take a message that policy has passed."""
         if frame.method is UNSET:
             self.gate.forget(stream)
-        self.feed(FromServer(stream, frame))
+        self.feed(FromServer(stream, frame, origin))
 
     # ---- effects --------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ LEVEL = f"{PREFIX}logLevel"
 SERVER = f"{PREFIX}serverInfo"
 SUBSCRIPTION = f"{PREFIX}subscriptionId"
 
+RESERVED = frozenset((VERSION, CAPABILITIES, CLIENT, LEVEL, SERVER, SUBSCRIPTION))
+"""The keys 2026-07-28 gave a meaning; any other under the prefix is an extension's, and the client's to write."""
+
 STATELESS = "2026-07-28"
 """The revision of the requests this machine writes."""
 
@@ -39,7 +42,9 @@ def client_capabilities(session: Any) -> dict[str, Any]:
     if "roots" in session:
         mapped["roots"] = {}
     if "elicitation" in session:
-        mapped["elicitation"] = session["elicitation"] or {"form": {}}
+        asked = session["elicitation"]
+        kinds = asked if isinstance(asked, dict) else {}
+        mapped["elicitation"] = kinds if kinds.keys() & {"form", "url"} else {**kinds, "form": {}}
     extensions = mapped.get("extensions")
     if isinstance(extensions, dict) and f"{PREFIX}tasks" in extensions:
         mapped["extensions"] = {key: value for key, value in extensions.items() if key != f"{PREFIX}tasks"}
@@ -63,9 +68,7 @@ class Envelope:
     def stamp(self, params: Body) -> Body:
         """The parameters with a complete `_meta`; the given ones are left as they are."""
         meta = tree.shallow(params.get("_meta"))
-        kept = (
-            {key: value for key, value in meta.items() if not key.startswith(PREFIX)} if isinstance(meta, dict) else {}
-        )
+        kept = {key: value for key, value in meta.items() if key not in RESERVED} if isinstance(meta, dict) else {}
         kept.update(self._constant)
         if self.level is not None:
             kept[LEVEL] = Raw(_encode(self.level))

@@ -1,10 +1,13 @@
-"""What is known of a stateless backend before a call needs it: its discovery and the headers its tools mirror.
+"""What is known of a stateless backend before a call needs it: its discovery, what its tools mirror and return.
 
-Follows 2026-07-28 server/discover and server/utilities/caching. Facts belong to one (backend, caller), because either
-may be private; several sessions of that caller share them. They are compiled from bodies before any hook sees them.
+Follows 2026-07-28 server/discover, server/tools and server/utilities/caching. Facts belong to one (backend, caller),
+because either may be private; several sessions of that caller share them. They are compiled from what the sessions
+see, hooks included.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
@@ -18,8 +21,11 @@ MAX_TTL_MS = 3_600_000
 CATALOGUE_MS = 60_000
 """How long a complete catalogue is believed beyond a `ttlMs` of 0: the header race is answered by -32020 anyway."""
 
+UNREAD_MS = 5_000
+"""How long a catalogue that could not be read is not asked for again: calls go without it meanwhile."""
+
 MAX_TOOLS = 10_000
-"""Tools whose annotations are kept."""
+"""Tools of which something is kept."""
 
 
 class Facts:
@@ -33,7 +39,7 @@ class Facts:
         self._tools: dict[str, Annotations] = {}
         self._tools_until = 0.0
         self.schemas: dict[str, Body] = {}
-        """Tools whose `outputSchema` an older client cannot be shown as it is: name -> {"outputSchema": tree}."""
+        """Tool -> its `outputSchema`, of those tools whose schema a session client is shown another of."""
 
     def discover(self, now: float) -> Body | None:
         """The discovery result, if it is still fresh."""
@@ -52,37 +58,35 @@ class Facts:
         """The header annotations of a tool, empty if it has none or is not known."""
         return self._tools.get(tool, {})
 
-    def learn_tools(self, result: Body, now: float, *, first: bool) -> tuple[list[str], bool]:
+    def learn_tools(self, result: Body, now: float, *, first: bool, walk: bool = False) -> tuple[list[str], bool]:
         """Take one page of `tools/list`; returns the tools that must be left out, and whether more pages follow.
 
         A tool whose annotation breaks the rules MUST be excluded, and the others kept (server/tools, x-mcp-header).
+        Only a list of one page, or the last page of a `walk` through all of them, makes the catalogue known.
         """
-        if first:
-            self._tools = {}
+        more = tree.whole(result, "nextCursor") is not None
+        if first and not more:
+            self._tools.clear()
             self.schemas.clear()  # in place: open calls hold it
         bad: list[str] = []
         tools = tree.member(result, "tools")
         for item in tools if isinstance(tools, list) else ():
             tool = tree.shallow(item)
             name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
-            if not isinstance(name, str) or not isinstance(tool, dict):
+            if not isinstance(name, str):
                 continue
-            output = tree.deep(tree.shallow(tool.get("outputSchema")))
-            odd = output is not None and not (isinstance(output, dict) and output.get("type") == "object")
-            if odd and len(self.schemas) < MAX_TOOLS:
-                self.schemas[name] = {"outputSchema": output}
-            schema = tool.get("inputSchema")
-            if schema is None or (type(schema) is msgspec.Raw and b"x-mcp-header" not in bytes(schema)):
-                continue
-            found = annotations_of(tree.deep(tree.shallow(schema)))
+            found = _mirrored(tool.get("inputSchema"))
             if found is None:
                 bad.append(name)
-            elif found and len(self._tools) < MAX_TOOLS:
-                self._tools[name] = found
-        more = tree.whole(result, "nextCursor") is not None
-        if not more:
+            _keep(self._tools, name, found)
+            _keep(self.schemas, name, _odd_output(tool.get("outputSchema")))
+        if not more and (first or walk):
             self._tools_until = now + max(_ttl_ms(result), CATALOGUE_MS) / 1000
         return bad, more
+
+    def miss_tools(self, now: float) -> None:
+        """The catalogue could not be read; it is not asked for again at once."""
+        self._tools_until = now + UNREAD_MS / 1000
 
     def forget_tools(self) -> None:
         """The catalogue has changed."""
@@ -91,6 +95,28 @@ class Facts:
     def forget(self) -> None:
         """The backend is not what it was."""
         self._discover_until = self._tools_until = 0.0
+
+
+def _keep(known: dict[str, Any], name: str, value: Any) -> None:
+    if value and len(known) < MAX_TOOLS:
+        known[name] = value
+    else:
+        known.pop(name, None)
+
+
+def _mirrored(schema: Any) -> Annotations | None:
+    """The annotations of an `inputSchema`, None if they break the rules; a schema without the word stays unopened."""
+    if schema is None or (type(schema) is msgspec.Raw and b"x-mcp-header" not in bytes(schema)):
+        return {}
+    return annotations_of(tree.deep(tree.shallow(schema)))
+
+
+def _odd_output(schema: Any) -> Body | None:
+    """The tool's definition as far as its results need it, if its `outputSchema` is no plain object's."""
+    if schema is None or (type(schema) is msgspec.Raw and bytes(schema).startswith(b'{"type":"object"')):
+        return None
+    opened = tree.deep(tree.shallow(schema))
+    return {"outputSchema": opened} if isinstance(opened, dict) and opened.get("type") != "object" else None
 
 
 def _ttl_ms(result: Body) -> int:

@@ -1,4 +1,4 @@
-"""`initialize` answered from `server/discover`, and the other answers to the machine's own requests.
+"""`initialize` answered from `server/discover`, and the catalogue that is read before a tool is called.
 
 Follows 2026-07-28 server/discover and basic/versioning. A discovery that fails ends the `initialize` that waited for it
 with an error; a catalogue that cannot be read lets its calls go without mirrored headers, which the server judges.
@@ -29,6 +29,7 @@ def initialize_result(found: Body, revision: str) -> dict[str, Any]:
     """The `initialize` result of a session revision from a discovery (a tree)."""
     capabilities = tree.deep(found.get("capabilities"))
     kept = dict(capabilities) if isinstance(capabilities, dict) else {}
+    kept.pop("tasks", None)
     extensions = kept.get("extensions")
     if isinstance(extensions, dict) and f"{PREFIX}tasks" in extensions:
         kept["extensions"] = {key: value for key, value in extensions.items() if key != f"{PREFIX}tasks"}
@@ -37,7 +38,7 @@ def initialize_result(found: Body, revision: str) -> dict[str, Any]:
     result: dict[str, Any] = {
         "protocolVersion": revision,
         "capabilities": kept,
-        "serverInfo": info if isinstance(info, dict) else {"name": "unknown-mcp-server", "version": "0"},
+        "serverInfo": info if _names_itself(info) else {"name": "unknown-mcp-server", "version": "0"},
     }
     instructions = tree.deep(found.get("instructions"))
     if isinstance(instructions, str):
@@ -45,12 +46,17 @@ def initialize_result(found: Body, revision: str) -> dict[str, Any]:
     return result
 
 
-def discovered(talk: SessionClient, method: str, frame: Frame) -> list[Effect]:
-    """The answer to one of the machine's own requests."""
-    return _discovery(talk, frame) if method == "server/discover" else _catalogue(talk, frame)
+def _names_itself(info: Any) -> bool:
+    return isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str)
 
 
-def _discovery(talk: SessionClient, frame: Frame) -> list[Effect]:
+def is_complete(result: Body) -> bool:
+    """True for a result that is one; an absent type means so (basic/index, ResultType)."""
+    return "resultType" not in result or tree.whole(result, "resultType") == "complete"
+
+
+def discovered(talk: SessionClient, frame: Frame) -> list[Effect]:
+    """The answer to `server/discover`."""
     call, talk.greeting = talk.greeting, 0
     if not call:
         return []
@@ -58,28 +64,36 @@ def _discovery(talk: SessionClient, frame: Frame) -> list[Effect]:
         reason = "backend-revision" if frame.error.code == -32022 else _reason(frame)
         return [ToClient(call, broken(call, reason), final=True), Note("failed", "server/discover", reason)]
     result: Any = frame.result
+    reason = "backend-garbage"
     try:
         versions = tree.whole(result, "supportedVersions")
-        if not isinstance(versions, list) or STATELESS not in versions:
-            return [ToClient(call, broken(call, "backend-revision"), final=True)]
-        talk.facts.learn_discover(result, talk.now)
-        return talk.greet(call, tree.deep(dict(result)))
+        if isinstance(versions, list) and STATELESS not in versions:
+            reason = "backend-revision"
+        elif isinstance(versions, list) and is_complete(result):
+            talk.facts.learn_discover(result, talk.now)
+            return talk.greet(call, tree.deep(dict(result)))
     except UNREADABLE:
-        return [ToClient(call, broken(call, "backend-garbage"), final=True)]
+        pass
+    return [ToClient(call, broken(call, reason), final=True), Note("failed", "server/discover", reason)]
 
 
-def _catalogue(talk: SessionClient, frame: Frame) -> list[Effect]:
+def catalogued(talk: SessionClient, frame: Frame) -> list[Effect]:
+    """One page of the catalogue that calls wait for."""
     cursor = None
+    read = False
     if frame.error is UNSET and frame.result is not UNSET:
         try:
-            first = not talk.pages
-            _, more = talk.facts.learn_tools(frame.result, talk.now, first=first)
-            cursor = tree.whole(frame.result, "nextCursor") if more else None
+            if is_complete(frame.result):
+                _, more = talk.facts.learn_tools(frame.result, talk.now, first=not talk.pages, walk=True)
+                cursor = tree.whole(frame.result, "nextCursor") if more else None
+                read = True
         except UNREADABLE:
             cursor = None
     talk.pages = talk.pages + 1 if cursor is not None else 0
-    if cursor is not None and talk.pages < MAX_PAGES:
+    if isinstance(cursor, str) and talk.pages < MAX_PAGES:
         return [talk.inside("tools/list", {"cursor": cursor})]
+    if not read or cursor is not None:
+        talk.facts.miss_tools(talk.now)
     waiting, talk.waiting, talk.pages = talk.waiting, [], 0
     effects: list[Effect] = []
     for call in waiting:

@@ -42,7 +42,10 @@ class Listening(msgspec.Struct):
     pending: dict[int, str] = {}  # subscribe calls that wait for the acknowledgement, by call
     leg: int = 0  # the stream that is acknowledged
     opening: int = 0  # the stream that is not yet
+    asked: Body = {}  # the filter of the stream that was opened last
+    agreed: Body = {}  # the filter of the stream that is acknowledged
     gathering: bool = False
+    resting: bool = False  # a pause before the next attempt is running
     honoured: Body = {}
     failures: int = 0
     gap: bool = False  # something may have been missed since the last acknowledgement
@@ -59,15 +62,13 @@ class Listening(msgspec.Struct):
         return found
 
     def acknowledge(self, params: Body) -> list[str]:
-        """Take the acknowledgement of the opening stream; the methods to announce because of a gap, in order."""
+        """Take the acknowledgement of the opening stream; the kinds of lists to look at because of a gap, in order."""
         honoured = tree.whole(params, "notifications")
         self.honoured = honoured if isinstance(honoured, dict) else {}
-        self.leg, self.opening, self.failures = self.opening, 0, 0
+        self.leg, self.opening, self.agreed, self.failures = self.opening, 0, self.asked, 0
         missed = self.gap
         self.gap = False
-        if not missed:
-            return []
-        return [f"notifications/{kind}/list_changed" for kind, flag in FLAGS.items() if self.honoured.get(flag) is True]
+        return [kind for kind, flag in FLAGS.items() if missed and self.honoured.get(flag) is True]
 
     def follows(self, uri: str) -> bool:
         """True if the server agreed to report this resource."""

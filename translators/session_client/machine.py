@@ -21,20 +21,29 @@ from translators.machine import (
     FromClient,
     FromServer,
     Note,
-    SetTimer,
-    ToClient,
+    Origin,
     ToServer,
 )
 from translators.notes import lossy
-from translators.reply import answered, broken, notify, refused
-from translators.session_client import rounds
+from translators.reply import answered, broken, refused
+from translators.session_client import lists, rounds
+from translators.session_client.asking import answer_of_client, patience, take_back
 from translators.session_client.envelope import STATELESS, Envelope
 from translators.session_client.facts import Facts
-from translators.session_client.handshake import discovered, initialize_result
-from translators.session_client.legs import answer_of_call, from_listen, notification_of_call
+from translators.session_client.handshake import catalogued, discovered, initialize_result
+from translators.session_client.legs import answer_of_call, notification_of_call
 from translators.session_client.listening import Listening
-from translators.session_client.rounds import PATIENCE_S, Ask, Bridge
-from translators.session_client.subscribing import final, lost_listen, relisten, subscription
+from translators.session_client.lists import CHECK, Lists
+from translators.session_client.rounds import Ask, Bridge
+from translators.session_client.subscribing import (
+    LISTEN,
+    final,
+    forget_subscription,
+    from_listen,
+    lost_listen,
+    relisten,
+    subscription,
+)
 from translators.tables import Tables, tables
 from translators.tree import Body
 
@@ -60,6 +69,7 @@ class SessionClient:
         self.pages = 0
         self.waiting: list[int] = []  # calls that wait for the catalogue
         self.listening = Listening()
+        self.lists = Lists()
         self.minted = 0
         self.asked = 0
         self.now = 0.0
@@ -70,10 +80,10 @@ class SessionClient:
         match event:
             case FromClient(exchange=call, frame=frame):
                 if frame.method is UNSET:
-                    return self._answer(frame)
+                    return answer_of_client(self, frame)
                 return self._request(call, frame) if frame.id is not UNSET else self._notification(frame)
-            case FromServer(stream=leg, frame=frame):
-                return self._from_server(leg, frame)
+            case FromServer(stream=leg, frame=frame, origin=origin):
+                return self._from_server(leg, frame, origin)
             case Failed(call=leg, reason=reason):
                 return self._failed(leg, reason)
             case Expired(key=key):
@@ -88,11 +98,16 @@ class SessionClient:
     def close(self) -> list[Effect]:
         """The session is over: every leg is closed."""
         legs = [*self.legs, *self.inner]
-        self.bridges.clear()
-        self.legs.clear()
-        self.inner.clear()
-        self.asks.clear()
+        for book in (self.bridges, self.legs, self.inner, self.asks, self.waiting):
+            book.clear()
+        self.greeting, self.listening, self.lists = 0, Listening(), Lists()
         return [Abort(leg) for leg in legs]
+
+    def cancel(self, call: int) -> list[Effect]:
+        """Nobody waits for this call any more: its questions are taken back, its leg is closed."""
+        forget_subscription(self, call)
+        bridge = self.bridges.get(call)
+        return [*take_back(self, bridge), *self.drop(bridge)] if bridge is not None else []
 
     # ---- the client's side ----------------------------------------------------------------------------------------
 
@@ -116,7 +131,9 @@ class SessionClient:
             return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
         ctx = Context(method=method, facts={"client_capabilities": self.declared, "tools": self.facts.schemas})
         try:
-            body = lanes.params.run(dict(params), ctx)
+            # Only what this machine collects is an answer or a state; the client's revision knows neither.
+            own = {name: value for name, value in params.items() if name not in rounds.OURS}
+            body = lanes.params.run(own, ctx)
         except Refused as refusal:
             return [final(call, refused(call, refusal))]
         except Answered as done:
@@ -125,7 +142,8 @@ class SessionClient:
             return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
         ctx.request = body
         meta = tree.shallow(body.get("_meta"))
-        bridge = Bridge(call, method, body, ctx, token=isinstance(meta, dict) and "progressToken" in meta)
+        token = tree.deep(meta.get("progressToken")) if isinstance(meta, dict) else None
+        bridge = Bridge(call, method, body, ctx, token if type(token) in (int, str) else None)
         self.bridges[call] = bridge
         if method == "tools/call" and not self.facts.knows_tools(self.now):
             return [*lossy(ctx, method), *self.await_catalogue(call)]
@@ -152,84 +170,65 @@ class SessionClient:
     def _notification(self, frame: Frame) -> list[Effect]:
         if frame.method == "notifications/cancelled":
             params: Any = frame.params if frame.params is not UNSET else {}
-            bridge = self.bridges.get(tree.whole(params, "requestId") or 0)
-            if bridge is not None:
-                return [*self.take_back(bridge), *self.drop(bridge)]
-            return []
+            call = tree.whole(params, "requestId")
+            return self.cancel(call) if type(call) is int else []
         if frame.method == "notifications/initialized":
             return []
         # Nothing of a session's notifications has a counterpart: the server asks for roots when it needs them.
         return [Note("swallowed", frame.method if frame.method is not UNSET else "", "stateless")]
 
-    def _answer(self, frame: Frame) -> list[Effect]:
-        ask = self.asks.pop(frame.id, None) if type(frame.id) is str else None
-        bridge = self.bridges.get(ask.call) if ask is not None else None
-        if ask is None or bridge is None:
-            return [Note("dropped", reason="answer-late")]
-        bridge.asks.pop(ask.key, None)
-        if frame.error is not UNSET:
-            if ask.method != "elicitation/create":
-                # The pattern has no place for an error: the call ends here, and the server is not told.
-                return self.give_up(bridge, "input-refused")
-            bridge.answers[ask.key] = {"action": "cancel"}
-        else:
-            try:
-                result: Any = frame.result if frame.result is not UNSET else {}
-                result = self.lanes.to_client[ask.method].result.run(result, ask.ctx)
-            except (Refused, *UNREADABLE):
-                return self.give_up(bridge, "input-unusable")
-            if ask.method != "sampling/createMessage":
-                result.pop("_meta", None)
-            bridge.answers[ask.key] = result
-        losses = lossy(ask.ctx, ask.method)
-        return losses if bridge.asks else [*losses, *self.send(bridge)]
-
     # ---- the server's side ----------------------------------------------------------------------------------------
 
-    def _from_server(self, leg: int, frame: Frame) -> list[Effect]:
+    def _from_server(self, leg: int, frame: Frame, origin: Origin) -> list[Effect]:
         inner = self.inner.get(leg)
-        if inner == "subscriptions/listen":
+        if inner == LISTEN:
             return from_listen(self, leg, frame)
         if frame.method is not UNSET:
             bridge = self.bridges.get(self.legs.get(leg, 0))
-            if bridge is None or frame.id is not UNSET:
+            if frame.id is not UNSET:
                 return [Note("violation", frame.method, "request-from-stateless-server")]
+            if bridge is None:
+                return [Note("dropped", frame.method, "not-of-a-call")]
             return notification_of_call(self, bridge, frame)
         if inner is not None:
-            del self.inner[leg]
-            return discovered(self, inner, frame)
+            return self._inner_answer(leg, frame)
         bridge = self.bridges.get(self.legs.pop(leg, 0))
-        return [] if bridge is None else answer_of_call(self, bridge, frame)
+        return [] if bridge is None else answer_of_call(self, bridge, frame, origin)
+
+    def _inner_answer(self, leg: int, frame: Frame) -> list[Effect]:
+        inner = self.inner.pop(leg)
+        if inner.startswith(CHECK):
+            return lists.checked(self, inner.removeprefix(CHECK), frame)
+        return discovered(self, frame) if inner == "server/discover" else catalogued(self, frame)
 
     def _failed(self, leg: int, reason: str) -> list[Effect]:
-        inner = self.inner.pop(leg, None)
-        if inner == "subscriptions/listen":
-            return lost_listen(self, leg)
+        inner = self.inner.get(leg)
+        if inner == LISTEN:
+            del self.inner[leg]
+            return lost_listen(self, leg, reason)
         if inner is not None:
-            return discovered(self, inner, broken(leg, reason))
+            return self._inner_answer(leg, broken(leg, reason))
         bridge = self.bridges.get(self.legs.pop(leg, 0))
         if bridge is None:
             return []
         return [final(bridge.call, broken(bridge.call, reason)), *self.drop(bridge)]
 
     def _expired(self, key: str) -> list[Effect]:
-        kind, _, number = key.partition(":")
+        kind, _, name = key.partition(":")
         if kind == "gather":
             self.listening.gathering = False
             return relisten(self)
         if kind == "listen":
-            return relisten(self) if not self.listening.leg else []
-        bridge = self.bridges.get(int(number))
+            self.listening.resting = False
+            return relisten(self)
+        if kind == "rested":
+            return lists.rested(self, name)
+        bridge = self.bridges.get(int(name))
         if bridge is None:
             return []
-        if kind == "state":
-            return self.send(bridge) if not bridge.leg else []
-        if kind == "patience" and bridge.asks:
-            bridge.progress += 0.001
-            params = {"progressToken": bridge.call, "progress": bridge.progress, "message": "waiting for input"}
-            again = SetTimer(key, PATIENCE_S)
-            return [ToClient(bridge.call, notify("notifications/progress", params)), again]
-        return []
+        if kind == "patience":
+            return patience(bridge)
+        return self.send(bridge) if not bridge.leg else []
 
     # ---- legs -----------------------------------------------------------------------------------------------------
 
@@ -245,10 +244,10 @@ class SessionClient:
         params = self.envelope.stamp(rounds.retry_params(bridge))
         return [ToServer(bridge.leg, Frame(id=bridge.leg, method=bridge.method, params=params))]
 
-    def inside(self, method: str, params: Body) -> ToServer:
+    def inside(self, method: str, params: Body, purpose: str = "") -> ToServer:
         """A request of the machine's own."""
         leg = self.mint()
-        self.inner[leg] = method
+        self.inner[leg] = f"{purpose}{method}"
         return ToServer(leg, Frame(id=leg, method=method, params=self.envelope.stamp(params)))
 
     def await_catalogue(self, call: int) -> list[Effect]:
@@ -264,32 +263,3 @@ class SessionClient:
         for ask_id in [ask_id for ask_id, ask in self.asks.items() if ask.call == bridge.call]:
             del self.asks[ask_id]
         return [Abort(bridge.leg)] if self.legs.pop(bridge.leg, None) is not None else []
-
-    def take_back(self, bridge: Bridge) -> list[Effect]:
-        """Tell the client that the open questions of a call need no answer any more."""
-        return [
-            ToClient(bridge.call, notify("notifications/cancelled", {"requestId": ask_id}))
-            for ask_id, ask in self.asks.items()
-            if ask.call == bridge.call
-        ]
-
-    def give_up(self, bridge: Bridge, reason: str) -> list[Effect]:
-        """End a call the client cannot help to finish: a tool's failure is told to the model, any other is an error."""
-        if bridge.method == "tools/call":
-            content = [{"type": "text", "text": TEXTS[reason]}]
-            reply = answered(bridge.call, {"content": content, "isError": True})
-        else:
-            reply = broken(bridge.call, reason, message=TEXTS[reason])
-        return [
-            *self.take_back(bridge),
-            final(bridge.call, reply),
-            Note("refused", bridge.method, reason),
-            *self.drop(bridge),
-        ]
-
-
-TEXTS = {
-    "input-refused": "The client refused to give the input this request needs.",
-    "input-unusable": "The client's input cannot be given to the server.",
-    "undeclared-input": "The server needs input that this client cannot give.",
-}

@@ -5,7 +5,7 @@ Follows 2026-07-28 basic/patterns/mrtr. One call of the client is one Bridge ove
     state      what happens                              next
     running    a leg is open at the backend              answer -> done, input_required -> asking or pausing
     asking     its questions are open at the client      all answered -> running, on a new leg
-    pausing    a round of state alone waits a moment     timer -> running, on a new leg
+    pausing    there is nothing to ask, only to wait      timer -> running, on a new leg
 
 MUSTs kept here: the retry carries exactly the asked keys and the exact `requestState`, none if none was given; its
 id is new; answers of one round never reach another call; nothing is asked that the client did not declare.
@@ -13,6 +13,7 @@ id is new; answers of one round never reach another call; nothing is asked that 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -45,6 +46,10 @@ ASKING = frozenset(("tools/call", "prompts/get", "resources/read"))
 """The requests a server may answer with `input_required`; of any other it is a violation."""
 
 
+Page = tuple[str, str]
+"""What makes a question by URL the same question: its URL and its message."""
+
+
 class Bridge(msgspec.Struct):
     """One call of the session client over all its legs."""
 
@@ -52,15 +57,18 @@ class Bridge(msgspec.Struct):
     method: str
     params: Body
     ctx: Context
+    token: PeerId | None = None  # the client's progress token, which the legs use too
     leg: int = 0
     round: int = 0
     state_rounds: int = 0
     asks: dict[str, str] = {}
     answers: dict[str, Any] = {}
     state: Raw | msgspec.UnsetType = UNSET
-    token: bool = False
-    progress: float = 0.0
+    progress: float | None = None
+    patient: bool = False  # a timer that tells the client of its wait is running
     retried: bool = False
+    visited: dict[Page, str] = {}  # pages the user agreed to open, with the elicitation's id
+    holds: int = 0
 
 
 class Ask(msgspec.Struct):
@@ -70,6 +78,11 @@ class Ask(msgspec.Struct):
     key: str
     method: str
     ctx: Context
+    page: Page | None = None
+
+
+OURS = ("inputResponses", "requestState")
+"""Members of a request that this machine alone writes."""
 
 
 class Fault(Exception):  # noqa: N818 - the server's fault, told to the client as the end of its call
@@ -80,8 +93,12 @@ class Fault(Exception):  # noqa: N818 - the server's fault, told to the client a
         self.reason = reason
 
 
-def read(bridge: Bridge, result: Body, capabilities: dict[str, Any]) -> dict[str, tuple[str, Body | None]]:
-    """The questions of an `input_required` result by key: (method, params). Empty: a round of state alone.
+Questions = dict[str, tuple[str, Body | None]]
+"""The questions of one round by key: (method, parameters)."""
+
+
+def read(bridge: Bridge, result: Body, capabilities: dict[str, Any]) -> Questions:
+    """The questions of an `input_required` result. Empty: a round of state alone.
 
     The bridge takes the state of the round. Raises Fault.
     """
@@ -95,26 +112,30 @@ def read(bridge: Bridge, result: Body, capabilities: dict[str, Any]) -> dict[str
         raise Fault("empty-input-required")
     if asked is not None and not isinstance(asked, dict):
         raise Fault("bad-input-requests")
-    questions: dict[str, tuple[str, Body | None]] = {}
+    questions: Questions = {}
     for key, request in (asked or {}).items():
         method = request.get("method") if isinstance(request, dict) else None
         params = request.get("params") if isinstance(request, dict) else None
-        if method not in GATES or not (params is None or isinstance(params, dict)):
+        if not isinstance(method, str) or method not in GATES or not (params is None or isinstance(params, dict)):
             raise Fault("unknown-input-method")
         if not GATES[method](capabilities, params or {}):
             raise Fault("undeclared-input")
         questions[key] = (method, params)
     if len(questions) > MAX_ASKS:
         raise Fault("too-many-inputs")
-    if questions:
+    bridge.state = _raw(state) if state is not None else UNSET
+    bridge.asks, bridge.answers = {}, {}
+    return questions
+
+
+def count(bridge: Bridge, *, asks: bool) -> None:
+    """One round more, of questions or of state alone. Raises Fault."""
+    if asks:
         bridge.round += 1
     else:
         bridge.state_rounds += 1
     if bridge.round > MAX_ROUNDS or bridge.state_rounds > MAX_STATE_ROUNDS:
         raise Fault("too-many-rounds")
-    bridge.state = _raw(state) if state is not None else UNSET
-    bridge.asks, bridge.answers = {}, {}
-    return questions
 
 
 def retry_params(bridge: Bridge) -> Body:
@@ -130,6 +151,11 @@ def retry_params(bridge: Bridge) -> Body:
 def state_delay_s(bridge: Bridge) -> float:
     """How long a round of state alone waits."""
     return STATE_DELAYS_S[min(bridge.state_rounds, len(STATE_DELAYS_S)) - 1]
+
+
+def next_progress(last: float | None) -> float:
+    """The smallest step on that a reader can tell from the last one."""
+    return 0.001 if last is None else max(last + 0.001, math.nextafter(last, math.inf))
 
 
 def _raw(value: Any) -> Raw:
@@ -158,5 +184,3 @@ def _has_roots(capabilities: dict[str, Any], _params: Body) -> bool:
 
 GATES = {"elicitation/create": _elicits, "sampling/createMessage": _samples, "roots/list": _has_roots}
 """The three questions, and whether a client that declared these capabilities may be asked one."""
-
-Key = PeerId
