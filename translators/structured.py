@@ -24,17 +24,21 @@ def content_with_structured(body: Body, _ctx: Context) -> Any:
         return KEEP
     content = tree.whole(body, "content")
     blocks = content if isinstance(content, list) else []
-    wanted = _canonical(structured)
-    if any(_says(block, wanted) for block in blocks):
+    wanted = [structured]
+    if isinstance(structured, dict) and structured.keys() == {"result"}:
+        # What the newest step wrapped to give it an object's root is said by the value alone.
+        wanted.append(structured["result"])
+    texts = {_canonical(value) for value in wanted}
+    if any(_says(block, texts) for block in blocks):
         return KEEP
     return [*blocks, {"type": "text", "text": msgspec.json.encode(structured).decode()}]
 
 
-def _says(block: Any, wanted: bytes) -> bool:
-    """True if a text block holds this JSON, whatever its spacing and member order."""
+def _says(block: Any, wanted: set[bytes]) -> bool:
+    """True if a text block holds one of these JSON values, whatever its spacing and member order."""
     if not isinstance(block, dict) or not isinstance(text := block.get("text"), str):
         return False
     try:
-        return _canonical(msgspec.json.decode(text)) == wanted
+        return _canonical(msgspec.json.decode(text)) in wanted
     except (msgspec.DecodeError, RecursionError):
         return False
