@@ -19,6 +19,8 @@ _MAKERS = frozenset(("frozenset", "re.compile"))
 _PAGES = frozenset(("LOG", "SCHEMA", "__all__"))
 _CAUSES = frozenset(("Refused", "PeerError", "refuse_if"))
 """Calls whose texts are frozen wording: codes and reasons are tested, wording is not."""
+_DOCUMENTED = frozenset(("spec", "rows", "kind"))
+"""Arguments that say where something comes from, or what it is called, and do nothing."""
 _LONGEST = 110
 
 Replace = Callable[[ast.AST], ast.AST | None]
@@ -107,6 +109,8 @@ def _nodes(root: ast.stmt) -> Iterator[tuple[ast.AST, ast.stmt]]:
 def _inside(node: ast.AST, statement: ast.stmt) -> Iterator[tuple[ast.AST, ast.stmt]]:
     if isinstance(node, ast.FunctionDef):
         yield from _nodes(node)
+        return
+    if isinstance(node, ast.keyword) and node.arg in _DOCUMENTED:
         return
     if isinstance(node, ast.stmt):
         statement = node
