@@ -19,6 +19,7 @@ from translators import tree
 from translators.change import Gate
 from translators.context import Context
 from translators.errors import Refused
+from translators.memo import MEMO, catalogue
 from translators.op import ESCAPED_ASCII, Op, occurs
 from translators.tree import Body, Route
 from translators.usual import SHAPES, Usual
@@ -130,7 +131,9 @@ class _Quiet:
 class Lane:
     """Immutable, shared. `actions` come from the steps; around them stands the hygiene every reader gets."""
 
-    __slots__ = ("_blocks", "_quiet", "_usual", "actions", "gate", "passes", "prepares", "repairs", "slot")
+    __slots__ = (
+        "_blocks", "_quiet", "_remembers", "_usual", "actions", "gate", "passes", "prepares", "repairs", "slot",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -149,11 +152,15 @@ class Lane:
         ops = self._before_gate()
         self._blocks = _compiled(ops)
         self._quiet = _quiet(ops) if self.gate is None else None
+        self._remembers = self.gate is None and catalogue(slot)
         shape = SHAPES.get(slot) if self.gate is None else None
         self._usual = Usual(shape, ops, _compiled) if shape else None
 
     def run(self, body: Body, ctx: Context) -> Body:
         """Rewrite the body in place. Raises Refused, Swallowed or Answered where a gate or operation says so."""
+        return MEMO.run(self, self._rewrite, body, ctx) if self._remembers else self._rewrite(body, ctx)
+
+    def _rewrite(self, body: Body, ctx: Context) -> Body:
         blocks: tuple[_Block, ...] | None = self._usual.rest(body) if self._usual is not None else None
         if blocks is None:
             if self._quiet is not None and self._quiet.proves(body):

@@ -1,0 +1,133 @@
+"""Lists a backend sends again and again, translated once.
+
+Clients ask for the same catalogue at every start and every page of it is answered in the same bytes. A lane's outcome
+may be remembered only if nothing but the body decided it, so operations run under a Context that tells whether it was
+asked for anything (the request, facts, what was stashed); an outcome that depended on any of that is not kept.
+Invariant: the same bytes in, the same bytes and losses out, as if the operations had run; what is held is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from protocol_versions.base import Slot
+from translators.context import Context
+from translators.loss import Noted
+from translators.tree import Body
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Held by all lanes together: a few dozen of the longest lists seen in public servers (200 tools, 93 KB), twice."""
+MAX_ENTRY_BYTES = 1024 * 1024
+"""A longer list is not kept."""
+STRIDE = 257
+"""Every so many bytes one is taken into the key; equality is decided by all of them."""
+PROBES = 4
+"""Lists under one key that are kept: pages and variants of one length that differ between the bytes taken."""
+WHOLE = 64
+"""Members up to this length are in the key as a whole."""
+
+Run = Callable[[Body, Context], Body]
+
+
+def catalogue(slot: Slot) -> bool:
+    """True for the results worth remembering: lists that a server shows to everybody."""
+    return slot.part == "result" and slot.toward == "client" and slot.method.endswith("/list")
+
+
+class _Watched:
+    """A Context that knows whether anything of it was used; what is noted goes to a list of its own."""
+
+    __slots__ = ("_ctx", "losses", "used")
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.losses: list[Noted] = []
+        self.used = False
+
+    def __getattr__(self, name: str) -> Any:
+        self.used = True
+        return getattr(self._ctx, name)
+
+
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    before: dict[str, Raw]
+    after: dict[str, Raw | None]  # None: as it came
+    losses: list[Noted]
+    size: int
+
+
+class Memo:
+    """The outcomes last used, of any number of lanes."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.held = 0
+        self._entries: dict[Any, _Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def run(self, lane: object, run: Run, body: Body, ctx: Context) -> Body:
+        """As `run(body, ctx)`, in place; `lane` tells lanes apart. What `run` raises is raised, and not remembered."""
+        key = _key(lane, body)
+        if key is None:
+            return run(body, ctx)
+        free = (key, 0)
+        for probe in range(PROBES):
+            at = (key, probe)
+            entry = self._entries.get(at)
+            if entry is None:
+                free = at
+            elif entry.before == body:
+                self._entries[at] = self._entries.pop(at)  # the last used is the last to go
+                kept = {name: body[name] if raw is None else raw for name, raw in entry.after.items()}
+                body.clear()
+                body.update(kept)
+                ctx.losses.extend(entry.losses)
+                return body
+        # Copies: a value is a view of its whole message, and would keep that in memory.
+        came = dict(body)
+        before = {name: raw.copy() for name, raw in came.items()}
+        watched: Any = _Watched(ctx)
+        try:
+            body = run(body, watched)
+        finally:
+            ctx.losses.extend(watched.losses)
+        if not watched.used:
+            after = {name: None if value is came.get(name) else _closed(value) for name, value in body.items()}
+            body.update({name: raw for name, raw in after.items() if raw is not None})
+            size = sum(map(len, before.values())) + sum(len(raw) for raw in after.values() if raw is not None)
+            self._keep(free, _Entry(before, after, watched.losses, size))
+        return body
+
+    def _keep(self, key: Any, entry: _Entry) -> None:
+        replaced = self._entries.pop(key, None)
+        self.held += entry.size - (replaced.size if replaced is not None else 0)
+        self._entries[key] = entry
+        while self.held > self.max_bytes:
+            self.held -= self._entries.pop(next(iter(self._entries))).size
+
+
+def _key(lane: object, body: Body) -> Any:
+    """What nearly always tells two bodies apart, None for one that is not kept: opened, or too long."""
+    key: list[Any] = [lane]
+    size = 0
+    for name, value in body.items():
+        if type(value) is not Raw:
+            return None
+        length = len(value)
+        size += length
+        key += (name, length, bytes(memoryview(value)[:: 1 if length <= WHOLE else STRIDE]))
+    return tuple(key) if size <= MAX_ENTRY_BYTES else None
+
+
+def _closed(value: Any) -> Raw:
+    return value.copy() if type(value) is Raw else Raw(msgspec.json.encode(value))
+
+
+MEMO = Memo()
+"""Shared by all lanes of the process, so that one bound holds for all."""
