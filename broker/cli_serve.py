@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
 FORMATS = click.Choice(["auto", "json", "pretty"])
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
+SAMPLES = click.Choice(["2026-07-28", "2025-11-25"])
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -160,14 +161,16 @@ def serve(
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the broker.  [default: 8808, or a free one]")
 @click.option("--once", is_flag=True, help="End after the story: 0 if everything was as told, else 1.")
 @click.option("--built-in-client", is_flag=True, help="Do not download the SDK; use the client of this package.")
-def demo(port: int | None, once: bool, built_in_client: bool) -> None:
-    """See a 2024-11-05 client talk to a 2025-11-25 server, both started here, through the broker.
+@click.option("--server", default="2026-07-28", show_default=True, type=SAMPLES, help="The one revision it speaks.")
+def demo(port: int | None, once: bool, built_in_client: bool, server: str) -> None:
+    """See older clients talk to a 2026-07-28 server, all started here, through the broker.
 
-    Then keeps serving, so that you can point a client of your own at it, until Ctrl-C.
+    One client is of 2024-11-05, on the official SDK if uv can fetch it; one of 2025-11-25, which can be asked. Then
+    keeps serving, so that you can point a client of your own at it, until Ctrl-C.
     """
     from broker.demo.story import tell
 
-    sys.exit(tell(port=port, once=once, built_in=built_in_client))
+    sys.exit(tell(port=port, once=once, built_in=built_in_client, revision=server))
 
 
 def run(settings: Settings) -> None:

@@ -1,7 +1,7 @@
-"""What the sample server offers: tools, resources and prompts in the words of revision 2025-11-25.
+"""What the sample servers offer: tools, resources and prompts in the words of the two newest revisions.
 
-Chosen so that an older client can see only a translation of nearly everything: structured output, a resource link,
-audio, icons, titles, and a tool that asks the user.
+Chosen so that an older client can see only a translation of nearly everything: structured output (an object, and a bare
+list), a resource link, audio, icons, titles, a tool that asks the user, and one that changes a resource.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import base64
 import math
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 Body = dict[str, Any]
 Ask = Callable[[str, Body], Awaitable[Body | None]]
@@ -27,6 +29,8 @@ ICON = {
 }
 NOTES_URI = "demo://notes/today"
 NOTES = "Remember to water the plants."
+MAX_NOTES: Final = 100  # the oldest ones go; a sample is not a place to fill a memory
+MAX_NOTE_CHARS: Final = 1000  # a page of text
 
 WEATHER_SCHEMA = {
     "type": "object",
@@ -68,6 +72,26 @@ TOOLS: list[Body] = [
         "inputSchema": {"type": "object", "properties": {}},
     },
 ]
+MODERN_TOOLS: list[Body] = [
+    *TOOLS,
+    {
+        "name": "forecast",
+        "title": "Forecast",
+        "description": "The temperatures of the next three days, as a bare list.",
+        "annotations": {"readOnlyHint": True},
+        "inputSchema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "outputSchema": {"type": "array", "items": {"type": "number"}},
+    },
+    {
+        "name": "remember",
+        "title": "Remember",
+        "description": "Adds a line to today's notes; whoever follows them is told.",
+        "annotations": {"destructiveHint": False},
+        "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    },
+]
+"""What the server of 2026-07-28 offers: structured output of any kind, and an announcement."""
+
 RESOURCES: list[Body] = [
     {"uri": NOTES_URI, "name": "today", "title": "Today's notes", "mimeType": "text/plain", "icons": [ICON]}
 ]
@@ -81,18 +105,48 @@ PROMPTS: list[Body] = [
 ]
 
 
-async def call(name: str, arguments: Body, ask: Ask) -> Body | None:
+class Notes:
+    """Today's notes, which every client of the server shares."""
+
+    def __init__(self) -> None:
+        self.lines = [NOTES]
+
+    def add(self, text: str) -> None:
+        """Add a line; the oldest goes if there are too many."""
+        self.lines = [*self.lines, text][-MAX_NOTES:]
+
+    @property
+    def text(self) -> str:
+        """All lines."""
+        return "\n".join(self.lines)
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One call of a tool: its name and arguments, how to ask the user, and the notes."""
+
+    name: str
+    arguments: Body
+    ask: Ask
+    notes: Notes
+
+
+async def call(sample: Sample) -> Body | None:
     """The result of a tool call, None if there is no such tool."""
-    match name:
+    arguments = sample.arguments
+    match sample.name:
         case "weather":
             return _weather(arguments)
+        case "forecast":
+            return _forecast(arguments)
+        case "remember":
+            return _remember(arguments, sample.notes)
         case "notes":
             link = {"type": "resource_link", "uri": NOTES_URI, "name": "today", "title": "Today's notes"}
             return {"content": [{**link, "mimeType": "text/plain"}]}
         case "beep":
             return {"content": [{"type": "audio", "data": beep(), "mimeType": "audio/wav"}]}
         case "greet":
-            return await _greet(ask)
+            return await _greet(sample.ask)
         case _:
             return None
 
@@ -104,6 +158,22 @@ def _weather(arguments: Body) -> Body:
     # Different for every city, equal for the same one: a sample must not need the network.
     found = {"temperature": float(sum(city.encode()) % 35), "unit": "C", "sky": "clear" if len(city) % 2 else "cloudy"}
     return {"content": [], "structuredContent": found}
+
+
+def _forecast(arguments: Body) -> Body:
+    today = _weather(arguments)
+    if today.get("isError"):
+        return today
+    found = [today["structuredContent"]["temperature"] + day for day in range(3)]
+    return {"content": [{"type": "text", "text": f"{found[0]} C today, warmer after"}], "structuredContent": found}
+
+
+def _remember(arguments: Body, notes: Notes) -> Body:
+    text = arguments.get("text")
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_NOTE_CHARS:
+        return _failed(f"The argument `text` must be a string of 1 to {MAX_NOTE_CHARS} characters.")
+    notes.add(text)
+    return {"content": [{"type": "text", "text": "Noted."}]}
 
 
 async def _greet(ask: Ask) -> Body:
@@ -130,14 +200,14 @@ def beep(hertz: float = 440.0, rate: int = 8000, tenths: int = 1) -> str:
     return base64.b64encode(head + samples).decode()
 
 
-def read(uri: str) -> Body | None:
+def read(uri: str, notes: Notes) -> Body | None:
     """The contents of a resource, None if there is none at this URI."""
-    return {"contents": [{"uri": uri, "mimeType": "text/plain", "text": NOTES}]} if uri == NOTES_URI else None
+    return {"contents": [{"uri": uri, "mimeType": "text/plain", "text": notes.text}]} if uri == NOTES_URI else None
 
 
-def prompt(name: str, arguments: Body) -> Body | None:
+def prompt(name: str, arguments: Body, notes: Notes) -> Body | None:
     """The messages of a prompt, None if there is none of this name."""
     if name != "plan_day":
         return None
-    text = f"Plan a {arguments.get('mood', 'quiet')} day. {NOTES}"
+    text = f"Plan a {arguments.get('mood', 'quiet')} day. {notes.text}"
     return {"description": "Plan a day", "messages": [{"role": "user", "content": {"type": "text", "text": text}}]}

@@ -16,6 +16,8 @@ from mcp import ClientSession, McpError, types  # type: ignore[import-not-found]
 from mcp.client.streamable_http import streamablehttp_client  # type: ignore[import-not-found]
 from pydantic import AnyUrl
 
+ARGUMENTS: dict[str, dict[str, str]] = {"weather": {"city": "Isfahan"}, "forecast": {"city": "Isfahan"}}
+
 
 def say(feature: str, **seen: Any) -> None:
     """One line of the report."""
@@ -32,9 +34,9 @@ async def main(url: str, pinned: str) -> int:
         say("initialize", revision=opened.protocolVersion, server=opened.serverInfo.name)
         tools = (await session.list_tools()).tools
         say("tools/list", tools=[tool.model_dump(mode="json", exclude_none=True) for tool in tools])
-        for name, arguments in (("weather", {"city": "Isfahan"}), ("notes", {}), ("beep", {}), ("greet", {})):
+        for name in (tool.name for tool in tools if tool.name != "remember"):
             try:
-                result = await session.call_tool(name, arguments)
+                result = await session.call_tool(name, ARGUMENTS.get(name, {}))
             except McpError as error:
                 say("tools/call", tool=name, error=error.error.message)
                 continue

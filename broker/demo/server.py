@@ -1,178 +1,225 @@
-"""The sample server: revision 2025-11-25 over Streamable HTTP, sessions and SSE answers, without an SDK.
+"""The sample server: revision 2026-07-28 over Streamable HTTP, without sessions and without an SDK.
 
-Follows basic/lifecycle and basic/transports of 2025-11-25. It speaks this one revision and nothing older, as a server
-that was written against today's specification would; what it offers is in `offers`.
+Follows basic/patterns/mrtr, basic/patterns/subscriptions and basic/transports/streamable-http of 2026-07-28. Every
+request stands alone: what a question needs to be taken up again is in its sealed `requestState`, and nothing of any
+client is kept. `initialize` is refused with the versions spoken, as a server without a second era does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
+from broker.app import WIND_DOWN
 from broker.demo import offers
-from broker.demo.offers import Body
+from broker.demo.offers import Body, Notes, Sample
+from broker.demo.state import Sealer
+from broker.faces.classify import CLIENT_CAPABILITIES, Modern, Refusal, classify, unsupported
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import DEFAULT_LIMITS, Frame, open_value
-from protocol_versions.v2025_11_25 import REVISION as PINNED
+from protocol_versions.v2026_07_28 import REVISION as PINNED
 
 REVISION: Final = PINNED.id
-SESSION: Final = "Mcp-Session-Id"
-ANSWER_S: Final = 300.0  # how long a person may take to answer; the SDKs' own default for reading
-MAX_SESSIONS: Final = 1000  # a sample is not a place to fill a memory either
+SERVED: Final = (REVISION,)
+MISSING_CAPABILITY: Final = -32021
+MAX_LISTENS: Final = 100  # open streams; Envoy's edge guide allows as many to one client
+MAX_WAITING: Final = 100  # announcements a slow reader may leave unread; further ones are dropped, it will read again
 
-NOT_FOUND: Final = -32002  # server/resources#error-handling
-
-
-class Session:
-    """One client: what it can do, and what it was asked."""
-
-    __slots__ = ("capabilities", "pending", "serial")
-
-    def __init__(self, capabilities: Body) -> None:
-        self.capabilities = capabilities
-        self.pending: dict[int | str, asyncio.Future[Body | None]] = {}
-        self.serial = 0
+SERVER_INFO: Final = {"name": "dragoman-sample", "title": "Sample server", "version": "1", "icons": [offers.ICON]}
+DISCOVERY: Final[Body] = {
+    "supportedVersions": [REVISION],
+    "capabilities": {"tools": {}, "resources": {"subscribe": True}, "prompts": {}},
+    "instructions": "A sample server of revision 2026-07-28.",
+    "_meta": {"io.modelcontextprotocol/serverInfo": SERVER_INFO},
+}
+KEPT: Final = {"ttlMs": 60_000, "cacheScope": "public"}
+UNKEPT: Final = {"ttlMs": 0, "cacheScope": "private"}
 
 
-class SampleServer:
+class InputNeeded(Exception):  # noqa: N818 - how a call ends for now, not an error
+    """The call goes on when the client sends it again with the answer to this."""
+
+    def __init__(self, method: str, params: Body) -> None:
+        super().__init__(method)
+        self.question = {"method": method, "params": params}
+
+
+class CapabilityNeeded(Exception):  # noqa: N818 - an answer of its own code
+    """The client did not declare what the call needs."""
+
+
+class StatelessSample:
     """The handlers of one endpoint."""
 
     def __init__(self) -> None:
-        self.sessions: dict[str, Session] = {}
+        self.sealer = Sealer()
+        self.notes = Notes()
+        self.listens: set[Listen] = set()
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """One message."""
         try:
             frame = jsonrpc.decode_strict(await request.read(), DEFAULT_LIMITS)
         except jsonrpc.Refused as refused:
-            return _reply(jsonrpc.error_response(UNSET, refused.code, refused.message), status=400)
+            return _error(UNSET, refused.code, refused.message, status=400)
         if not isinstance(frame, Frame):
-            return _reply(jsonrpc.error_response(UNSET, -32600, "Batches are not part of 2025-11-25"), status=400)
-        if frame.method == "initialize" and frame.id is not UNSET:
-            return self._initialize(frame)
-        session = self.sessions.get(request.headers.get(SESSION, ""))
-        if session is None:
-            return web.Response(status=404 if SESSION in request.headers else 400)
-        if frame.method is UNSET:
-            _answered(session, frame)
+            return _error(UNSET, jsonrpc.INVALID_REQUEST, "Batches are not part of this revision", status=400)
+        verdict = classify(frame, request.headers, SERVED)
+        if isinstance(verdict, Modern):
+            return await self._serve(request, frame, verdict)
+        if frame.id is UNSET or frame.method is UNSET:
             return web.Response(status=202)
-        if frame.id is UNSET:
-            return web.Response(status=202)
-        if frame.method == "tools/call":
-            return await self._call(request, session, frame)
-        return _reply(_answer(frame))
+        refusal = verdict if isinstance(verdict, Refusal) else unsupported("", SERVED)
+        return _error(frame.id, refusal.code, refusal.message, refusal.data or None, status=refusal.status)
 
-    async def delete(self, request: web.Request) -> web.Response:
-        """The client ends its session."""
-        session = self.sessions.pop(request.headers.get(SESSION, ""), None)
-        if session is None:
-            return web.Response(status=404)
-        for waiting in session.pending.values():
-            if not waiting.done():
-                waiting.set_result(None)
-        return web.Response(status=204)
-
-    def _initialize(self, frame: Frame) -> web.Response:
-        params = _opened(frame.params)
-        capabilities = params.get("capabilities")
-        while len(self.sessions) >= MAX_SESSIONS:
-            del self.sessions[next(iter(self.sessions))]
-        name = secrets.token_urlsafe(24)
-        self.sessions[name] = Session(capabilities if isinstance(capabilities, dict) else {})
+    async def _serve(self, request: web.Request, frame: Frame, modern: Modern) -> web.StreamResponse:
         assert frame.id is not UNSET
-        result = {
-            "protocolVersion": REVISION,
-            "capabilities": {"tools": {}, "resources": {}, "prompts": {}},
-            "serverInfo": {"name": "dragoman-sample", "title": "Sample server", "version": "1", "icons": [offers.ICON]},
-            "instructions": "A sample server of revision 2025-11-25.",
-        }
-        return _reply(jsonrpc.response(frame.id, result), headers={SESSION: name})
+        try:
+            params = {name: open_value(value, DEFAULT_LIMITS) for name, value in modern.params.items()}
+        except jsonrpc.Refused as refused:
+            return _error(frame.id, refused.code, refused.message, status=400)
+        match modern.method:
+            case "tools/call":
+                return await self._call(frame.id, params)
+            case "subscriptions/listen":
+                return await self._listen(request, frame.id, params)
+            case method:
+                return self._answer(frame.id, method, params)
 
-    async def _call(self, request: web.Request, session: Session, frame: Frame) -> web.StreamResponse:
-        """A tool call, answered as an event stream on which the server may ask before it answers."""
-        params = _opened(frame.params)
+    def _answer(self, number: int | str, method: str, params: Body) -> web.Response:
+        result: Body | None
+        match method:
+            case "server/discover":
+                result = {**DISCOVERY, **KEPT}
+            case "tools/list":
+                result = {"tools": offers.MODERN_TOOLS, **KEPT}
+            case "resources/list":
+                result = {"resources": offers.RESOURCES, **KEPT}
+            case "resources/templates/list":
+                result = {"resourceTemplates": [], **KEPT}
+            case "prompts/list":
+                result = {"prompts": offers.PROMPTS, **KEPT}
+            case "resources/read":
+                result = offers.read(str(params.get("uri")), self.notes)
+                if result is None:
+                    data = {"uri": params.get("uri")}
+                    return _error(number, jsonrpc.INVALID_PARAMS, "Resource not found", data)
+                result.update(UNKEPT)
+            case "prompts/get":
+                result = offers.prompt(str(params.get("name")), _object(params.get("arguments")), self.notes)
+                if result is None:
+                    return _error(number, jsonrpc.INVALID_PARAMS, "Unknown prompt")
+            case _:
+                return _error(number, jsonrpc.METHOD_NOT_FOUND, "Method not found", status=404)
+        return _result(number, {"resultType": "complete", **result})
+
+    async def _call(self, number: int | str, params: Body) -> web.Response:
+        """A tool call, or its continuation: then the answers and the state it left with come back."""
+        name, arguments = str(params.get("name")), _object(params.get("arguments"))
+        subject = [name, arguments]
+        state = params.get("requestState")
+        if state is not None and not self.sealer.opens(state, subject):
+            return _error(number, jsonrpc.INVALID_PARAMS, "requestState is not of this request, or too old")
+        capabilities = _object(_object(params.get("_meta")).get(CLIENT_CAPABILITIES))
+
+        async def ask(method: str, question: Body) -> Body | None:
+            declared = capabilities.get("elicitation")
+            if not isinstance(declared, dict) or (declared and "form" not in declared):
+                raise CapabilityNeeded
+            answers = _object(params.get("inputResponses")) if state is not None else {}
+            answer = answers.get("question")
+            if not isinstance(answer, dict):
+                raise InputNeeded(method, question)
+            return answer
+
+        try:
+            result = await offers.call(Sample(name, arguments, ask, self.notes))
+        except InputNeeded as needed:
+            asked = {"inputRequests": {"question": needed.question}, "requestState": self.sealer.seal(subject)}
+            return _result(number, {"resultType": "input_required", **asked})
+        except CapabilityNeeded:
+            data: Body = {"requiredCapabilities": {"elicitation": {"form": {}}}}
+            message = "This tool asks its user by elicitation, which the client did not declare"
+            return _error(number, MISSING_CAPABILITY, message, data, status=400)
+        if result is None:
+            return _error(number, jsonrpc.INVALID_PARAMS, "Unknown tool")
+        if name == "remember" and not result.get("isError"):
+            for listen in self.listens:
+                listen.announce(offers.NOTES_URI)
+        return _result(number, {"resultType": "complete", **result})
+
+    async def _listen(self, request: web.Request, number: int | str, params: Body) -> web.StreamResponse:
+        if len(self.listens) >= MAX_LISTENS:
+            return _error(number, jsonrpc.INTERNAL_ERROR, "Too many open subscriptions")
+        wanted = _object(params.get("notifications")).get("resourceSubscriptions")
+        known = {item["uri"] for item in offers.RESOURCES}
+        listen = Listen(number, [uri for uri in wanted if uri in known] if isinstance(wanted, list) else [])
+        self.listens.add(listen)
+        try:
+            return await listen.stream(request)
+        finally:
+            self.listens.discard(listen)
+
+    def end(self) -> None:
+        """Let every open stream end with its result."""
+        for listen in self.listens:
+            listen.end()
+
+
+class Listen:
+    """One open subscription."""
+
+    def __init__(self, number: int | str, uris: list[str]) -> None:
+        self.number = number
+        self.uris = uris
+        self.waiting: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_WAITING)
+
+    def announce(self, uri: str) -> None:
+        """Tell that a resource has changed, if this subscription is about it."""
+        if uri in self.uris and not self.waiting.full():
+            self.waiting.put_nowait(self._note("notifications/resources/updated", {"uri": uri}))
+
+    def end(self) -> None:
+        """Close the stream after what is on its way."""
+        if not self.waiting.full():
+            self.waiting.put_nowait(None)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """The acknowledgement, then announcements until either side ends it."""
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await stream.prepare(request)
-
-        async def ask(method: str, body: Body) -> Body | None:
-            if method.partition("/")[0] not in session.capabilities:
-                return None
-            session.serial += 1
-            number = session.serial
-            waiting = session.pending[number] = asyncio.get_running_loop().create_future()
-            try:
-                await _send(stream, jsonrpc.request(number, method, body))
-                async with asyncio.timeout(ANSWER_S):
-                    answer: Body | None = await waiting
-                    return answer
-            except TimeoutError:
-                return None
-            finally:
-                del session.pending[number]
-
-        assert frame.id is not UNSET
-        name, arguments = params.get("name"), params.get("arguments")
-        result = await offers.call(str(name), arguments if isinstance(arguments, dict) else {}, ask)
-        if result is None:
-            await _send(stream, jsonrpc.error_response(frame.id, jsonrpc.INVALID_PARAMS, "Unknown tool"))
-        else:
-            await _send(stream, jsonrpc.response(frame.id, result))
+        honoured = {"resourceSubscriptions": self.uris} if self.uris else {}
+        await _send(stream, self._note("notifications/subscriptions/acknowledged", {"notifications": honoured}))
+        while (frame := await self.waiting.get()) is not None:
+            await _send(stream, frame)
+        await _send(stream, jsonrpc.response(self.number, {"resultType": "complete", "_meta": self._meta()}))
         await stream.write_eof()
         return stream
 
+    def _meta(self) -> Body:
+        return {"io.modelcontextprotocol/subscriptionId": self.number}
 
-def _answer(frame: Frame) -> Frame:
-    assert frame.id is not UNSET
-    params = _opened(frame.params)
-    result: Body | None
-    match frame.method:
-        case "ping":
-            result = {}
-        case "tools/list":
-            result = {"tools": offers.TOOLS}
-        case "resources/list":
-            result = {"resources": offers.RESOURCES}
-        case "resources/templates/list":
-            result = {"resourceTemplates": []}
-        case "prompts/list":
-            result = {"prompts": offers.PROMPTS}
-        case "resources/read":
-            result = offers.read(str(params.get("uri")))
-            if result is None:
-                return jsonrpc.error_response(frame.id, NOT_FOUND, "Resource not found", {"uri": params.get("uri")})
-        case "prompts/get":
-            arguments = params.get("arguments")
-            result = offers.prompt(str(params.get("name")), arguments if isinstance(arguments, dict) else {})
-            if result is None:
-                return jsonrpc.error_response(frame.id, jsonrpc.INVALID_PARAMS, "Unknown prompt")
-        case _:
-            return jsonrpc.error_response(frame.id, jsonrpc.METHOD_NOT_FOUND, "Method not found")
-    return jsonrpc.response(frame.id, result)
+    def _note(self, method: str, params: Body) -> Frame:
+        return jsonrpc.notification(method, {"_meta": self._meta(), **params})
 
 
-def _answered(session: Session, frame: Frame) -> None:
-    waiting = session.pending.get(frame.id) if frame.id is not UNSET else None
-    if waiting is not None and not waiting.done():
-        waiting.set_result(_opened(frame.result) if frame.result is not UNSET else None)
+def _object(value: Any) -> Body:
+    return value if isinstance(value, dict) else {}
 
 
-def _opened(members: Any) -> Body:
-    """A body as a plain tree; members that are not acceptable are left out."""
-    opened: Body = {}
-    for name, value in members.items() if isinstance(members, dict) else ():
-        try:
-            opened[name] = open_value(value, DEFAULT_LIMITS) if type(value) is Raw else value
-        except jsonrpc.Refused:
-            continue
-    return opened
+def _result(number: int | str, result: Body) -> web.Response:
+    return web.Response(body=jsonrpc.encode(jsonrpc.response(number, result)), content_type="application/json")
 
 
-def _reply(frame: Frame, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=jsonrpc.encode(frame), content_type="application/json", headers=headers)
+def _error(
+    number: int | str | msgspec.UnsetType, code: int, message: str, data: Body | None = None, *, status: int = 200
+) -> web.Response:
+    frame = jsonrpc.error_response(number, code, message, data)
+    return web.Response(status=status, body=jsonrpc.encode(frame), content_type="application/json")
 
 
 async def _send(stream: web.StreamResponse, frame: Frame) -> None:
@@ -180,9 +227,9 @@ async def _send(stream: web.StreamResponse, frame: Frame) -> None:
 
 
 def sample_app() -> web.Application:
-    """The application: it is served at /mcp, and has no standing stream (405 to GET)."""
-    server = SampleServer()
+    """The application: it is served at /mcp by POST alone (405 to GET and DELETE)."""
+    server = StatelessSample()
     app = web.Application(client_max_size=DEFAULT_LIMITS.body)
     app.router.add_post("/mcp", server.post)
-    app.router.add_delete("/mcp", server.delete)
+    app[WIND_DOWN] = [server.end]
     return app

@@ -1,8 +1,8 @@
-"""The story `dragoman demo` tells: a 2024-11-05 client uses a 2025-11-25 server, and every line of it is checked.
+"""The story `dragoman demo` tells: two older clients use a 2026-07-28 server, and every line of it is checked.
 
-Starts the sample server and the broker on loopback in this process, and the client as a program of its own on the
-official SDK, or the built-in one where that cannot be had. Invariant: nothing is printed as seen that the client did
-not report; a chapter that does not hold makes the exit code 1.
+Starts a sample server and the broker on loopback in this process; the 2024-11-05 client is a program of its own on the
+official SDK, or the built-in one where that cannot be had. Invariant: nothing is printed as seen that a client did not
+report; a chapter that does not hold makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -12,53 +12,59 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib import resources
 from typing import Any, Final
 
+import aiohttp
 import click
 from aiohttp import web
 
 from broker import serve, telemetry
 from broker.cli_codes import CANNOT_BIND, RUNTIME
-from broker.demo.client import CALLS, StrangeAnswer, walk
-from broker.demo.offers import NOTES, NOTES_URI
-from broker.demo.server import REVISION as SERVER_REVISION
-from broker.demo.server import sample_app
+from broker.demo import server, session_server
+from broker.demo.chapters import Chapter, Line, asking_client, old_client
+from broker.demo.client import StrangeAnswer, answer_and_follow, walk
 from broker.settings import DEFAULT_PORT, Settings
 from protocol_versions.v2024_11_05 import REVISION as CLIENT
+from protocol_versions.v2025_11_25 import REVISION as ASKING
 
 # The last SDK release whose newest revision is 2024-11-05, with the last pydantic it runs on.
 SDK: Final = ("mcp==1.8.1", "pydantic<2.14")
 SDK_S: Final = 120.0  # download and run; a cold registry over a slow line
 
-Line = dict[str, Any]
-Chapter = tuple[str, Callable[[list[Line]], str | None]]
-"""`(what it shows, the client's reports -> what was seen, None if it does not hold)`."""
+SAMPLES: Final[dict[str, Callable[[], web.Application]]] = {
+    server.REVISION: server.sample_app,
+    session_server.REVISION: session_server.sample_app,
+}
+"""The sample servers by the one revision each speaks, newest first."""
 
 
-def tell(*, port: int | None, once: bool, built_in: bool) -> int:
-    """Run the demo; returns the exit code. `port` None: the usual one, or a free one if that is taken."""
+def tell(*, port: int | None, once: bool, built_in: bool, revision: str = server.REVISION) -> int:
+    """Run the demo; returns the exit code.
+
+    `port` None: the usual one, or a free one if that is taken. `revision` is that of the sample server.
+    """
     telemetry.configure(level="error")
     try:
         with asyncio.Runner(loop_factory=serve.new_loop) as runner:
-            return runner.run(_tell(port, once, built_in))
+            return runner.run(_tell(port, once, built_in, revision))
     except serve.CannotServe as error:
         click.echo(f"dragoman: {error}", err=True)
         return CANNOT_BIND if error.bind else RUNTIME
 
 
-async def _tell(port: int | None, once: bool, built_in: bool) -> int:
+async def _tell(port: int | None, once: bool, built_in: bool, revision: str) -> int:
     # From here on, or a signal that comes as soon as "Ctrl-C ends it" is read would end the process its own way.
     stop = _signals()
-    sample = await serve.start(Settings.for_proxy("http://127.0.0.1/mcp", port=0), lambda *_: sample_app())
+    sample = await serve.start(Settings.for_proxy("http://127.0.0.1/mcp", port=0), lambda *_: SAMPLES[revision]())
     broker: serve.Running | None = None
     try:
         broker = await _start_broker(f"{sample.url}/mcp", port)
         url = f"{broker.url}/mcp"
-        click.echo(f"server   {sample.url}/mcp speaks {SERVER_REVISION}, and nothing older")
+        click.echo(f"server   {sample.url}/mcp speaks {revision}, and nothing older")
         click.echo(f"broker   {url}")
-        acting, stopping = asyncio.create_task(_act(url, built_in)), asyncio.create_task(stop.wait())
+        acting, stopping = asyncio.create_task(_act(url, built_in, revision)), asyncio.create_task(stop.wait())
         await asyncio.wait([acting, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not acting.done():
             acting.cancel()
@@ -90,34 +96,45 @@ async def _start_broker(backend: str, port: int | None) -> serve.Running:
         return await serve.start(Settings.for_proxy(backend, port=0), create)
 
 
-async def _act(url: str, built_in: bool) -> bool:
-    """Run the client and tell what it saw; True if every chapter holds."""
+async def _act(url: str, built_in: bool, revision: str) -> bool:
+    """Run both clients and tell what they saw; True if every chapter holds."""
+    modern = revision == server.REVISION
     lines: list[Line] = []
     who = why = ""
     if not built_in:
         lines, why = await _sdk(url)
         who = f"the official Python SDK ({SDK[0]})"
-    if not lines:
-        if why:
-            click.echo(f"         the SDK client is not available here: {why}")
-        who = "the built-in wire client"
-        try:
-            lines = await walk(url)
-        except (StrangeAnswer, KeyError, ValueError, OSError) as error:
-            click.echo(f"FAILED   the client stopped: {error!r}", err=True)
-            return False
-    click.echo(f"client   {who} speaks {CLIENT.id}, and nothing newer\n")
-    good = True
-    for title, check in CHAPTERS:
-        seen = check(lines)
-        click.echo(
-            f"{'ok      ' if seen is not None else 'FAILED  '} {title}" + (f"\n           {seen}" if seen else "")
-        )
-        good = good and seen is not None
+    if not lines and why:
+        click.echo(f"         the SDK client is not available here: {why}")
+    who, lines = (who, lines) if lines else ("the built-in wire client", await _walked(walk(url)))
+    good = _told(who, CLIENT.id, lines, old_client(modern=modern))
+    lines = await _walked(answer_and_follow(url, following=modern))
+    good = _told("a built-in client that can be asked", ASKING.id, lines, asking_client(modern=modern)) and good
     degraded = sorted({(method, change) for (_, method, _, change, _) in telemetry.losses})
     click.echo("\nWhat the broker says was lost, by change of the specification:")
     for method, change in degraded:
         click.echo(f"           {method}: {change}")
+    return good
+
+
+async def _walked(reports: Coroutine[Any, Any, list[Line]]) -> list[Line]:
+    """A built-in client's reports; none, with a word, if something stopped it."""
+    try:
+        return await reports
+    except (StrangeAnswer, KeyError, ValueError, OSError, TimeoutError, aiohttp.ClientError) as error:
+        click.echo(f"FAILED   the client stopped: {error!r}", err=True)
+        return []
+
+
+def _told(who: str, revision: str, lines: list[Line], chapters: tuple[Chapter, ...]) -> bool:
+    """Print each chapter with what was seen; True if all hold."""
+    click.echo(f"\nclient   {who} speaks {revision}, and nothing newer\n")
+    good = True
+    for title, check in chapters:
+        seen = check(lines)
+        mark = "ok      " if seen is not None else "FAILED  "
+        click.echo(f"{mark} {title}" + (f"\n           {seen}" if seen else ""))
+        good = good and seen is not None
     return good
 
 
@@ -160,74 +177,3 @@ def _signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-# ---- the chapters ---------------------------------------------------------------------------------------------
-
-
-def _find(lines: list[Line], feature: str, tool: str = "") -> Line:
-    return next((line for line in lines if line["feature"] == feature and line.get("tool", "") == tool), {})
-
-
-def _blocks(lines: list[Line], tool: str) -> list[Line]:
-    line = _find(lines, "tools/call", tool)
-    return [] if line.get("is_error", True) else line["content"]
-
-
-def _negotiated(lines: list[Line]) -> str | None:
-    line = _find(lines, "initialize")
-    return f"{line['revision']} with {line['server']}" if line.get("revision") == CLIENT.id else None
-
-
-def _listed(lines: list[Line]) -> str | None:
-    tools = _find(lines, "tools/list").get("tools", [])
-    newer = {"outputSchema", "title", "icons", "annotations", "execution"}
-    if [tool["name"] for tool in tools] != [name for name, _ in CALLS] or any(newer & tool.keys() for tool in tools):
-        return None
-    return f"{', '.join(tool['name'] for tool in tools)}: name, description and inputSchema, as its revision has them"
-
-
-def _structured(lines: list[Line]) -> str | None:
-    texts = [block["text"] for block in _blocks(lines, "weather") if block["type"] == "text"]
-    return texts[0] if len(texts) == 1 and json.loads(texts[0]).keys() == {"temperature", "unit", "sky"} else None
-
-
-def _link(lines: list[Line]) -> str | None:
-    texts = [block["text"] for block in _blocks(lines, "notes") if block["type"] == "text"]
-    return texts[0] if len(texts) == 1 and NOTES_URI in texts[0] else None
-
-
-def _audio(lines: list[Line]) -> str | None:
-    blocks = [block["resource"] for block in _blocks(lines, "beep") if block["type"] == "resource"]
-    if len(blocks) != 1 or blocks[0].get("mimeType") != "audio/wav" or not blocks[0].get("blob"):
-        return None
-    return f"{blocks[0]['mimeType']}, {len(blocks[0]['blob'])} characters of base64, at {blocks[0]['uri']}"
-
-
-def _unasked(lines: list[Line]) -> str | None:
-    line = _find(lines, "tools/call", "greet")
-    if line.get("is_error"):
-        return str(line["content"][0]["text"])
-    return line.get("error")
-
-
-def _read(lines: list[Line]) -> str | None:
-    contents = _find(lines, "resources/read").get("contents", [])
-    return NOTES if [item.get("text") for item in contents] == [NOTES] else None
-
-
-def _prompted(lines: list[Line]) -> str | None:
-    messages = _find(lines, "prompts/get").get("messages", [])
-    return str(messages[0]["content"]["text"]) if len(messages) == 1 else None
-
-
-CHAPTERS: Final[tuple[Chapter, ...]] = (
-    ("the client is answered in its own revision", _negotiated),
-    ("the tools are listed without what the client does not know", _listed),
-    ("structured output arrives as text", _structured),
-    ("a resource link arrives as a text with the address", _link),
-    ("audio arrives as an embedded resource", _audio),
-    ("a question this client cannot be asked ends cleanly", _unasked),
-    ("a resource is read", _read),
-    ("a prompt is rendered", _prompted),
-)
