@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from translators import tree
 from translators.change import Change, params, result
 from translators.context import Context
+from translators.listed import usual_tools
 from translators.ops import KEEP, REMOVE, Loss, Op, each, fill
 from translators.tree import Body
 
@@ -97,6 +99,10 @@ def _known_support(value: Any, _ctx: Context) -> Any:
     return KEEP if value in TASK_SUPPORT else REMOVE
 
 
+def _in_tools(*ops: Op) -> tuple[Op, ...]:
+    return tuple(msgspec.structs.replace(op, content=usual_tools, tokens=()) for op in ops)
+
+
 def _icons(*paths: str) -> tuple[Op, ...]:
     return tuple(
         op
@@ -124,7 +130,7 @@ CATALOGUES = (
         spec="pypi 1.26.0 and npm 1.25.1 reject sizes as a string, npm 1.25.1 an unknown theme",
         rows=("T27",),
         down={
-            result("tools/list"): (
+            result("tools/list"): _in_tools(
                 *_icons("tools[]"),
                 each("tools[].execution.taskSupport", _known_support, Loss.DEGRADED),
             ),
@@ -145,7 +151,7 @@ OBJECT_SCHEMAS = (
         spec="npm 1.0.4 to 1.25.1 reject inputSchema without type, npm 1.25.1 a boolean as a property's schema",
         rows=("T19", "C14"),
         down={
-            result("tools/list"): (
+            result("tools/list"): _in_tools(
                 fill("tools[].inputSchema", _input_schema),
                 fill("tools[].outputSchema", _output_schema, Loss.COSMETIC, given=("outputSchema",)),
             )

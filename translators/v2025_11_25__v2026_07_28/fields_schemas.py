@@ -17,6 +17,7 @@ from msgspec import Raw
 from translators import tree
 from translators.change import Change, ask, result
 from translators.context import Context
+from translators.listed import usual_tools
 from translators.ops import KEEP, REMOVE, Loss, Op, each, fill
 from translators.structured import content_with_structured
 from translators.tree import Body
@@ -158,15 +159,8 @@ def _if_readable(tool: Body, _ctx: Context) -> Any:
     return KEEP if output_schema_for_sessions(tree.whole(tool, "outputSchema")) is not None else REMOVE
 
 
-def _usual_tools(text: bytes) -> bool:
-    """True if the bytes prove that every tool of a list has such schemas (False proves nothing)."""
-    if text.count(b"true") + text.count(b"false") != text.count(b'"additionalProperties":false') or b"\\u00" in text:
-        return False
-    return text.count(b'"outputSchema"') == text.count(b'"outputSchema":{"type":"object"')
-
-
 def _in_tools(op: Op) -> Op:
-    return msgspec.structs.replace(op, content=_usual_tools, tokens=())
+    return msgspec.structs.replace(op, content=usual_tools, tokens=())
 
 
 _LISTED = (
