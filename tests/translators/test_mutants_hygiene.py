@@ -261,6 +261,16 @@ NULLS: list[tuple[Slot, Any, Any, int]] = [
     (params("tools/call"), {"name": "t", "arguments": {"a": None}}, None, 0),
     (TOOLS, {"nextCursor": None, "tools": [{"title": "null"}]}, {"tools": [{"title": "null"}]}, 1),
     (TOOLS, {"tools": [{"title": "null"}]}, None, 0),
+    (TOOLS, {"tools": ["null"]}, None, 0),
+    *(
+        (ask("sampling/createMessage"), {"messages": [{"content": before}]}, {"messages": [{"content": after}]}, 1)
+        for before, after in (
+            ({"type": "text", "annotations": None}, {"type": "text"}),
+            ([{"type": "text", "annotations": None}], [{"type": "text"}]),
+            ({"type": "image", "annotations": {"priority": None}}, {"type": "image", "annotations": {}}),
+        )
+    ),
+    (TOOLS, {"tools": [{"annotations": [None, {"a": None}]}]}, None, 0),
     *(
         (ask("elicitation/create"), {"requestedSchema": {"properties": before}}, after, noted)
         for before, after, noted in (
