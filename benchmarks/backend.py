@@ -1,8 +1,9 @@
-"""A stateful MCP server that costs about 7 us a request: raw uvloop protocol, httptools, ready-made bytes.
+"""An MCP server that costs about 7 us a request: raw uvloop protocol, httptools, ready-made bytes.
 
 `python -m benchmarks.backend --port N` serves, on loopback:
 - `POST|GET|DELETE /<revision>/mcp` and `/<revision>/changing/mcp`: a server pinned to that revision; the
-  second advertises changing lists, so that a broker has a reason to hold a stream;
+  second advertises changing lists, so that a broker has a reason to hold a stream. 2026-07-28 (`stateless.py`) takes
+  POST alone;
 - `GET /stats`: JSON counters since the start, not counted themselves (nor is a connection that asks only
   this).
 
@@ -18,13 +19,13 @@ import asyncio
 import gc
 import secrets
 import time
-from typing import Any, cast
+from typing import cast
 
 import httptools
 import msgspec
 import uvloop
 
-from benchmarks import facts
+from benchmarks import facts, stateless
 from benchmarks.wire import DECODE, ENCODE, STREAM_HEAD, Ask, Stats, event, http
 
 GAP_MS_LIMIT = 1_000  # pacing a caller may ask for; the rows use 2 and 5 ms
@@ -37,12 +38,12 @@ class Server:
     def __init__(self) -> None:
         self.stats = Stats()
         self.sessions: set[bytes] = set()
-        self.tools = {revision: facts.tools_json(revision) for revision in facts.STATEFUL}
+        self.tools = {revision: facts.tools_json(revision) for revision in facts.REVISIONS}
         self.gathered: list[tuple[Connection, Ask, bytes]] = []
         self.big = b"x" * facts.BIG_TEXT_BYTES
         self.routes = {
             path: (revision, changing)
-            for revision in facts.STATEFUL
+            for revision in facts.REVISIONS
             for path, changing in (
                 (f"/{revision}/mcp".encode(), False),
                 (f"/{revision}/changing/mcp".encode(), True),
@@ -52,16 +53,6 @@ class Server:
     def counters(self) -> bytes:
         self.stats.sessions = len(self.sessions)
         return ENCODE.encode(self.stats)
-
-    def initialize(self, revision: str, changing: bool) -> bytes:
-        """The result of `initialize`: the pinned revision, whatever was asked."""
-        return ENCODE.encode(
-            {
-                "protocolVersion": revision,
-                "capabilities": {"tools": {"listChanged": True} if changing else {}},
-                "serverInfo": {"name": "bench-backend", "version": "1"},
-            }
-        )
 
 
 class Connection(asyncio.Protocol):
@@ -98,6 +89,9 @@ class Connection(asyncio.Protocol):
         self.url = b""
         self.session = b""
         self.version = b""
+        self.method = b""
+        self.name = b""
+        self.stateless = False
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -108,6 +102,10 @@ class Connection(asyncio.Protocol):
             self.session = value
         elif size == 20 and name.lower() == b"mcp-protocol-version":
             self.version = value
+        elif size == 10 and name.lower() == b"mcp-method":
+            self.method = value
+        elif size == 8 and name.lower() == b"mcp-name":
+            self.name = value
 
     def on_body(self, data: bytes) -> None:
         self.body = self.body + data if self.body else data
@@ -125,6 +123,8 @@ class Connection(asyncio.Protocol):
         method = self.parser.get_method()
         if route is None:
             self.refuse("404 Not Found")
+        elif route[0] == facts.STATELESS:
+            self.stateless_post(*route) if method == b"POST" else self.refuse("405 Method Not Allowed")
         elif method == b"POST":
             self.post(*route)
         elif not self.known_session(route[0]):
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
             session = secrets.token_hex(16).encode()
             self.server.sessions.add(session)
             extra = b"Mcp-Session-Id: %b\r\n" % session
-            return self.answer(ask, self.server.initialize(revision, changing), extra)
+            return self.answer(ask, facts.initialize_json(revision, changing), extra)
         if not self.known_session(revision):
             return None
         if ask.id is None or not ask.method:
@@ -175,21 +175,39 @@ class Connection(asyncio.Protocol):
             return self.call(ask, revision)
         if ask.method == "tools/list":
             self.server.stats.calls += 1
-            cursor, tools = ask.params.cursor, self.server.tools[revision]
-            if cursor.startswith(facts.FRESH):
-                tools = tools.replace(b'"tool_000"', ENCODE.encode(cursor), 1)
-            result = b'{"tools":%b,"nextCursor":%b}' % (tools, ENCODE.encode(f"after-{cursor}"))
-            return self.answer(ask, result)
+            return self.answer(ask, facts.page_json(self.server.tools[revision], ask.params.cursor))
         if ask.method == "ping":
             return self.answer(ask, b"{}")
         error = {"jsonrpc": "2.0", "id": ask.id, "error": {"code": -32601, "message": "Method not found"}}
         return self.write(http("200 OK", ENCODE.encode(error)))
+
+    def stateless_post(self, revision: str, changing: bool) -> None:
+        """Answer one request that stands for itself."""
+        try:
+            ask = DECODE.decode(self.body)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return self.refuse("400 Bad Request", -32700)
+        fault = stateless.fault(ask, self.session, self.version, self.method, self.name)
+        if fault is not None:
+            return self.refuse("400 Bad Request", *fault)
+        self.stateless = True
+        if ask.method == "tools/call":
+            self.server.stats.calls += 1
+            return self.call(ask, revision)
+        if ask.method == "tools/list":
+            self.server.stats.calls += 1
+            return self.answer(ask, stateless.page(self.server.tools[revision], ask.params.cursor))
+        if ask.method == "server/discover":
+            return self.answer(ask, stateless.discovery(changing))
+        return self.refuse("404 Not Found", -32601, "Method not found")
 
     def answer(self, ask: Ask, result: bytes, extra: bytes = b"") -> None:
         """The result as one JSON answer."""
         self.write(http("200 OK", self.message(ask, result), extra))
 
     def message(self, ask: Ask, result: bytes) -> bytes:
+        if self.stateless:
+            result = stateless.complete(result)
         return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (ENCODE.encode(ask.id), result)
 
     def call(self, ask: Ask, revision: str) -> None:
@@ -201,11 +219,7 @@ class Connection(asyncio.Protocol):
         if name == "echo":
             return self.answer(ask, text)
         if name == "measure":
-            reading = {"mark": mark, "temperature": 21.5, "unit": "C"}
-            result: dict[str, Any] = {"content": [{"type": "text", "text": ENCODE.encode(reading).decode()}]}
-            if facts.has(revision, "2025-06-18"):
-                result["structuredContent"] = reading
-            return self.answer(ask, ENCODE.encode(result))
+            return self.answer(ask, facts.reading_json(revision, mark))
         if name == "big":
             return self.big(ask, mark)
         if name == "echo_sse":

@@ -11,18 +11,28 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.facts import STATELESS
 from benchmarks.figures import CALLS, CPU_CALL, CPU_EVENT, EVENT_DELAY, EVENTS, FIRST_EVENT, P50, P99, Figure
 from benchmarks.workloads import Big, Echo, Measure, Stream, ToolList, Workload
 
 
 class Load(msgspec.Struct, frozen=True):
-    """A kind of call by clients of one revision, in front of a backend of another, so many at a time."""
+    """A kind of call by clients of one revision, in front of a backend of another, so many at a time.
+
+    No byte pass-through joins a session client to a stateless backend; beside a broker that does, the pass-through and
+    the direct call have the newest stateful backend (`beside`).
+    """
 
     name: str
     workload: Workload
     client: str
     backend: str
     concurrency: int
+
+    @property
+    def beside(self) -> str:
+        """The revision of the backend behind the other targets."""
+        return NEWEST if self.backend == STATELESS else self.backend
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -67,6 +77,11 @@ LOADS: Final = (
     Load("sse-spaced", Stream(events=300, gap_ms=2), MIDDLE, NEWEST, 16),
     Load("sse-burst", Stream(events=1000, gap_ms=0), MIDDLE, NEWEST, 1),
     Load("sse-first", Stream(events=10, gap_ms=5), MIDDLE, NEWEST, 1),
+    Load("stateless-oldest", ECHO, OLDEST, STATELESS, 16),
+    Load("stateless-newest", ECHO, NEWEST, STATELESS, 16),
+    Load("stateless-structured", Measure(), SECOND, STATELESS, 16),
+    Load("stateless-sse", Echo("echo_sse"), MIDDLE, STATELESS, 16),
+    Load("stateless-list", ToolList(), SECOND, STATELESS, 16),
 )
 
 # Gates and targets: design of the broker, against the bare pass-through in the same run.
@@ -89,12 +104,18 @@ ROWS: Final = (
     Row("sse-burst-rate", "events/s, burst of 1000", "sse-burst", EVENTS),
     Row("sse-first", "first event", "sse-first", FIRST_EVENT, 1.0, 0.8),
     Row("sse-delay", "delay of an event, 5 ms apart", "sse-first", EVENT_DELAY),
+    Row("cpu-stateless-oldest", "CPU per small call, stateless server", "stateless-oldest", CPU_CALL, 0.75, 0.55, True),
+    Row("cpu-stateless-newest", "CPU per small call, stateless server", "stateless-newest", CPU_CALL, 0.75, 0.55, True),
+    Row("stateless-structured", "CPU per structured call, stateless server", "stateless-structured", CPU_CALL),
+    Row("stateless-sse", "CPU per call answered as SSE, stateless server", "stateless-sse", CPU_CALL),
+    Row("stateless-list", "CPU per 93 KB tools/list, stateless server", "stateless-list", CPU_CALL, 1.3, 1.1),
 )
 
 REQUESTS: Final = Limit("requests", "backend requests per call", "", 1, 1, enforced=True)
 CONNECTIONS: Final = Limit("connections", "new backend connections per call", "", 0, 0, enforced=True)
 MEMORY: Final = Limit("memory", "memory per held session", "KB", 36, 28, enforced=True)
 MEMORY_STREAM: Final = Limit("memory-stream", "the same, a backend stream each", "KB", 48, 40, enforced=True)
+MEMORY_STATELESS: Final = Limit("memory-stateless", "the same, stateless server", "KB", 36, 28, enforced=True)
 IDLE: Final = Limit("idle", "idle size", "MB", 60, 45)
 COLD_START: Final = Limit("cold-start", "exec to first initialize answered", "ms", 1.4, 1.15, relative=True)
-LIMITS: Final = (REQUESTS, CONNECTIONS, MEMORY, MEMORY_STREAM, IDLE, COLD_START)
+LIMITS: Final = (REQUESTS, CONNECTIONS, MEMORY, MEMORY_STREAM, MEMORY_STATELESS, IDLE, COLD_START)

@@ -15,9 +15,10 @@ import msgspec
 
 from benchmarks import hold, startup
 from benchmarks.client import HarnessError
+from benchmarks.facts import STATELESS
 from benchmarks.load import Control, Target, Window, window
 from benchmarks.processes import BACKEND_COMMAND, PASSTHROUGH_COMMAND, Child
-from benchmarks.rows import COLD_START, IDLE, MEMORY, MEMORY_STREAM, MIDDLE, NEWEST, Load
+from benchmarks.rows import COLD_START, IDLE, MEMORY, MEMORY_STATELESS, MEMORY_STREAM, MIDDLE, NEWEST, Load
 
 DIRECT, BASE, BROKER = "direct", "pass-through", "broker"
 TARGETS = (DIRECT, BASE, BROKER)
@@ -96,13 +97,14 @@ class Bench:
     async def _visit(self, load: Load, kind: str) -> bool:
         """One window; False when the target failed."""
         gc.collect()
+        revision = load.backend if kind == BROKER else load.beside
         try:
-            target = await self.target(kind, load.backend)
+            target = await self.target(kind, revision)
             seen = await window(
                 target, self.control, load.workload, load.client, load.concurrency, self.options.seconds
             )
         except (HarnessError, OSError, TimeoutError) as error:
-            child = self.children.get((kind, load.backend))
+            child = self.children.get((kind, revision))
             died = f"; {child.obituary()}" if child is not None and child.process.poll() is not None else ""
             self.results.note(load.name, f"{kind}: {type(error).__name__} {error}{died}")
             return False
@@ -116,8 +118,9 @@ class Bench:
     async def memory(self, name: str) -> None:
         """Memory per held session of a fresh process, for each target that is a process."""
         changing = name == MEMORY_STREAM.name
-        path = f"/{NEWEST}/changing/mcp" if changing else f"/{NEWEST}/mcp"
         for kind in (BASE, BROKER):
+            revision = STATELESS if name == MEMORY_STATELESS.name and kind == BROKER else NEWEST
+            path = f"/{revision}/changing/mcp" if changing else f"/{revision}/mcp"
             say(f"{name}: {kind}, {self.options.sessions[1]} sessions")
             child = Child(self.command(kind), url=self.url(path))
             try:
@@ -153,7 +156,7 @@ class Bench:
         try:
             await self.backend.ready()
             await self.loads(loads)
-            for limit in (MEMORY, MEMORY_STREAM):
+            for limit in (MEMORY, MEMORY_STREAM, MEMORY_STATELESS):
                 if limit.name in names:
                     await self.memory(limit.name)
             if names & {COLD_START.name, IDLE.name}:
