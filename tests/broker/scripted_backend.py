@@ -14,7 +14,7 @@ from typing import Any
 
 from broker.app import create_app
 from broker.faces.context import FaceContext
-from broker.serve import start
+from broker.serve import Running, start
 from broker.settings import Settings
 from broker.sse import Event, Parser
 from tests.broker.http1_world import within
@@ -292,9 +292,10 @@ class Client:
 class World:
     """A backend, a broker before it, and a client before that."""
 
-    def __init__(self, backend: ScriptedBackend, port: int, context: FaceContext) -> None:
+    def __init__(self, backend: ScriptedBackend, broker: Running, context: FaceContext) -> None:
         self.backend = backend
-        self.port = port
+        self.broker = broker
+        self.port = broker.port
         self.context = context
         self.clients: list[Client] = []
         self.client = self.another()
@@ -328,7 +329,7 @@ async def world(*, backend: Json | None = None, limits: Json | None = None, **se
         return app
 
     broker = await start(config, create)
-    here = World(scripted, broker.port, contexts[0])
+    here = World(scripted, broker, contexts[0])
     try:
         yield here
     finally:
