@@ -161,7 +161,7 @@ class Lane:
         return MEMO.run(self, self._rewrite, body, ctx) if self._remembers else self._rewrite(body, ctx)
 
     def _rewrite(self, body: Body, ctx: Context) -> Body:
-        blocks: tuple[_Block, ...] | None = self._usual.rest(body) if self._usual is not None else None
+        blocks: tuple[_Block, ...] | None = self._usual.rest(body, ctx) if self._usual is not None else None
         if blocks is None:
             if self._quiet is not None and self._quiet.proves(body):
                 return body

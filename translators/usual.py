@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from protocol_versions.base import Slot, notification, params, result
+from translators.context import Context
 from translators.op import Op
 from translators.tree import Body
 from translators.witnesses import Kind, Symbol, SymbolName, SymbolObject, needed
@@ -132,6 +133,12 @@ SHAPES: dict[Slot, dict[str, Kind]] = {
 }
 """The members of usual bodies; a body may lack any of them."""
 
+TOOLS = "tools"
+"""The fact that operations on results ask for, and that is missing where the backend's tools need no watching."""
+
+Known = tuple[tuple[tuple[str, Callable[[Raw], bool]], ...], Any] | None
+"""What the members of a shape must show, and what is left to run then; None where nothing can be said."""
+
 _MISSING: Any = object()
 
 
@@ -144,19 +151,20 @@ class Usual:
         self._shape = shape
         self._ops = ops
         self._compiled = compiled
-        self._known: dict[tuple[str, ...], tuple[tuple[tuple[str, Callable[[Raw], bool]], ...], Any] | None] = {}
+        self._known: tuple[dict[tuple[str, ...], Known], dict[tuple[str, ...], Known]] = ({}, {})
 
-    def rest(self, body: Body) -> Any:
+    def rest(self, body: Body, ctx: Context) -> Any:
         """What is left to run on this body (maybe nothing), None if it is not of a usual shape."""
         names = tuple(body)
-        known = self._known.get(names, _MISSING)
+        told = TOOLS in ctx.facts
+        known = self._known[told].get(names, _MISSING)
         if known is _MISSING:
             # Bounded: only orders of the shape's own few names are kept.
             if not self._shape.keys() >= body.keys():
                 return None
-            left = needed(self._ops, {name: self._shape[name] for name in names})
+            left = needed(self._ops, {name: self._shape[name] for name in names}, "" if told else TOOLS)
             tests = tuple((name, self._shape[name].test) for name in names)
-            known = self._known[names] = None if left is None else (tests, self._compiled(left))
+            known = self._known[told][names] = None if left is None else (tests, self._compiled(left))
         if known is None:
             return None
         for name, test in known[0]:

@@ -55,13 +55,37 @@ class SymbolObject(dict[str, Any]):
     __hash__ = None
 
 
+class _FewFacts:
+    """Facts among which the named ones are missing; whoever asks for another one has looked."""
+
+    __slots__ = ("_missing",)
+
+    def __init__(self, missing: str) -> None:
+        self._missing = missing
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name != self._missing:
+            raise _Looked
+        return default
+
+    def __getattr__(self, _name: str) -> Any:
+        raise _Looked
+
+
 class _Notes:
-    """Everything a Context knows is a symbol; what operations note is kept."""
+    """Everything a Context knows is a symbol, save that one fact may be missing; what operations note is kept."""
 
-    __slots__ = ("losses",)
+    __slots__ = ("_missing", "losses")
 
-    def __init__(self) -> None:
+    def __init__(self, missing: str) -> None:
         self.losses: list[Noted] = []
+        self._missing = missing
+
+    @property
+    def facts(self) -> _FewFacts:
+        if not self._missing:
+            raise _Looked
+        return _FewFacts(self._missing)
 
     def __getattr__(self, _name: str) -> Any:
         raise _Looked
@@ -75,15 +99,18 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     samples: Callable[[list[str]], list[bytes]]
 
 
-def needed(ops: list[Op], shape: dict[str, Kind]) -> list[Op] | None:
-    """The operations that have something to do on bodies of exactly this shape; None if the witnesses disagree."""
+def needed(ops: list[Op], shape: dict[str, Kind], missing: str = "") -> list[Op] | None:
+    """The operations that have something to do on bodies of exactly this shape; None if the witnesses disagree.
+
+    With `missing`, it is said only of messages in whose Context this fact is missing.
+    """
     left: set[int] = set()
     for witness in _variants({name: kind.symbols for name, kind in shape.items()}):
-        left |= _acting(ops, witness)
+        left |= _acting(ops, witness, missing)
     names = _names(ops)
     samples = {name: functools.partial(_opened, kind, names) for name, kind in shape.items()}
     for witness in _variants(samples):
-        if not _acting(ops, witness) <= left:
+        if not _acting(ops, witness, missing) <= left:
             return None
     return [op for at, op in enumerate(ops) if at in left]
 
@@ -98,9 +125,9 @@ def _variants(values: Mapping[str, Callable[[], list[Any]]]) -> list[Body]:
     return [{name: (made := make())[at % len(made)] for name, make in values.items()} for at in range(most)]
 
 
-def _acting(ops: list[Op], body: Body) -> set[int]:
+def _acting(ops: list[Op], body: Body, missing: str) -> set[int]:
     """The places of the operations that change this body, and of all from the first that looks where it must not."""
-    ctx: Any = _Notes()
+    ctx: Any = _Notes(missing)
     found: set[int] = set()
     before = _frozen(body)
     for at, op in enumerate(ops):

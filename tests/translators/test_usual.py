@@ -189,5 +189,17 @@ def test_a_usual_body_between_equal_peers_needs_nothing(slot: Slot) -> None:
     lane = pipeline("2025-11-25", "2025-11-25").lane(slot)
     ops = [op for op in (*lane.prepares, *lane.actions, *lane.repairs) if isinstance(op, Op)]
     assert ops
-    shape = {name: kind for name, kind in SHAPES[slot].items() if name != "structuredContent"}
-    assert needed(ops, shape) == []
+    assert needed(ops, SHAPES[slot], missing="tools") == []
+
+
+def test_an_operation_that_asks_for_a_missing_fact_is_needed_only_where_the_fact_is_known() -> None:
+    shape = {"content": SHAPES[CALLED]["content"]}
+    asks = _in_block(lambda block, ctx: {**block, "seen": 1} if ctx.facts.get("tools") else KEEP)
+    assert needed([asks], shape, missing="tools") == []
+    assert needed([asks], shape) == [asks]
+    assert needed([OPERATIONS["knows a fact"]], shape, missing="tools") == [OPERATIONS["knows a fact"]]
+    lane = Lane(CALLED, (asks,))
+    for known in (False, True, False):
+        ctx = [Context(facts={"tools": {"a": {}}} if known else {}) for _ in range(2)]
+        written = {"content": b'[{"type":"text","text":"x"}]'}
+        assert outcome(lane, written, ctx[0], singly=False) == outcome(lane, written, ctx[1], singly=True)

@@ -172,8 +172,10 @@ _LISTED = (
 def _output_schema(ctx: Context) -> Any:
     """What the server listed for the tool that was called; None if it is not known."""
     tools = ctx.facts.get("tools")
+    if not isinstance(tools, dict):
+        return None
     name = tree.whole(ctx.request, "name") if ctx.request else None
-    definition = tools.get(name) if isinstance(tools, dict) and isinstance(name, str) else None
+    definition = tools.get(name) if isinstance(name, str) else None
     return tree.whole(definition, "outputSchema") if isinstance(definition, dict) else None
 
 
