@@ -27,6 +27,7 @@ from broker.seal import (
     digest_of,
     key_of,
 )
+from broker.settings import Settings, SettingsError
 
 HERE = Binding("key:ann", "default", "http://a/mcp", "tools/call", "rm", digest_of({"path": "a.txt"}))
 INNER = b'"a state \\u00e9 \\/ of the server"'
@@ -209,3 +210,18 @@ def test_a_key_is_32_bytes_in_either_spelling_and_its_text_is_never_quoted() -> 
 
 def _padded(token: str) -> str:
     return token + "=" * (-len(token) % 4)
+
+
+def test_configured_keys_are_checked_are_secrets_and_may_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = base64.urlsafe_b64encode(KEYS[0]).decode()
+    monkeypatch.setenv("SEAL_KEY", text)
+    settings = Settings.for_proxy("http://127.0.0.1:1/mcp", seal_keys=["env:SEAL_KEY", KEYS[1].hex()])
+    assert [key_of(key.get_secret_value()) for key in settings.seal_keys] == list(KEYS[:2])
+    assert text not in repr(settings)
+    assert text in settings.secrets()
+    for keys in (["not-a-key"], [text, KEYS[0].hex()]):
+        with pytest.raises(SettingsError) as caught:
+            Settings.for_proxy("http://127.0.0.1:1/mcp", seal_keys=keys)
+        assert keys[0] not in str(caught.value)
