@@ -2,20 +2,25 @@
 
 One JSON object a line on stderr, or coloured text on a terminal. Invariants: counters are exact whatever is
 logged; text from peers is escaped and cut, so that it can neither forge a line nor drive a terminal; a flood
-of one event costs a counter and a line every few seconds. structlog is imported with the first line.
+of one event costs a counter and a line every few seconds. structlog is imported for terminals alone: its
+console renderer brings rich and pygments along where they are installed, a third of a cold start.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from protocol_versions.base import Slot
 from translators.loss import Loss
 
 Level = Literal["debug", "info", "warning", "error"]
+_Write = Callable[[Level, str, dict[str, Any]], None]
 
 FIRST_LINES: Final = 5  # of one event are logged as they come; zap's sampling starts after the first as well
 SAMPLE_S: Final = 10.0  # then one line in this time, with the exact count; Kubernetes aggregates events alike
@@ -61,7 +66,7 @@ class _State:
         self.format = "auto"
         self.level = 20
         self.stream: Any = None
-        self.logger: Any = None
+        self.logger: _Write | None = None
         self.rates: dict[tuple[str, ...], _Rate] = {}
         self.allowance = float(AUDIT_BURST)
         self.allowance_at = 0.0
@@ -92,7 +97,7 @@ def _write(level: Level, event: str, fields: dict[str, Any]) -> None:
     if logger is None:
         logger = _state.logger = _build()
     try:
-        getattr(logger, level)(event, **{key: _clean(value) for key, value in fields.items() if value != ""})
+        logger(level, event, {key: _clean(value) for key, value in fields.items() if value != ""})
     except (OSError, ValueError):
         # A closed or full stderr must not end calls; the counters still tell.
         counts["log-failed", "", "", ""] += 1
@@ -195,25 +200,34 @@ def _clean(value: Any) -> Any:
     return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def _ordered(_logger: Any, _name: str, fields: Any) -> dict[str, Any]:
-    """What everybody looks for first stands first."""
-    first = {key: fields.pop(key) for key in ("timestamp", "level", "event")}
-    return {**first, **fields}
+def _build() -> _Write:
+    stream = _state.stream or sys.stderr
+    if _state.format == "pretty" or (_state.format == "auto" and stream.isatty()):
+        return _coloured(stream)
+
+    def write(level: Level, event: str, fields: dict[str, Any]) -> None:
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        first = {"timestamp": timestamp, "level": level, "event": event}  # what everybody looks for first
+        stream.write(json.dumps({**first, **fields, **first}, default=repr) + "\n")
+        stream.flush()
+
+    return write
 
 
-def _build() -> Any:
+def _coloured(stream: Any) -> _Write:
     import structlog
 
-    stream = _state.stream or sys.stderr
-    pretty = _state.format == "pretty" or (_state.format == "auto" and stream.isatty())
-    dev, processors = structlog.dev, structlog.processors
-    renderer: Any = dev.ConsoleRenderer(colors=stream.isatty()) if pretty else processors.JSONRenderer()
-    return structlog.wrap_logger(
+    processors = structlog.processors
+    logger: Any = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=[
             processors.add_log_level,
             processors.TimeStamper(fmt="iso", utc=True),
-            _ordered,
-            renderer,
+            structlog.dev.ConsoleRenderer(colors=stream.isatty()),
         ],
     )
+
+    def write(level: Level, event: str, fields: dict[str, Any]) -> None:
+        getattr(logger, level)(event, **fields)
+
+    return write

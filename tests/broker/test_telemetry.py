@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,3 +114,12 @@ def test_distinct_events_are_bounded(stream: io.StringIO) -> None:
     for number in range(telemetry.MAX_KEYS * 2):
         telemetry.note("failed", reason=f"r{number}")
     assert len(telemetry._state.rates) <= telemetry.MAX_KEYS + 1
+
+
+def test_lines_for_machines_need_no_console_renderer() -> None:
+    said = (
+        "import sys; from broker import telemetry; telemetry.configure('auto', 'info'); "
+        "telemetry.log('info', 'serving'); sys.exit(bool({'structlog', 'rich'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, timeout=30, check=True)
+    assert json.loads(ran.stderr)["event"] == "serving"
