@@ -28,6 +28,9 @@ from translators.tables import tables
 if TYPE_CHECKING:
     from translators.conversation import Conversation
 
+OUTPUT_SCHEMA = "tools[].outputSchema"
+"""Where a Change notes that the reader is shown another schema than the server listed."""
+
 TASKS = params("tasks/get")
 """A revision that defines this slot knows tasks."""
 
@@ -87,7 +90,10 @@ def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[E
                 reply = Frame(id=call.client_id, error=frame.error)
         elif ctx is not None and not lanes.result.passes:
             ctx.losses = []
+            listed = result.get("tools") if call.method == "tools/list" else None
             result = lanes.result.run(result, ctx)
+            if listed is not None and any(lost.path == OUTPUT_SCHEMA for lost in ctx.losses):
+                _learn(talk, listed)
     except Refused as refusal:
         reply, origin = refused(call.client_id, refusal), "broker"
     except Answered as done:
@@ -106,6 +112,14 @@ def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[E
         losses = lossy(ctx, call.method)
     outcome = "error" if reply.error is not UNSET else "ok"
     return [ToClient(call.exchange, reply, True, origin), *losses, End(call.id, outcome)]
+
+
+def _learn(talk: Conversation, listed: Any) -> None:
+    """A listed schema was changed: the calls of that tool must know what the server listed."""
+    if talk.tools_to_wrap is not None:
+        found = talk.tools_to_wrap({"tools": listed})
+        if found:
+            talk.facts["tools"] = {**talk.facts.get("tools", {}), **found}
 
 
 def _error(lane: Any, error: ErrorObject, ctx: Context) -> ErrorObject:

@@ -15,6 +15,7 @@ does not define; a question for which the client declared no capability is answe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from translators.answers import message_from_server
@@ -40,6 +41,7 @@ from translators.reply import broken
 from translators.requests import message_from_client
 from translators.tables import Tables
 from translators.task_ids import TaskIds
+from translators.tree import Body
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled call may still answer before the broker closes it; the SDKs answer at once or never."""
@@ -58,6 +60,7 @@ class Conversation:
         max_calls: int = MAX_OPEN_CALLS,
         cancel_grace_s: float = CANCEL_GRACE_S,
         task_ids: TaskIds | None = None,
+        tools_to_wrap: Callable[[Body], dict[str, Body]] | None = None,
     ) -> None:
         self.peers = peers
         self.book = Book()
@@ -67,6 +70,7 @@ class Conversation:
         self.subscriptions: dict[str, None] = {}
         self.facts: dict[str, Any] = {}
         self.task_ids = task_ids
+        self.tools_to_wrap = tools_to_wrap
         self.tasks: TaskIds | None = None
         self.max_calls = max_calls
         self.cancel_grace_s = cancel_grace_s

@@ -20,6 +20,7 @@ from translators.conversation import Conversation
 from translators.handshake import Peers
 from translators.session_client import SessionClient
 from translators.session_client.machine import SESSION
+from translators.v2025_11_25__v2026_07_28.fields_schemas import tools_to_wrap
 
 if TYPE_CHECKING:
     from broker.faces.context import FaceContext
@@ -33,7 +34,9 @@ def open_relay(context: FaceContext, principal: Principal, revision: str, *, sta
     """
     offer, pinned = (SESSION, True) if stateless else backend_offer(context.pin, revision)
     peers = Peers(client=revision, offer=offer, pinned=pinned, inputs=principal.input_capabilities)
-    talk = Conversation(peers, max_calls=context.max_streams, task_ids=context.task_ids(principal))
+    talk = Conversation(
+        peers, max_calls=context.max_streams, task_ids=context.task_ids(principal), tools_to_wrap=tools_to_wrap
+    )
     outbox = Outbox(
         by_id(revision).traits,
         context.numbers,
