@@ -186,6 +186,15 @@ def test_a_refused_stream_fails_its_subscriptions_and_is_not_tried_again() -> No
     assert play.asks(3, "resources/subscribe", uri="test://a") == [GATHER], "who asks again is tried again"
 
 
+@pytest.mark.parametrize("code", [-32020, -32021, -32022])
+def test_a_stream_refused_by_a_code_only_the_server_knows_is_told_without_it(code: int) -> None:
+    play = met(offers=RESOURCES)
+    play.asks(2, "resources/subscribe", uri="test://a")
+    play.expires("gather")
+    text = "The server does not report changes of this resource"
+    assert play.errs(2, code, "no")[1:] == [failed(2, "not-followed", text)]
+
+
 def test_a_refused_replacement_leaves_the_stream_that_stands() -> None:
     play = following("test://a")
     play.asks(3, "resources/subscribe", uri="test://b")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LISTEN = "subscriptions/listen"
 
+STATELESS_CODES = range(-32099, -32019)
+"""Error codes that only 2026-07-28 defines (basic/index, error codes)."""
+
 
 def subscription(talk: SessionClient, call: int, method: str, uri: Any) -> list[Effect]:
     """The client's `resources/subscribe` or `resources/unsubscribe`."""
@@ -179,7 +182,8 @@ def _refused_listen(talk: SessionClient, error: ErrorObject) -> list[Effect]:
     listening = talk.listening
     listening.opening, listening.refused = 0, not listening.leg
     listening.asked = listening.agreed if listening.leg else {}
-    effects = _unfollowed(talk, lambda call: Frame(id=call, error=error))
+    ours = error.code in STATELESS_CODES  # which say something of the broker's request, and nothing to its client
+    effects = _unfollowed(talk, lambda call: broken(call, "not-followed") if ours else Frame(id=call, error=error))
     return [Note("degraded", LISTEN, "refused"), *effects]
 
 
