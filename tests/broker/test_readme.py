@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,8 +22,10 @@ from broker.settings import Limits, Settings
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WAIT_S = 60
+_T = TypeVar("_T")
 INSTALL = "python3 -m pip install uv && "
 SERVING = ("proxy", "serve", "demo")
+SERVER = "http://127.0.0.1:3000/mcp"
 READY = '"event": "ready"'
 
 
@@ -72,9 +79,36 @@ def test_a_command_of_the_readme_runs(command: str, folder: Path) -> None:
             line += ["--built-in-client"]
         serves_until_told(line, folder)
         return
-    done = subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    with sample_server() if SERVER in line else nullcontext(SERVER) as url:
+        line = [url if part == SERVER else part for part in line]
+        done = subprocess.run(
+            line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=WAIT_S, check=False
+        )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@contextmanager
+def sample_server() -> Iterator[str]:
+    """A running server, for the commands that need one, in place of the README's address."""
+    from broker import serve
+    from broker.demo.server import sample_app
+
+    loop = serve.new_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def within(work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(WAIT_S)
+
+    try:
+        running = within(serve.start(Settings.for_proxy(SERVER, port=0), lambda *_: sample_app()))
+        yield f"{running.url}/mcp"
+        within(running.close())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(WAIT_S)
+        loop.close()
 
 
 def serves_until_told(line: list[str], folder: Path) -> None:
