@@ -116,7 +116,8 @@ class VirtualSession:
         """Listen for what belongs to no call."""
         if not self.closed:
             self._run(self.talk.stand())
-            self.owner.backend_stream(True)
+            # Not at once: the relay writes down who waits for the stream after it has asked for it.
+            asyncio.get_running_loop().call_soon(self.owner.backend_stream, True)
 
     def close(self) -> None:
         """The session is over."""

@@ -19,6 +19,7 @@ from translators.session_client import lists, urls
 from translators.session_client.asking import ask_round, give_up, take_back
 from translators.session_client.rounds import Bridge, Fault
 from translators.session_client.subscribing import final
+from translators.v2025_11_25__v2026_07_28.fields_errors import older_error
 
 if TYPE_CHECKING:
     from translators.session_client.machine import SessionClient
@@ -86,6 +87,9 @@ def _error(talk: SessionClient, bridge: Bridge, error: ErrorObject, origin: Orig
         if error.data is not UNSET:
             body["data"] = error.data
         try:
+            if bridge.method == "resources/read":
+                uri = tree.deep(bridge.params.get("uri"))
+                body = older_error(body, bridge.method, uri if isinstance(uri, str) else None)
             body = lane.run(body, ctx)
         except Answered as done:
             told = final(bridge.call, answered(bridge.call, done.result))

@@ -51,6 +51,10 @@ SESSION = "2025-11-25"
 """The revision this machine's client side speaks; older clients are translated before it."""
 
 
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""The member that a header must mirror; without it there is nothing a server could be asked."""
+
+
 class SessionClient:
     """One session client's view of a stateless backend. `ids` gives unguessable strings (elicitation ids)."""
 
@@ -126,6 +130,9 @@ class SessionClient:
             return [final(call, answered(call, {}))]
         if method in ("resources/subscribe", "resources/unsubscribe"):
             return subscription(self, call, method, tree.whole(params, "uri"))
+        named = NAMED.get(method)
+        if named is not None and type(tree.deep(params.get(named))) is not str:
+            return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
         lanes = self.lanes.to_server.get(method)
         if lanes is None:
             return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
