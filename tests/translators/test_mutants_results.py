@@ -11,6 +11,8 @@ from protocol_versions import by_id
 from protocol_versions.base import Slot, answer, ask, result
 from translators.context import Context
 from translators.hygiene import prepares, repairs
+from translators.ops import KEEP
+from translators.structured import content_with_structured
 
 READER = by_id("2025-11-25")
 SAMPLING, TASK_SLOTS = (
@@ -51,3 +53,34 @@ def test_only_a_task_without_ttl_gets_one(task: Any) -> None:
 @pytest.mark.parametrize("slot", TASK_SLOTS)
 def test_a_task_without_ttl_has_none(slot: Slot) -> None:
     assert read(slot, {"taskId": "1"}, Context()) == {"taskId": "1", "ttl": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("input_required", {}), ("complete", {"content": []}), (None, {"content": []}), ("later", {})],
+)
+def test_a_result_that_is_not_complete_gets_no_content(kind: Any, more: Any) -> None:
+    written = {"x": 1} if kind is None else {"x": 1, "resultType": kind}
+    assert read(result("tools/call"), written, Context()) == written | more
+
+
+@pytest.mark.parametrize(
+    ("structured", "text", "said"),
+    [
+        ({"result": [1]}, "[1]", True),
+        ({"result": [1]}, '{"result":[1]}', True),
+        ({"results": [1]}, "[1]", False),
+        ({"result": [1], "x": 1}, "[1]", False),
+        ({"result": [1]}, "[2]", False),
+    ],
+)
+def test_what_was_wrapped_is_said_by_its_value_alone(structured: Any, text: str, said: bool) -> None:
+    body = {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+    assert (content_with_structured(body, Context()) is KEEP) is said
+
+
+def test_a_structure_of_null_that_a_newer_peer_means_is_not_taken_for_absent() -> None:
+    body = {"content": msgspec.Raw(b"[]"), "structuredContent": msgspec.Raw(b"null")}
+    for op in prepares(READER, result("tools/call")):
+        op.apply(body, Context())
+    assert "structuredContent" in body
