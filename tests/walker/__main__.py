@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.walker.walk import STEPS, Broken, shortest, walk
+from tests.walker.walk import STEPS, Broken, broken_of
 
 CHUNK = 250
 """Histories one process takes at a time."""
@@ -17,27 +17,14 @@ MAX_BROKEN = 5
 """Broken histories after which no more are looked for."""
 
 
-def _chunk(seeds: range) -> list[Broken]:
-    """The broken ones among these histories."""
-    found = []
-    for seed in seeds:
-        try:
-            walk(seed)
-        except Exception:
-            broken = shortest(seed)
-            assert broken is not None, "a history breaks once and holds the next time"
-            found.append(broken)
-    return found
-
-
 def _all(first: int, histories: int, jobs: int) -> Iterator[list[Broken]]:
     end = first + histories
     chunks = [range(start, min(start + CHUNK, end)) for start in range(first, end, CHUNK)]
     if jobs == 1:
-        yield from map(_chunk, chunks)
+        yield from map(broken_of, chunks)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_chunk, chunks)
+        yield from pool.imap_unordered(broken_of, chunks)
 
 
 def _report(broken: Broken) -> str:

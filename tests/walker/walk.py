@@ -106,3 +106,16 @@ def shortest(seed: int) -> Broken | None:
         except Exception:
             return Broken(seed, REVISIONS[seed % len(REVISIONS)], steps, names, traceback.format_exc(limit=-6))
     return None
+
+
+def broken_of(seeds: range) -> list[Broken]:
+    """The broken ones among these histories."""
+    found = []
+    for seed in seeds:
+        try:
+            walk(seed)
+        except Exception:
+            broken = shortest(seed)
+            assert broken is not None, "a history breaks once and holds the next time"
+            found.append(broken)
+    return found
