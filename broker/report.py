@@ -19,7 +19,6 @@ from translators.context import Context
 from translators.handshake import Peers, welcome
 from translators.loss import Loss, Noted
 from translators.mirrored import annotations_of
-from translators.session_client.asking import TEXTS
 from translators.session_client.handshake import initialize_result
 from translators.session_client.machine import SESSION
 from translators.translation import trace, translate
@@ -176,7 +175,7 @@ def _unasked(server: str) -> str:
     """What comes of a question that the client's revision does not have."""
     if by_id(server).traits.sessions:
         return "the server is told that this client cannot be asked"
-    return f"a tool that asks fails with: {TEXTS['undeclared-input']}"
+    return "a tool that asks fails, and says in plain text what the client lacks"
 
 
 # ---- entries ------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_a_tool_that_must_run_as_a_task_is_left_out_for_who_has_none() -> None:
 
 def test_a_question_is_refused_for_clients_whose_revision_has_none() -> None:
     assert method(report("2025-03-26"), "elicitation/create").verdict == "refused"
-    assert "cannot give" in method(report("2025-03-26"), "elicitation/create").said[0]
+    assert "a tool that asks fails" in method(report("2025-03-26"), "elicitation/create").said[0]
     assert "is told" in method(report("2025-03-26", server="2025-11-25"), "elicitation/create").said[0]
     assert method(report("2025-11-25"), "elicitation/create").verdict != "refused"
 
