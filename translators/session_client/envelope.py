@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from translators import tree
 from translators.tree import Body
+from translators.v2025_11_25__v2026_07_28.fields_capabilities import mapped_client_capabilities
 
 PREFIX = "io.modelcontextprotocol/"
 VERSION = f"{PREFIX}protocolVersion"
@@ -31,33 +32,13 @@ STATELESS = "2026-07-28"
 _encode = msgspec.json.encode
 
 
-def client_capabilities(session: Any) -> dict[str, Any]:
-    """A session client's capabilities as each stateless request declares them: mirrored, never widened.
-
-    `roots.listChanged` and `tasks` have no counterpart; an empty `elicitation` has always meant forms.
-    """
-    if not isinstance(session, dict):
-        return {}
-    mapped = {key: value for key, value in session.items() if key not in ("roots", "elicitation", "tasks")}
-    if "roots" in session:
-        mapped["roots"] = {}
-    if "elicitation" in session:
-        asked = session["elicitation"]
-        kinds = asked if isinstance(asked, dict) else {}
-        mapped["elicitation"] = kinds if kinds.keys() & {"form", "url"} else {**kinds, "form": {}}
-    extensions = mapped.get("extensions")
-    if isinstance(extensions, dict) and f"{PREFIX}tasks" in extensions:
-        mapped["extensions"] = {key: value for key, value in extensions.items() if key != f"{PREFIX}tasks"}
-    return mapped
-
-
 class Envelope:
     """The constant part of one session's envelopes, encoded once."""
 
     __slots__ = ("_constant", "capabilities", "level")
 
     def __init__(self, capabilities: Any, client_info: Any) -> None:
-        self.capabilities = client_capabilities(capabilities)
+        self.capabilities = mapped_client_capabilities(capabilities if isinstance(capabilities, dict) else {})
         self.level: str | None = None
         self._constant = {
             VERSION: Raw(_encode(STATELESS)),

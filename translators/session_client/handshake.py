@@ -15,7 +15,7 @@ from translators import tree
 from translators.asks import UNREADABLE
 from translators.machine import Effect, Note, ToClient
 from translators.reply import broken
-from translators.session_client.envelope import PREFIX, SERVER, STATELESS
+from translators.session_client.envelope import STATELESS
 from translators.tree import Body
 
 if TYPE_CHECKING:
@@ -23,31 +23,6 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 100
 """Pages of a catalogue that are read before a call; 100 pages of 100 tools."""
-
-
-def initialize_result(found: Body, revision: str) -> dict[str, Any]:
-    """The `initialize` result of a session revision from a discovery (a tree)."""
-    capabilities = tree.deep(found.get("capabilities"))
-    kept = dict(capabilities) if isinstance(capabilities, dict) else {}
-    kept.pop("tasks", None)
-    extensions = kept.get("extensions")
-    if isinstance(extensions, dict) and f"{PREFIX}tasks" in extensions:
-        kept["extensions"] = {key: value for key, value in extensions.items() if key != f"{PREFIX}tasks"}
-    meta = tree.deep(found.get("_meta"))
-    info = meta.get(SERVER) if isinstance(meta, dict) else None
-    result: dict[str, Any] = {
-        "protocolVersion": revision,
-        "capabilities": kept,
-        "serverInfo": info if _names_itself(info) else {"name": "unknown-mcp-server", "version": "0"},
-    }
-    instructions = tree.deep(found.get("instructions"))
-    if isinstance(instructions, str):
-        result["instructions"] = instructions
-    return result
-
-
-def _names_itself(info: Any) -> bool:
-    return isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str)
 
 
 def is_complete(result: Body) -> bool:

@@ -30,7 +30,7 @@ from translators.session_client import lists, rounds
 from translators.session_client.asking import answer_of_client, patience, take_back
 from translators.session_client.envelope import STATELESS, Envelope
 from translators.session_client.facts import Facts
-from translators.session_client.handshake import catalogued, discovered, initialize_result
+from translators.session_client.handshake import catalogued, discovered
 from translators.session_client.legs import answer_of_call, notification_of_call
 from translators.session_client.listening import Listening
 from translators.session_client.lists import CHECK, Lists
@@ -46,6 +46,7 @@ from translators.session_client.subscribing import (
 )
 from translators.tables import Tables, tables
 from translators.tree import Body
+from translators.v2025_11_25__v2026_07_28.fields_capabilities import initialize_result
 
 SESSION = "2025-11-25"
 """The revision this machine's client side speaks; older clients are translated before it."""

@@ -15,7 +15,7 @@ import sdk
 from mcp.client.session import ClientSession
 from pydantic import AnyUrl
 
-ROOTS = ("file:///work/one", "file:///work/two")
+ROOTS = ("file:///projects/one", "file:///projects/two")
 GET_OPEN = "GET SSE connection established"  # the SDK's own log line; it offers no other sign
 GET_WAIT = 3.0  # seconds for the GET stream; a server that has none answers at once
 

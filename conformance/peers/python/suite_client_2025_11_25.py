@@ -38,7 +38,7 @@ async def sample(_context: Any, _params: Any) -> types.CreateMessageResult:
 
 async def roots(_context: Any) -> types.ListRootsResult:
     """One root."""
-    return types.ListRootsResult(roots=[types.Root(uri=AnyUrl("file:///work"), name="work")])
+    return types.ListRootsResult(roots=[types.Root(uri=AnyUrl("file:///projects"), name="projects")])
 
 
 async def accept(_context: Any, params: Any) -> types.ElicitResult:
