@@ -23,7 +23,7 @@ from aiohttp import web
 
 from conformance.raw import misbehaviour, newest
 from conformance.raw.misbehaviour import Exchange
-from conformance.revisions import has
+from conformance.revisions import STATELESS, has
 
 Message = dict[str, Any]
 
@@ -110,6 +110,10 @@ class Backend:
             return web.json_response(_error(body, -32602, "Unknown tool"))
         return await act(Exchange(self, request, body))
 
+    def finished(self, result: Message) -> Message:
+        """A result as the revision writes it."""
+        return result
+
     async def get(self, request: web.Request) -> web.StreamResponse:
         self.record(request, None)
         if request.headers.get("Mcp-Session-Id") not in self.sessions:
@@ -179,9 +183,17 @@ def _refused(status: int, message: str) -> web.Response:
     return web.json_response(error, status=status)
 
 
+def _backend(revision: str) -> Backend:
+    if revision != STATELESS:
+        return Backend(revision)
+    from conformance.raw.stateless_backend import StatelessBackend  # it builds on this file
+
+    return StatelessBackend(revision)
+
+
 def application(revision: str) -> web.Application:
     """The backend as an aiohttp application."""
-    backend = Backend(revision)
+    backend = _backend(revision)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.add_routes(
         [

@@ -15,6 +15,7 @@ import aiohttp
 
 from conformance.launch import Child, Children
 from conformance.raw.wire import Answer, Message, Session, Wire
+from conformance.revisions import STATELESS
 
 CHECK_BOUND_S: Final = 12.0
 EVENTUALLY_S: Final = 5.0
@@ -122,6 +123,17 @@ class Check:
     requirement: str
     run: Callable[[Bench], Awaitable[None]]
     applies: Callable[[str, str], bool] = lambda _client, _server: True
+    bound_s: float = CHECK_BOUND_S
+
+
+def handshake(_client: str, server: str) -> bool:
+    """Whether the backend has sessions, asks by requests and is told of a cancellation."""
+    return server != STATELESS
+
+
+def stateless(_client: str, server: str) -> bool:
+    """Whether the backend is of 2026-07-28."""
+    return server == STATELESS
 
 
 def calls(seen: list[Message]) -> list[Message]:
@@ -141,7 +153,18 @@ def methods(seen: list[Message]) -> list[str]:
     ]
 
 
-OWN_TRAFFIC: Final = frozenset(("initialize", "notifications/initialized", "tools/list", "ping", "GET", "DELETE"))
+OWN_TRAFFIC: Final = frozenset(
+    (
+        "initialize",
+        "notifications/initialized",
+        "tools/list",
+        "ping",
+        "GET",
+        "DELETE",
+        "server/discover",
+        "subscriptions/listen",
+    )
+)
 """What a broker may say to a backend of its own accord, at any moment."""
 
 

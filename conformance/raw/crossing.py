@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import Any, Final
 
-from conformance.raw.bench import Bench, Check, brief, calls, must, requests, text_of
+from conformance.raw.bench import Bench, Check, brief, calls, handshake, must, requests, text_of
 from conformance.raw.wire import Message, Session
 from conformance.revisions import has
 
@@ -167,8 +167,8 @@ async def two_calls_share_a_token(bench: Bench) -> None:
         must(len(reports) == 1, f"{len(reports)} reports on one call: {brief(answer)}")
 
 
-def _no_elicitation(client: str, _server: str) -> bool:
-    return not has(client, "elicitation")
+def _no_elicitation(client: str, server: str) -> bool:
+    return not has(client, "elicitation") and handshake(client, server)
 
 
 def _not_both_newest(client: str, server: str) -> bool:
@@ -177,9 +177,9 @@ def _not_both_newest(client: str, server: str) -> bool:
 
 CHECKS: Final = (
     Check("asks reach the client and back", "ask.carried", asks_reach_the_client),
-    Check("the client's refusal", "ask.carried", a_refusal_of_the_client_reaches_the_backend),
-    Check("asks without a capability", "ask.undeclared", asks_nobody_declared_are_refused),
-    Check("unknown ask", "ask.undeclared", unknown_asks_are_refused),
+    Check("the client's refusal", "ask.carried", a_refusal_of_the_client_reaches_the_backend, handshake),
+    Check("asks without a capability", "ask.undeclared", asks_nobody_declared_are_refused, handshake),
+    Check("unknown ask", "ask.undeclared", unknown_asks_are_refused, handshake),
     Check(
         "elicitation kept back",
         "elicitation.refused",
@@ -189,7 +189,7 @@ CHECKS: Final = (
     Check("newer parameters", "projection.parameters", newer_parameters_are_left_out, _not_both_newest),
     Check("newer tool members", "tools.list-projected", newer_tool_members_are_left_out),
     Check("vendor members", "projection.unknown-members", vendor_members_pass),
-    Check("cancellation", "cancellation", cancellation_names_the_backends_request),
+    Check("cancellation", "cancellation", cancellation_names_the_backends_request, handshake),
     Check("progress token", "ids.tokens", progress_comes_under_the_clients_token),
     Check("one token in two sessions", "ids.tokens", two_calls_share_a_token),
 )

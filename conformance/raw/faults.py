@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from conformance.raw.bench import Bench, Check, brief, broker_error, calls, methods, must, requests, text_of
+from conformance.raw.bench import Bench, Check, brief, broker_error, calls, handshake, methods, must, requests, text_of
 from conformance.raw.misbehaviour import BODY
 
 FAULTS: Final = ("garbage", "html", "bad_gateway", "wrong_id", "bad_event", "result_is_text")
@@ -129,7 +129,7 @@ CHECKS: Final = (
     Check("foreign answers on the stream", "fault.foreign", foreign_answers_on_a_stream_are_ignored),
     Check("a second answer", "fault.foreign", a_second_answer_is_dropped),
     Check("hanging call", "fault.hang", a_hanging_call_holds_up_nobody),
-    Check("backend loses its sessions", "fault.session-lost", a_lost_backend_session_is_opened_again),
-    Check("backend restarts", "fault.restart", a_restarted_backend_is_taken_up_again),
+    Check("backend loses its sessions", "fault.session-lost", a_lost_backend_session_is_opened_again, handshake),
+    Check("backend restarts", "fault.restart", a_restarted_backend_is_taken_up_again, handshake),
     Check("backend is down", "fault.down", a_dead_backend_is_an_error_not_an_end),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from conformance.raw.bench import Bench, Check, brief, carried, methods, must, text_of
+from conformance.raw.bench import Bench, Check, brief, carried, handshake, methods, must, text_of
 from conformance.revisions import REVISIONS, has
 
 PING: Final = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -136,10 +136,10 @@ CHECKS: Final = (
     ),
     Check("missing session id", "session.missing", missing_session_is_400),
     Check("unknown session id", "session.unknown", unknown_session_is_404),
-    Check("DELETE", "session.delete", delete_ends_the_session_alone),
+    Check("DELETE", "session.delete", delete_ends_the_session_alone, handshake),
     Check("wrong version header", "http.version-header", wrong_version_header_is_400, _header),
     Check("no version header", "http.version-header", version_header_is_not_required),
-    Check("revision at the backend", "initialize.server-face", backend_sees_its_own_revision),
+    Check("revision at the backend", "initialize.server-face", backend_sees_its_own_revision, handshake),
     Check("answers nobody asked for", "session.stray-answers", answers_nobody_asked_for_go_nowhere),
     Check("ids 1 and '1'", "ids.kept", ids_keep_their_type),
     Check("notification", "http.accepted", notification_is_202_without_a_body),

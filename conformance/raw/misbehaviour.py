@@ -42,7 +42,7 @@ class Exchange:
         return self.response({"content": [{"type": "text", "text": text}]})
 
     def response(self, result: Message) -> Message:
-        return {"jsonrpc": "2.0", "id": self.body["id"], "result": result}
+        return {"jsonrpc": "2.0", "id": self.body["id"], "result": self.backend.finished(result)}
 
     def json(self, text: str) -> web.Response:
         return web.json_response(self.message(text))

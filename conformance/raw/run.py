@@ -15,9 +15,9 @@ from typing import Final
 import aiohttp
 
 from conformance.launch import Children, LaunchError
-from conformance.raw import crossing, faults, framing, lifecycle, shapes, streams
-from conformance.raw.bench import CHECK_BOUND_S, Bench, Check, backend_command
-from conformance.revisions import REVISIONS
+from conformance.raw import crossing, faults, framing, lifecycle, rounds, shapes, stateless_faults, streams
+from conformance.raw.bench import Bench, Check, backend_command
+from conformance.revisions import REVISIONS, SERVERS, STATELESS
 
 CHECKS: Final = (
     *framing.CHECKS,
@@ -25,6 +25,8 @@ CHECKS: Final = (
     *streams.CHECKS,
     *crossing.CHECKS,
     *shapes.CHECKS,
+    *rounds.CHECKS,
+    *stateless_faults.CHECKS,
     *faults.CHECKS,
 )
 """Faults last: they end the backend's process."""
@@ -43,11 +45,12 @@ class RawRow:
 
 
 def pairs(subset: bool) -> tuple[tuple[str, str], ...]:
-    """All pairs of revisions, or one per client revision with every backend revision among them."""
+    """All pairs of revisions, or two per client revision: each older backend once, the stateless one always."""
     if not subset:
-        return tuple((client, server) for client in REVISIONS for server in REVISIONS)
+        return tuple((client, server) for client in REVISIONS for server in SERVERS)
     turned = (*REVISIONS[1:], REVISIONS[0])
-    return tuple(zip(REVISIONS, turned, strict=True))
+    older = zip(REVISIONS, turned, strict=True)
+    return tuple(pair for client, server in older for pair in ((client, server), (client, STATELESS)))
 
 
 def run(wanted: Iterable[tuple[str, str]], folder: Path, checks: tuple[Check, ...] = CHECKS) -> list[RawRow]:
@@ -74,10 +77,10 @@ async def _pair(children: Children, client: str, server: str, checks: tuple[Chec
 async def _row(bench: Bench, check: Check) -> RawRow:
     detail = ""
     try:
-        async with asyncio.timeout(CHECK_BOUND_S):
+        async with asyncio.timeout(check.bound_s):
             await check.run(bench)
     except TimeoutError:
-        detail = f"not done within {CHECK_BOUND_S:g} s"
+        detail = f"not done within {check.bound_s:g} s"
     except AssertionError as error:
         detail = str(error)
     except Exception as error:  # a check never ends the run: what it met is its row

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from conformance.raw.bench import Bench, Check, brief, must, text_of
+from conformance.raw.bench import Bench, Check, brief, handshake, must, text_of
 from conformance.raw.newest import AUDIO, CHOICES
 from conformance.raw.wire import Message, Session
 from conformance.revisions import has
@@ -157,8 +157,8 @@ CHECKS: Final = (
     Check("newer members in a result", "projection.results", newer_members_are_left_out_of_results),
     Check("shapes that strict clients reject", "repair.shapes", rejected_shapes_are_repaired),
     Check("members beside the envelope", "repair.envelope", envelopes_are_clean),
-    Check("URL elicitation required", "errors.url-elicitation", a_required_visit_can_be_read),
-    Check("newer notification", "nothing-stray", unknown_notifications_are_kept_from_clients),
+    Check("URL elicitation required", "errors.url-elicitation", a_required_visit_can_be_read, handshake),
+    Check("newer notification", "nothing-stray", unknown_notifications_are_kept_from_clients, handshake),
     Check("choices of a form", "elicitation.enums-rewritten", choices_reach_the_server_in_its_own_form, _elicits),
     Check(
         "too few choices of a form",

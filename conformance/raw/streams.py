@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from conformance.raw.bench import EVENTUALLY_S, Bench, Check, MismatchError, brief, must
+from conformance.raw.bench import EVENTUALLY_S, Bench, Check, MismatchError, brief, handshake, must
 from conformance.raw.wire import Event, Message, Session, read_events
 from conformance.revisions import has
 
@@ -141,6 +141,6 @@ CHECKS: Final = (
     Check("resume with Last-Event-ID", "stream.resume", a_dropped_stream_is_resumed, _resumable),
     Check("forged Last-Event-ID", "stream.resume", a_forged_event_id_opens_nothing, _resumable),
     Check("priming event", "stream.priming", priming_follows_the_revision),
-    Check("backend that closes and is polled", "stream.polling", a_polled_backend_is_polled_for_the_client),
+    Check("backend that closes and is polled", "stream.polling", a_polled_backend_is_polled_for_the_client, handshake),
     Check("dropped stream", "stream.drop", a_disconnection_is_no_cancellation),
 )

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from conformance.expectations import ABSENT, OUTCOMES, REFUSED, REWRITTEN, SAME, expect
-from conformance.features import NAMES, named
-from conformance.revisions import REVISIONS, has
+from conformance.features import NAMES, named, of
+from conformance.revisions import REVISIONS, STATELESS, has
 
 OLDEST, SPRING, SUMMER, AUTUMN = REVISIONS
 PAIRS = tuple(product(REVISIONS, REVISIONS))
@@ -70,3 +70,45 @@ def test_an_edge_of_the_specification_is_in_the_table(
 ) -> None:
     expectation = expect(feature, client, server)
     assert (expectation.outcome, expectation.rule) == (outcome, rule)
+
+
+@pytest.mark.parametrize(
+    ("feature", "client", "outcome", "rule"),
+    [
+        ("ping", OLDEST, REWRITTEN, "ping.answered-by-broker"),
+        ("logging.setLevel", AUTUMN, REWRITTEN, "logging.level-kept"),
+        ("logging.request_level", OLDEST, REWRITTEN, "logging.level-on-requests"),
+        ("resources.read.missing", AUTUMN, REWRITTEN, "errors.missing-resource"),
+        ("tools.call.unknown", AUTUMN, SAME, "errors.codes"),
+        ("tools.call.array", AUTUMN, REWRITTEN, "tools.array-wrapped"),
+        ("tools.call.array", SPRING, REWRITTEN, "tools.structured-as-text"),
+        ("tools.call.mirrored", OLDEST, SAME, "http.mirrored-arguments"),
+        ("elicitation.url", AUTUMN, REWRITTEN, "elicitation.url-id"),
+        ("elicitation.url", SUMMER, REFUSED, "elicitation.url-refused"),
+        ("elicitation.defaults", SUMMER, REWRITTEN, "elicitation.defaults-dropped"),
+        ("inputs.three", SUMMER, REWRITTEN, "inputs.asked"),
+        ("inputs.three", SPRING, REFUSED, "inputs.refused"),
+        ("inputs.prompt", SPRING, REFUSED, "inputs.refused-outside-calls"),
+        ("inputs.state_only", OLDEST, SAME, "inputs.state-only"),
+        ("inputs.decline", AUTUMN, REWRITTEN, "inputs.asked"),
+        ("sampling", OLDEST, SAME, "sampling"),
+        ("roots", OLDEST, SAME, "roots"),
+        ("resources.subscribe", OLDEST, SAME, "resources.subscribe"),
+    ],
+)
+def test_a_stateless_server_is_judged_by_what_its_clients_can_see(
+    feature: str, client: str, outcome: str, rule: str
+) -> None:
+    expectation = expect(feature, client, STATELESS)
+    assert (expectation.outcome, expectation.rule) == (outcome, rule)
+
+
+def test_nothing_is_absent_for_a_client_of_a_stateless_server() -> None:
+    for name, client in product(NAMES, REVISIONS):
+        assert expect(name, client, STATELESS).outcome != ABSENT, (name, client)
+
+
+def test_features_of_stateless_servers_are_tried_before_no_other() -> None:
+    assert of(STATELESS) == NAMES
+    for server in REVISIONS:
+        assert not [name for name in of(server) if not has(server, named(name).word) and name.startswith("inputs.")]
