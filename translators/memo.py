@@ -2,7 +2,9 @@
 
 Clients ask for the same catalogue at every start and every page of it is answered in the same bytes. A lane's outcome
 may be remembered only if nothing but the body decided it, so operations run under a Context that tells whether it was
-asked for anything (the request, facts, what was stashed); an outcome that depended on any of that is not kept.
+asked for anything (the request, facts, what was stashed); an outcome that depended on any of that is not kept. A
+cursor differs from answer to answer beside the same list, so operations see a symbol in its place; if one looks at it,
+they run again on the cursor itself.
 Invariant: the same bytes in, the same bytes and losses out, as if the operations had run; what is held is bounded.
 """
 
@@ -18,6 +20,7 @@ from protocol_versions.base import Slot
 from translators.context import Context
 from translators.loss import Noted
 from translators.tree import Body
+from translators.witnesses import Looked, Symbol
 
 MAX_BYTES = 8 * 1024 * 1024
 """Held by all lanes together: a few dozen of the longest lists seen in public servers (200 tools, 93 KB), twice."""
@@ -30,6 +33,11 @@ PROBES = 4
 WHOLE = 64
 """Members up to this length are in the key as a whole."""
 
+CURSOR = "nextCursor"
+"""Opaque to everybody but the server that made it."""
+_SYMBOL: Any = Symbol()
+_QUOTE = 0x22
+
 Run = Callable[[Body, Context], Body]
 
 
@@ -39,16 +47,19 @@ def catalogue(slot: Slot) -> bool:
 
 
 class _Watched:
-    """A Context that knows whether anything of it was used; what is noted goes to a list of its own."""
+    """A Context that knows whether anything of it was used, or lets nothing be used; what is noted is kept apart."""
 
-    __slots__ = ("_ctx", "losses", "used")
+    __slots__ = ("_ctx", "_shut", "losses", "used")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, shut: bool) -> None:
         self._ctx = ctx
+        self._shut = shut
         self.losses: list[Noted] = []
         self.used = False
 
     def __getattr__(self, name: str) -> Any:
+        if self._shut:
+            raise Looked
         self.used = True
         return getattr(self._ctx, name)
 
@@ -73,8 +84,25 @@ class Memo:
 
     def run(self, lane: object, run: Run, body: Body, ctx: Context) -> Body:
         """As `run(body, ctx)`, in place; `lane` tells lanes apart. What `run` raises is raised, and not remembered."""
+        cursor = body.get(CURSOR)
+        if type(cursor) is Raw and memoryview(cursor)[0] == _QUOTE:
+            came = dict(body)
+            body[CURSOR] = _SYMBOL
+            try:
+                body = self._run((lane, CURSOR), run, body, ctx)
+                if body.get(CURSOR) is _SYMBOL:
+                    body[CURSOR] = cursor
+                return body
+            except (Looked, Exception):  # nothing but the body was touched so far
+                body.clear()
+                body.update(came)
+        return self._run(lane, run, body, ctx)
+
+    def _run(self, lane: object, run: Run, body: Body, ctx: Context) -> Body:
         key = _key(lane, body)
         if key is None:
+            if body.get(CURSOR) is _SYMBOL:
+                raise Looked
             return run(body, ctx)
         free = (key, 0)
         for probe in range(PROBES):
@@ -82,26 +110,30 @@ class Memo:
             entry = self._entries.get(at)
             if entry is None:
                 free = at
-            elif entry.before == body:
+            elif _equal(entry.before, body):
                 self._entries[at] = self._entries.pop(at)  # the last used is the last to go
                 kept = {name: body[name] if raw is None else raw for name, raw in entry.after.items()}
                 body.clear()
                 body.update(kept)
                 ctx.losses.extend(entry.losses)
                 return body
-        # Copies: a value is a view of its whole message, and would keep that in memory.
         came = dict(body)
-        before = {name: raw.copy() for name, raw in came.items()}
-        watched: Any = _Watched(ctx)
+        # Copies: a value is a view of its whole message, and would keep that in memory.
+        before = {name: raw.copy() for name, raw in came.items() if raw is not _SYMBOL}
+        symbolic = len(before) < len(came)
+        watched: Any = _Watched(ctx, symbolic)
         try:
             body = run(body, watched)
-        finally:
-            ctx.losses.extend(watched.losses)
+        except Exception:
+            if not symbolic:
+                ctx.losses.extend(watched.losses)
+            raise
         if not watched.used:
             after = {name: None if value is came.get(name) else _closed(value) for name, value in body.items()}
             body.update({name: raw for name, raw in after.items() if raw is not None})
             size = sum(map(len, before.values())) + sum(len(raw) for raw in after.values() if raw is not None)
             self._keep(free, _Entry(before, after, watched.losses, size))
+        ctx.losses.extend(watched.losses)
         return body
 
     def _keep(self, key: Any, entry: _Entry) -> None:
@@ -117,12 +149,20 @@ def _key(lane: object, body: Body) -> Any:
     key: list[Any] = [lane]
     size = 0
     for name, value in body.items():
+        if value is _SYMBOL:
+            key.append(name)
+            continue
         if type(value) is not Raw:
             return None
         length = len(value)
         size += length
         key += (name, length, bytes(memoryview(value)[:: 1 if length <= WHOLE else STRIDE]))
     return tuple(key) if size <= MAX_ENTRY_BYTES else None
+
+
+def _equal(before: dict[str, Raw], body: Body) -> bool:
+    """For bodies of one key, so of the same names: every value that is no symbol is the same."""
+    return all(raw == body[name] for name, raw in before.items())
 
 
 def _closed(value: Any) -> Raw:

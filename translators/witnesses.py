@@ -21,12 +21,12 @@ from translators.op import Op
 from translators.tree import Body
 
 
-class _Looked(BaseException):  # an Exception might be caught by the operation
+class Looked(BaseException):  # an Exception might be caught by the operation
     """An operation looked at what the shape leaves open."""
 
 
 def _looked(*_args: Any, **_kwargs: Any) -> Any:
-    raise _Looked
+    raise Looked
 
 
 class Symbol:
@@ -65,11 +65,11 @@ class _FewFacts:
 
     def get(self, name: str, default: Any = None) -> Any:
         if name != self._missing:
-            raise _Looked
+            raise Looked
         return default
 
     def __getattr__(self, _name: str) -> Any:
-        raise _Looked
+        raise Looked
 
 
 class _Notes:
@@ -84,11 +84,11 @@ class _Notes:
     @property
     def facts(self) -> _FewFacts:
         if not self._missing:
-            raise _Looked
+            raise Looked
         return _FewFacts(self._missing)
 
     def __getattr__(self, _name: str) -> Any:
-        raise _Looked
+        raise Looked
 
 
 class Kind(msgspec.Struct, frozen=True, eq=False):
@@ -135,7 +135,7 @@ def _acting(ops: list[Op], body: Body, missing: str) -> set[int]:
         try:
             op.apply(body, ctx)
             after = _frozen(body)
-        except (_Looked, Exception):
+        except (Looked, Exception):
             return found | set(range(at, len(ops)))
         if after != before or len(ctx.losses) != noted:
             found.add(at)

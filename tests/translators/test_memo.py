@@ -18,7 +18,7 @@ from translators.context import Context
 from translators.errors import Refused
 from translators.lane import Lane
 from translators.memo import MAX_ENTRY_BYTES, Memo
-from translators.ops import KEEP, Loss, drop, each, fill, refuse_if, remember
+from translators.ops import KEEP, Loss, drop, each, fill, refuse_if, remember, rename
 from translators.pipeline import pipeline
 
 REVISIONS = (STEPS[0].older, *(step.newer for step in STEPS))
@@ -79,7 +79,37 @@ def test_operations_run_once_for_equal_lists_and_anew_for_each_other_one() -> No
             assert msgspec.json.decode(found)["tools"][0]["name"] == page["tools"][0]["name"].upper()  # type: ignore[index]
             assert msgspec.json.decode(found)["nextCursor"] == page["nextCursor"]
             assert [noted.loss for noted in losses] == [Loss.CARRIED]
-    assert len(seen) == len(pages)
+    assert len(seen) == 2  # the cursor makes no list another one
+
+
+CURSORS = {
+    "looks at it": each("nextCursor", lambda cursor, _ctx: cursor.upper(), Loss.CARRIED),
+    "copies it": fill("seen", lambda body, _ctx: body["nextCursor"]),
+    "renames it": rename("nextCursor", "cursor", Loss.CARRIED),
+    "drops it": drop("nextCursor", Loss.COSMETIC),
+    "writes another": fill("nextCursor", lambda _body, _ctx: "none"),
+    "notes it": remember(lambda body, ctx: ctx.stash.__setitem__("seen", bytes(body["nextCursor"]))),
+    "does nothing": drop("tools[].icons", Loss.COSMETIC),
+}
+
+
+@pytest.mark.parametrize("name", CURSORS)
+def test_every_answer_keeps_the_cursor_it_came_with_whatever_is_done_to_it(name: str) -> None:
+    lane = Lane(LISTED, (drop("tools[].title", Loss.COSMETIC), CURSORS[name].named(name)))
+    for cursor in ("a", "b", "a", "", None, 7):
+        written = {"tools": [{"title": 1, "name": "a"}], "nextCursor": cursor}
+        singly, known = opened(written), Context(stash={})
+        try:
+            for op in lane.actions:
+                op.apply(singly, known)
+        except Exception as failed:
+            with pytest.raises(type(failed)):
+                through(lane, written, Context(stash={}))
+            continue
+        ctx = Context(stash={})
+        found, losses = through(lane, written, ctx)
+        assert msgspec.json.decode(found) == plain(singly)
+        assert (losses, ctx.stash) == (known.losses, known.stash)
 
 
 def test_lists_of_one_length_that_differ_in_one_byte_are_told_apart() -> None:
