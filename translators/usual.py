@@ -51,7 +51,7 @@ def _are_texts(raw: Raw) -> bool:
         if len(raw) <= SHORT:
             return len(_texts(raw)) <= MAX_BLOCKS
         blocks = _long_texts(raw)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return len(blocks) <= MAX_BLOCKS and all(memoryview(block.text)[0] == _QUOTE for block in blocks)
 
@@ -79,7 +79,7 @@ def _is_token(raw: Raw) -> bool:
 def _holds_token_only(raw: Raw) -> bool:
     try:
         _token_only(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
     return True
 
