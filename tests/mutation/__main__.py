@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from tests.mutation.report import judged, lines, reasons
+from tests.mutation import machines
+from tests.mutation.report import SURVIVORS, judged, lines, reasons
 from tests.mutation.runner import ControlFailed, Outcome, chosen, population, run
 
 
@@ -22,9 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="*", help="only mutants whose description fits this pattern")
     parser.add_argument("--json", type=Path, help="write every outcome to this file")
     parser.add_argument("--list", action="store_true", help="print the chosen mutants and stop")
+    parser.add_argument("--machines", action="store_true", help="mutate the machines of session clients instead")
     given = parser.parse_args(arguments)
 
-    everything = population()
+    everything = machines.machined() if given.machines else population()
     mutants = chosen(everything, seed=given.seed, count=given.count, only=given.only, removals=not given.sample_only)
     if given.list:
         print(*(f"{mutant.kind:<20}{mutant.name}" for mutant in mutants), sep="\n")
@@ -36,13 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{outcome.status}: {outcome.name} {outcome.by}".rstrip(), file=out, flush=True)
 
     try:
-        outcomes = run(mutants, jobs=given.jobs, heard=heard)
+        if given.machines:
+            controls, files = machines.controls(), machines.files()
+            outcomes = run(mutants, jobs=given.jobs, heard=heard, breaking=controls, files=files)
+        else:
+            outcomes = run(mutants, jobs=given.jobs, heard=heard)
     except ControlFailed as failed:
         print(f"control failed: {failed}", file=sys.stderr)
         return 2
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=1))
-    report = judged(outcomes, {mutant.name for mutant in everything}, reasons())
+    report = judged(
+        outcomes, {mutant.name for mutant in everything}, reasons(machines.SURVIVORS if given.machines else SURVIVORS)
+    )
     print(*lines(report), sep="\n")
     return 0 if report.good else 1
 

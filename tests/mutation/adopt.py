@@ -129,6 +129,7 @@ def forget(leaving: str = "-") -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith((_PACKAGE, f"tests.{_PACKAGE}")):
             for value in list(vars(module).values()):
-                made = getattr(getattr(value, "__wrapped__", None), "__module__", None)
-                if hasattr(value, "cache_clear") and made is not None and not made.startswith(leaving):
-                    value.cache_clear()
+                if type(value) is functools._lru_cache_wrapper:  # other values may not like to be looked at
+                    made = getattr(value.__wrapped__, "__module__", None)
+                    if made is not None and not made.startswith(leaving):
+                        value.cache_clear()

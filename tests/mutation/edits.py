@@ -43,12 +43,12 @@ class Edit(msgspec.Struct, frozen=True):
         return ast.fix_missing_locations(changed)
 
 
-def edits(tree: ast.Module) -> Iterator[Edit]:
-    """Every edit of a module's functions and literal constants."""
+def edits(tree: ast.Module, *, assignments: bool = False) -> Iterator[Edit]:
+    """Every edit of a module's functions and literal constants; `assignments` to attributes are deleted if told so."""
     places = {id(node): at for at, node in enumerate(ast.walk(tree))}
     for scope, root in _scopes(tree):
         for node, statement in _nodes(root):
-            for kind, new in replacements(node):
+            for kind, new in replacements(node, assignments=assignments):
                 result = new(copy.deepcopy(node))
                 what = f"`{_shown(node)}` -> `{_shown(result)}`"
                 if node is not statement:

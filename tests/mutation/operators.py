@@ -31,8 +31,8 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 _CALLED = {"any": "all", "all": "any", "min": "max", "max": "min"}
 
 
-def replacements(node: ast.AST) -> Iterator[tuple[str, Replace]]:
-    """(kind, function from the node to its replacement; None deletes a statement)."""
+def replacements(node: ast.AST, *, assignments: bool = False) -> Iterator[tuple[str, Replace]]:
+    """(kind, function from the node to its replacement; None deletes a statement, `assignments` to attributes too)."""
     match node:
         case ast.Compare():
             for at, operator in enumerate(node.ops):
@@ -73,7 +73,8 @@ def replacements(node: ast.AST) -> Iterator[tuple[str, Replace]]:
         yield "statement", lambda _found: None
     if isinstance(node, ast.If) and not node.orelse:
         yield "statement", lambda _found: None
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+    removable = (ast.Subscript, ast.Attribute) if assignments else ast.Subscript
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], removable):
         yield "statement", lambda _found: None
 
 

@@ -57,16 +57,23 @@ def chosen(mutants: Sequence[Mutant], *, seed: int, count: int, only: str = "*",
     return [*always, *(others[index] for index in sorted(drawn))]
 
 
-def run(mutants: Sequence[Mutant], *, jobs: int, heard: Callable[[Outcome], None]) -> list[Outcome]:
+def run(
+    mutants: Sequence[Mutant],
+    *,
+    jobs: int,
+    heard: Callable[[Outcome], None],
+    breaking: dict[str, Callable[[], None]] | None = None,
+    files: Sequence[str] | None = None,
+) -> list[Outcome]:
     """The outcome of each mutant, in the order given; `heard` is told each as it comes.
+
+    `breaking` are the controls "unmutated" and "emptied", `files` the suite; by default those of the steps.
 
     Raises:
         ControlFailed: the suite fails unmutated, or passes with a step emptied.
     """
-    controls = {
-        "unmutated": Mutant("unmutated", "control", "", adopt.execute_again),
-        "emptied": Mutant("emptied", "control", "", _empty_oldest),
-    }
+    breaking = breaking or {"unmutated": adopt.execute_again, "emptied": _empty_oldest}
+    controls = {name: Mutant(name, "control", "", apply) for name, apply in breaking.items()}
     verdicts: dict[str, Verdict] = {}
     wrong: list[str] = []
 
@@ -78,7 +85,7 @@ def run(mutants: Sequence[Mutant], *, jobs: int, heard: Callable[[Outcome], None
             wrong.append(f"{mutant.name}: {verdict.status} {verdict.by}")
         return not wrong
 
-    _pytest(Forks([*controls.values(), *mutants], jobs, done))
+    _pytest(Forks([*controls.values(), *mutants], jobs, done), files or suite())
     if wrong:
         raise ControlFailed("; ".join(wrong))
     return [_outcome(mutant, verdicts[mutant.name]) for mutant in mutants]
@@ -93,14 +100,18 @@ def _empty_oldest() -> None:
         declared.empty(change)
 
 
-def _pytest(plugin: Forks) -> None:
+def suite() -> list[str]:
+    """The files of the steps' suite."""
+    return [str(path) for pattern in SUITE for path in sorted(TESTS.glob(pattern))]
+
+
+def _pytest(plugin: Forks, files: Sequence[str]) -> None:
     """Collect the suite once, in this process, and give it to the plugin."""
     # Nobody reads the smallest counterexample, so none is searched for; the laws inherit what they do not set.
     settings.register_profile(PROFILE, phases=(Phase.explicit, Phase.generate), database=None, deadline=None)
     settings.load_profile(PROFILE)
     laws = importlib.import_module("tests.translators.laws")  # not before the profile is there to inherit from
     vars(laws)["LAW"] = settings(laws.LAW, max_examples=EXAMPLES)
-    files = [str(path) for pattern in SUITE for path in sorted(TESTS.glob(pattern))]
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         code = pytest.main(["-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", *files], plugins=[plugin])
