@@ -1,4 +1,4 @@
-"""`list_changed` before a stateless server reaches the client only when what it would read has really changed."""
+"""`list_changed` before a stateless server: told as it comes, or only when what the client would read has changed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def same(kind: str = "tools") -> Note:
     return Note("dropped", f"notifications/{kind}/list_changed", "list-unchanged")
 
 
-def reading(*tools: Json) -> SessionPlay:
+def reading(*tools: Json, compare: bool = True) -> SessionPlay:
     """A session that listens on leg 2 and, if there are any, has read these tools on leg 3."""
-    play = met(offers=OFFERS)
+    play = met(offers=OFFERS, compare_lists=compare)
     play.stands()
     play.acknowledges(2, **FLAGS)
     if tools:
@@ -43,6 +43,12 @@ def reading(*tools: Json) -> SessionPlay:
 
 def announce(play: SessionPlay, kind: str = "tools") -> list[Any]:
     return play.says(2, f"notifications/{kind}/list_changed")
+
+
+def test_every_announcement_is_told_unless_lists_are_to_be_compared() -> None:
+    play = reading(A, compare=False)
+    assert announce(play) == [changed()]
+    assert announce(play) == [changed()]
 
 
 def test_a_client_that_never_read_the_list_is_told_at_once() -> None:

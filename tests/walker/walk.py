@@ -62,7 +62,7 @@ def begin(choice: Choice, revision: str) -> World:
     """A world in which some is declared and some is offered."""
     declares = {name: value for revisions, name, value in INPUTS if revision in revisions and choice.flag(0.6)}
     offers = {name: value for name, value in OFFERS if choice.flag(0.6)}
-    return World(revision, declares, offers)
+    return World(revision, declares, offers, compare=choice.flag())
 
 
 def rest(world: World) -> None:

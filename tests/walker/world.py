@@ -45,9 +45,9 @@ MAX_CALLS = 6
 class World:
     """A client, the broker's two machines, a server, and time."""
 
-    def __init__(self, revision: str, declares: dict[str, Any], offers: dict[str, Any]) -> None:
+    def __init__(self, revision: str, declares: dict[str, Any], offers: dict[str, Any], *, compare: bool) -> None:
         self.minted = 0
-        self.talk = SessionClient(Facts(), self._id)
+        self.talk = SessionClient(Facts(), self._id, compare_lists=compare)
         self.side = Conversation(Peers(client=revision, offer=SESSION, pinned=True), max_calls=MAX_CALLS)
         self.client = Client(revision, declares, offers)
         self.server = Server(offers)

@@ -1,9 +1,10 @@
-"""`list_changed` only when what the client would read has really changed.
+"""`list_changed` only when what the client would read has really changed, for operators who want it so.
 
-Follows 2026-07-28 basic/patterns/subscriptions. Servers announce a change every minute, and clients answer each by
+Follows 2026-07-28 basic/patterns/subscriptions. Some servers announce a change every minute, and clients answer each by
 reading, and showing a model, the same list again. So a list the client has read whole is remembered as a digest of
 what it was given; an announcement makes the broker read the list again, and only another digest is told to the client.
 What is not known is told: a list the client never read whole, one it is just reading, one that cannot be read again.
+It is off unless asked for: a server that announces has its reasons, and a check costs it a request per session.
 
     announcement of a kind        next
     nothing of it was read        told
@@ -77,7 +78,7 @@ class Lists(msgspec.Struct):
 def delivered(talk: SessionClient, bridge: Bridge, body: Any) -> None:
     """Remember a page of a list that the client is given."""
     method = bridge.method
-    if method not in MEMBERS or not _announces(talk, method):
+    if not talk.compare_lists or method not in MEMBERS or not _announces(talk, method):
         return
     lists = talk.lists
     asked = tree.whole(bridge.params, "cursor")

@@ -57,9 +57,12 @@ NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
 class SessionClient:
-    """One session client's view of a stateless backend. `ids` gives unguessable strings (elicitation ids)."""
+    """One session client's view of a stateless backend. `ids` gives unguessable strings (elicitation ids).
 
-    def __init__(self, facts: Facts, ids: Callable[[], str]) -> None:
+    With `compare_lists` an announced change of a list is told only if the client would read another list (`lists`).
+    """
+
+    def __init__(self, facts: Facts, ids: Callable[[], str], *, compare_lists: bool = False) -> None:
         self.facts = facts
         self.ids = ids
         self.lanes: Tables = tables(SESSION, STATELESS)
@@ -75,6 +78,7 @@ class SessionClient:
         self.waiting: list[int] = []  # calls that wait for the catalogue
         self.listening = Listening()
         self.lists = Lists()
+        self.compare_lists = compare_lists
         self.minted = 0
         self.asked = 0
         self.now = 0.0
