@@ -265,3 +265,11 @@ def test_null_as_structured_content_means_absence_between_sessions(client: str, 
     body: Any = {"content": [], "structuredContent": None}
     done = translate(body, method="tools/call", part="result", client=client, server=server)
     assert done.body == {"content": []}
+
+
+@pytest.mark.parametrize("text", [b'"outputSchema":{"type":"array"}', b'"output\\u0053chema":{"type":"array"}'])
+def test_a_schema_to_wrap_is_found_among_usual_ones_however_its_name_is_spelled(text: bytes) -> None:
+    usual = b'{"name":"a","outputSchema":{"type":"object"},"description":"\\"outputSchema\\":{\\"type\\":\\"object\\""}'
+    assert tools_to_wrap({"tools": msgspec.Raw(b"[%b]" % usual)}) == {}
+    listed: dict[str, Any] = {"tools": msgspec.Raw(b'[%b,{"name":"b",%b}]' % (usual, text))}
+    assert tools_to_wrap(listed) == {"b": {"name": "b", "outputSchema": {"type": "array"}}}

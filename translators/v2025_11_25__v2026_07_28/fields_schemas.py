@@ -18,6 +18,7 @@ from translators import tree
 from translators.change import Change, ask, result
 from translators.context import Context
 from translators.listed import usual_tools
+from translators.op import ESCAPED_ASCII
 from translators.ops import KEEP, REMOVE, Loss, Op, each, fill
 from translators.structured import content_with_structured
 from translators.tree import Body
@@ -49,7 +50,9 @@ def tools_to_wrap(page: Body) -> dict[str, Body]:
     `page` is the result as the server wrote it, before any lane; it stays unopened where nothing is wrapped. The
     definitions are cut to the schema that decides, and tools whose results pass as they are are left out.
     """
-    found = {}
+    found: dict[str, Body] = {}
+    if type(page.get("tools")) is Raw and _only_objects(bytes(page["tools"])):
+        return found
     for tool in tree.items(page, "tools"):
         if not isinstance(tool, dict) or "outputSchema" not in tool or _surely_fine(tool["outputSchema"]):
             continue
@@ -57,6 +60,13 @@ def tools_to_wrap(page: Body) -> dict[str, Body]:
         if isinstance(name, str) and wraps(schema):
             found[name] = {"name": name, "outputSchema": schema}
     return found
+
+
+def _only_objects(text: bytes) -> bool:
+    """True if the bytes prove that every output schema says first that it is an object's (False proves nothing)."""
+    if ESCAPED_ASCII in text:
+        return False
+    return text.count(b'"outputSchema"') == text.count(b'"outputSchema":{"type":"object"')
 
 
 def output_schema_for_sessions(schema: Any) -> Body | None:
