@@ -1,0 +1,157 @@
+"""Corners of discovery and catalogue before a stateless server that mutants showed untested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from protocol_versions.jsonrpc import Frame
+from tests.translators.playbook import Json
+from tests.translators.session_playbook import MODERN, TOOL, SessionPlay, discovery, failed, greeting, met
+from translators.machine import FromServer, Note
+from translators.session_client.facts import CATALOGUE_MS, MAX_TOOLS, UNREAD_MS, Facts
+from translators.session_client.handshake import MAX_PAGES
+
+CALL = {"name": "m"}
+GOOD: Json = {
+    "name": "m",
+    "inputSchema": {"type": "object", "properties": {"r": {"type": "string", "x-mcp-header": "Region"}}},
+}
+
+
+def waiting() -> SessionPlay:
+    """A session with call 2 waiting for the catalogue on leg 2."""
+    play = met(tools=False)
+    play.asks(2, "tools/call", **CALL)
+    return play
+
+
+def test_an_unread_catalogue_is_asked_for_again_after_exactly_its_time() -> None:
+    play = waiting()
+    play.errs(2, -32601)
+    play.now = UNREAD_MS / 1000
+    assert play.asks(3, "tools/call", **CALL) == [play.leg(4, "tools/list")]
+
+
+def test_a_catalogue_of_several_pages_is_known_afterwards() -> None:
+    play = waiting()
+    play.returns(2, tools=[GOOD], nextCursor="c1")
+    play.returns(3, tools=[])
+    play.now = CATALOGUE_MS / 1000 - 0.1
+    assert play.asks(3, "tools/call", **CALL) == [play.leg(5, "tools/call", CALL)]
+    play.now += 0.1
+    assert play.asks(4, "tools/call", **CALL) == [play.leg(6, "tools/list")]
+
+
+def test_a_catalogue_of_one_page_forgets_the_tools_it_does_not_name() -> None:
+    play = met(tools=False)
+    play.asks(2, "tools/list")
+    wrapping = {**TOOL, "outputSchema": {"type": "array"}}
+    play.returns(2, tools=[GOOD, wrapping])
+    assert play.facts.mirrored("m") == {("r",): "Region"}
+    assert list(play.facts.schemas) == ["t"]
+    play.asks(3, "tools/list")
+    play.returns(3, tools=[])
+    assert play.facts.mirrored("m") == {}
+    assert play.facts.schemas == {}
+
+
+def test_a_page_of_several_forgets_nothing() -> None:
+    play = met(tools=False)
+    play.asks(2, "tools/list")
+    play.returns(2, tools=[GOOD])
+    play.asks(3, "tools/list")
+    play.returns(3, tools=[], nextCursor="c")
+    assert play.facts.mirrored("m") == {("r",): "Region"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"name":["n"],"inputSchema":{"type":"object"}}',
+        b'{"name":5}',
+        b"7",
+        b'{"name":"o","inputSchema":{"default":1e999}}',
+        b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":{"type":"object","default":1e999}}',
+        b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":true}',
+        b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":"any"}',
+        b'{"name":"o","inputSchema":null,"outputSchema":null}',
+        b'{"name":"o"}',
+    ],
+)
+def test_one_odd_tool_does_not_keep_the_others_from_being_learnt(odd: bytes) -> None:
+    play = waiting()
+    good = b'{"name":"m","inputSchema":{"type":"object","properties":{"r":{"type":"string","x-mcp-header":"Region"}}}}'
+    body = b'{"jsonrpc":"2.0","id":2,"result":{"tools":[%b,%b],"ttlMs":90000}}' % (odd, good)
+    assert play.server(2, body) == [play.leg(3, "tools/call", CALL)]
+    assert play.facts.mirrored("m") == {("r",): "Region"}
+    assert play.facts.schemas == {}
+    assert play.facts.knows_tools(89.9)
+
+
+def test_nothing_is_kept_of_more_tools_than_the_bound() -> None:
+    facts = Facts()
+    tools = [{**GOOD, "name": f"t{number}"} for number in range(MAX_TOOLS + 1)]
+    facts.learn_tools({"tools": tools}, 0.0, first=True)
+    assert facts.mirrored(f"t{MAX_TOOLS - 1}") == {("r",): "Region"}
+    assert facts.mirrored(f"t{MAX_TOOLS}") == {}
+
+
+def test_an_error_in_a_result_that_is_none_ends_no_catalogue_but_its_own() -> None:
+    play = waiting()
+    assert play.plain(play.talk.handle(FromServer(2, Frame(id=2)), 0.0)) == [play.leg(3, "tools/call", CALL)]
+
+
+def test_the_last_page_that_is_read_leaves_the_catalogue_unread() -> None:
+    play = waiting()
+    for number in range(1, MAX_PAGES + 1):
+        play.returns(number + 1, tools=[], nextCursor="more")
+    play.now = UNREAD_MS / 1000
+    assert play.asks(3, "tools/call", **CALL)[0].frame.method == "tools/list", "not believed as if it were whole"
+
+
+def test_a_second_walk_starts_with_a_first_page() -> None:
+    play = waiting()
+    for number in range(1, MAX_PAGES + 1):
+        play.returns(number + 1, tools=[GOOD], nextCursor="more")
+    play.now = UNREAD_MS / 1000
+    [sent] = play.asks(3, "tools/call", **CALL)
+    play.returns(sent.call, tools=[])
+    assert play.facts.mirrored("m") == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"origin": "broker", "reason": "backend-timeout"}, "backend-timeout"),
+        ({"origin": "broker", "reason": 7}, "backend-status"),
+        ({"origin": "broker"}, "backend-status"),
+        ({"origin": "server", "reason": "backend-timeout"}, "backend-status"),
+        ({"reason": "backend-timeout"}, "backend-status"),
+        (["broker"], "backend-status"),
+    ],
+)
+def test_a_refused_discovery_is_told_for_the_brokers_reason_alone(data: Any, reason: str) -> None:
+    play = SessionPlay()
+    play.client(1, greeting())
+    error = {"code": -32603, "message": "no", "data": data}
+    [_answer, note] = play.server(1, {"id": 1, "error": error})
+    assert note == Note("failed", "server/discover", reason)
+
+
+def test_an_unreadable_discovery_is_the_servers_fault() -> None:
+    play = SessionPlay()
+    play.client(1, greeting())
+    body = b'{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":[1e999]}}'
+    assert play.server(1, body)[0] == failed(1, "backend-garbage", "The server's answer is not valid MCP")
+
+
+def test_a_discovery_is_kept_as_it_was_given() -> None:
+    play = SessionPlay()
+    play.client(1, greeting())
+    play.server(1, {"id": 1, "result": discovery(supportedVersions=["2024-11-05", MODERN])})
+    assert play.talk.facts.discover(59.9) == discovery(supportedVersions=["2024-11-05", MODERN])
+    play.talk.facts.forget()
+    assert play.talk.facts.discover(0.0) is None
+    assert SessionPlay(play.facts).client(1, greeting()) == [play.leg(1, "server/discover")]
