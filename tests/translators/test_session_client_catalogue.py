@@ -51,6 +51,7 @@ def test_a_catalogue_of_several_pages_is_read_to_its_end() -> None:
     assert play.returns(3, tools=[OTHER]) == [play.leg(4, "tools/call", CALL)]
     assert play.facts.mirrored("m") == {("r",): "Region"}
     assert play.facts.mirrored("o") == {("r",): "Place"}
+    assert play.facts.knows_tools(0.0)
 
 
 def test_a_catalogue_without_end_is_not_read_for_ever() -> None:
