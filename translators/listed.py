@@ -7,12 +7,35 @@ Invariant: for a list that passes, every operation that names the proof leaves e
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from translators.op import ESCAPED_ASCII
+
+
+KEPT_BYTES = 1024 * 1024
+"""A longer text is looked at each time anew."""
+
+
+def remembered(proof: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    """The proof, with its verdict on the last text kept: a list is asked about several times in a row."""
+    text, verdict = b"", proof(b"")
+
+    @functools.wraps(proof)
+    def ask(asked: bytes) -> bool:
+        nonlocal text, verdict
+        if asked == text:
+            return verdict
+        found = proof(asked)
+        if len(asked) <= KEPT_BYTES:
+            text, verdict = asked, found
+        return found
+
+    return ask
 
 
 class _Anything(msgspec.Struct, gc=False):
@@ -43,6 +66,7 @@ class _Tool(msgspec.Struct, gc=False):
 _tools = msgspec.json.Decoder(list[_Tool]).decode
 
 
+@remembered
 def usual_tools(text: bytes) -> bool:
     """True if the bytes prove it of every tool (False proves nothing).
 

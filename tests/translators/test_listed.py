@@ -14,7 +14,7 @@ from tests.strategies import body
 from tests.translators.laws import LAW
 from translators import STEPS
 from translators.context import Context
-from translators.listed import usual_tools
+from translators.listed import KEPT_BYTES, remembered, usual_tools
 from translators.op import Op
 from translators.pipeline import pipeline
 
@@ -101,3 +101,17 @@ def test_operations_rely_on_the_look_and_what_nearly_every_server_writes_passes_
 )
 def test_what_is_no_list_of_tools_does_not_pass(text: bytes) -> None:
     assert not usual_tools(text)
+
+
+def test_a_remembered_verdict_is_given_for_the_same_text_alone() -> None:
+    asked: list[bytes] = []
+
+    @remembered
+    def even(text: bytes) -> bool:
+        asked.append(text)
+        return len(text) % 2 == 0
+
+    long = b"x" * (KEPT_BYTES + 1)
+    told = [even(text) for text in (b"", b"a", b"a", b"ab", b"a", long, long, b"a")]
+    assert told == [True, False, False, True, False, False, False, False]
+    assert asked == [b"", b"a", b"ab", b"a", long, long]

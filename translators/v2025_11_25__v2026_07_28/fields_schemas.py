@@ -17,7 +17,7 @@ from msgspec import Raw
 from translators import tree
 from translators.change import Change, ask, result
 from translators.context import Context
-from translators.listed import usual_tools
+from translators.listed import remembered, usual_tools
 from translators.op import ESCAPED_ASCII
 from translators.ops import KEEP, REMOVE, Loss, Op, each, fill
 from translators.structured import content_with_structured
@@ -62,6 +62,7 @@ def tools_to_wrap(page: Body) -> dict[str, Body]:
     return found
 
 
+@remembered
 def _only_objects(text: bytes) -> bool:
     """True if the bytes prove that every output schema says first that it is an object's (False proves nothing)."""
     if ESCAPED_ASCII in text:
