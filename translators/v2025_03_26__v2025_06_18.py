@@ -14,7 +14,7 @@ from translators import tree
 from translators.change import Change, Step, answer, ask, params, refuse, result
 from translators.context import Context
 from translators.errors import METHOD_NOT_FOUND
-from translators.ops import KEEP, REMOVE, Loss, Op, drop, fill, swap
+from translators.ops import KEEP, Loss, Op, drop, fill, swap
 from translators.structured import content_with_structured
 from translators.tree import Body
 
@@ -166,7 +166,7 @@ def _annotations_from_resource(block: Body, _ctx: Context) -> Any:
     if not isinstance(tree.whole(resource, "annotations"), dict):
         return KEEP
     inner = resource.pop("annotations")
-    return {name: value for name, value in inner.items() if name != "lastModified"} or REMOVE
+    return {name: value for name, value in inner.items() if name != "lastModified"}
 
 
 INNER_ANNOTATIONS = Change(

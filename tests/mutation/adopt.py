@@ -17,6 +17,7 @@ import msgspec
 
 from tests.mutation.edits import edits
 from tests.mutation.mutant import Mutant, numbered
+from translators import ops
 from translators.change import Change, Step
 
 _PACKAGE = "translators"
@@ -80,6 +81,9 @@ def adopt(source: str, tree: ast.Module) -> None:
     old = sys.modules[f"{_PACKAGE}.{source}"]
     new = ModuleType(old.__name__)
     new.__dict__.update({name: old.__dict__[name] for name in ("__package__", "__file__", "__spec__")})
+    for outcome in ("KEEP", "REMOVE"):  # one may stand for the other where only the other is imported
+        new.__dict__[outcome] = getattr(ops, outcome)
+        old.__dict__.setdefault(outcome, getattr(ops, outcome))
     exec(compile(tree, str(old.__file__), "exec"), new.__dict__)
     imported = {
         alias.asname or alias.name

@@ -114,14 +114,17 @@ def test_a_link_is_called_by_title_name_or_uri() -> None:
     ("inner", "outer"),
     [
         ({"priority": 1, "lastModified": "2025-01-01T00:00:00Z"}, {"annotations": {"priority": 1}}),
-        ({"lastModified": "2025-01-01T00:00:00Z"}, {}),
-        ({}, {}),
+        ({"lastModified": "2025-01-01T00:00:00Z"}, {"annotations": {}}),
+        ({}, {"annotations": {}}),
     ],
 )
 def test_annotations_inside_a_resource_move_to_its_block(inner: Any, outer: Any) -> None:
     resource = {"uri": "u:1", "text": "t"}
     written = {"content": [{"type": "resource", "resource": {**resource, "annotations": inner}}]}
-    assert read(MIDDLE, "down", CALL, written) == {"content": [{"type": "resource", "resource": resource, **outer}]}
+    ctx = Context()
+    moved = {"content": [{"type": "resource", "resource": resource, **outer}]}
+    assert read(MIDDLE, "down", CALL, written, ctx) == moved
+    assert [loss.path for loss in ctx.losses] == ["content[].annotations"]
 
 
 def test_annotations_of_a_block_come_before_those_inside_it() -> None:
