@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from protocol_versions.jsonrpc import Frame
+from translators.context import Context
 from translators.machine import FromClient, ToClient
 from translators.session_client import Facts, SessionClient
+from translators.session_client.rounds import Bridge, Fault, read
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,12 @@ def test_a_request_whose_name_is_no_text_is_the_clients_own_mistake(method: str,
     assert told.final
     assert told.frame.error.code == -32602  # type: ignore[union-attr]
     assert not machine.bridges
+
+
+def test_questions_under_the_same_key_are_a_breach() -> None:
+    asked = msgspec.Raw(b'{"a":{"method":"roots/list"},"a":{"method":"roots/list"}}')
+    bridge = Bridge(call=1, method="tools/call", params={}, ctx=Context())
+    with pytest.raises(Fault) as breach:
+        read(bridge, {"inputRequests": asked}, {"roots": {}})
+    assert breach.value.reason == "bad-input-requests"
+    assert not bridge.round

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from protocol_versions import jsonrpc
 from translators import tree
 from translators.calls import PeerId
 from translators.context import Context
@@ -107,7 +108,7 @@ def read(bridge: Bridge, result: Body, capabilities: dict[str, Any]) -> Question
     state = result.get("requestState")
     if state is not None and (type(tree.deep(state)) is not str or len(bytes(_raw(state))) > MAX_STATE_BYTES):
         raise Fault("bad-request-state")
-    asked = tree.whole(result, "inputRequests")
+    asked = _opened(result.get("inputRequests"))
     if asked is None and state is None:
         raise Fault("empty-input-required")
     if asked is not None and not isinstance(asked, dict):
@@ -136,6 +137,16 @@ def count(bridge: Bridge, *, asks: bool) -> None:
         bridge.state_rounds += 1
     if bridge.round > MAX_ROUNDS or bridge.state_rounds > MAX_STATE_ROUNDS:
         raise Fault("too-many-rounds")
+
+
+def _opened(asked: Any) -> Any:
+    """The questions, read strictly: of two equal keys one would be asked and the other answered."""
+    if type(asked) is not Raw:
+        return tree.deep(asked)
+    try:
+        return jsonrpc.open_value(asked)
+    except jsonrpc.Refused:
+        raise Fault("bad-input-requests") from None
 
 
 def retry_params(bridge: Bridge) -> Body:
