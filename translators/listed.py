@@ -16,7 +16,6 @@ from msgspec import UNSET, UnsetType
 
 from translators.op import ESCAPED_ASCII
 
-
 KEPT_BYTES = 1024 * 1024
 """A longer text is looked at each time anew."""
 
