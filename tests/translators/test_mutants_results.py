@@ -84,3 +84,11 @@ def test_a_structure_of_null_that_a_newer_peer_means_is_not_taken_for_absent() -
     for op in prepares(READER, result("tools/call")):
         op.apply(body, Context())
     assert "structuredContent" in body
+
+
+def test_a_structure_of_any_kind_stays_where_the_reader_takes_any() -> None:
+    for reader, expected in ((by_id("2026-07-28"), {"structuredContent": [1]}), (READER, {})):
+        body = {"resultType": "complete", "content": [{"type": "text", "text": "[1]"}], "structuredContent": [1]}
+        for op in (*prepares(reader, result("tools/call")), *repairs(reader, result("tools/call"))):
+            op.apply(body, Context())
+        assert {name: value for name, value in body.items() if name == "structuredContent"} == expected
