@@ -7,6 +7,7 @@ them; nothing is offered to the client that the server's side cannot carry.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -50,14 +51,22 @@ def hello(peers: Peers, body: Body, ctx: Context) -> Body:
     capabilities = tree.whole(out, "capabilities")
     if type(capabilities) is not dict:
         capabilities = {}
-    if not peers.inputs:
-        capabilities = {key: value for key, value in capabilities.items() if key not in INPUTS}
+    known = _inputs_of(peers.client) if peers.inputs else ()
+    # A client is asked nothing its own revision does not define, whatever it declares.
+    capabilities = {key: value for key, value in capabilities.items() if key not in INPUTS or key in known}
     out["capabilities"] = peers.declared = capabilities
     if type(tree.whole(out, "clientInfo")) is not dict:
         out["clientInfo"] = {"name": "unknown-mcp-client", "version": "0"}
     peers.hello = out
     peers.tried.append(peers.offer)
     return dict(out)
+
+
+@functools.cache
+def _inputs_of(client: str) -> tuple[str, ...]:
+    """The questions a revision's clients can be asked, by capability."""
+    fields = by_id(client).client_capabilities.__struct_encode_fields__
+    return tuple(key for key in INPUTS if key in fields)
 
 
 def welcome(peers: Peers, body: Body, ctx: Context) -> Body | None:

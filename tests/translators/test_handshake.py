@@ -18,6 +18,9 @@ from tests.translators.playbook import (
     to_client,
     to_server,
 )
+from translators import handshake
+from translators.context import Context
+from translators.handshake import Peers
 from translators.machine import End, Failed, Note, Repipe
 
 EVERYTHING = {"roots": {"listChanged": True}, "sampling": {}, "experimental": {"x": {"y": 1}}}
@@ -221,3 +224,14 @@ def test_the_frame_that_opens_a_lost_session_repeats_the_first_one() -> None:
     effects = play.linked(play.link.lost(0))
     again = effects[-1]
     assert again.frame == frame(id=2, method="initialize", params=sent.frame.params)
+
+
+@pytest.mark.parametrize(
+    ("client", "kept"), [("2024-11-05", {"sampling"}), ("2025-06-18", {"sampling", "elicitation"})]
+)
+def test_a_question_the_clients_own_revision_does_not_define_is_not_offered(client: str, kept: set[str]) -> None:
+    peers = Peers(client=client, offer="2025-11-25")
+    declared = {"sampling": {}, "elicitation": {}}
+    params = {"protocolVersion": client, "capabilities": declared, "clientInfo": {"name": "c", "version": "1"}}
+    sent = handshake.hello(peers, dict(params), Context(method="initialize"))
+    assert sent["capabilities"].keys() & {"sampling", "elicitation", "roots"} == kept

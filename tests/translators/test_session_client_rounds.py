@@ -295,8 +295,8 @@ def test_questions_that_cannot_be_read_are_not_asked_and_none_is_taken_back() ->
     requests = b'{"a":{"method":"roots/list"},"b":{"method":"roots/list","params":{"_meta":{"x":1e999}}}}'
     result = b'{"resultType":"input_required","inputRequests":' + requests + b"}"
     assert play.server(2, b'{"jsonrpc":"2.0","id":2,"result":' + result + b"}") == [
-        failed(2, "backend-garbage", "The server's answer is not valid MCP"),
-        Note("failed", "tools/call", "backend-garbage"),
+        failed(2, "bad-input-requests", "The server's questions are not valid MCP"),
+        Note("failed", "tools/call", "bad-input-requests"),
     ]
     assert play.empty()
 
