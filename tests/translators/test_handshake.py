@@ -231,7 +231,7 @@ def test_the_frame_that_opens_a_lost_session_repeats_the_first_one() -> None:
 )
 def test_a_question_the_clients_own_revision_does_not_define_is_not_offered(client: str, kept: set[str]) -> None:
     peers = Peers(client=client, offer="2025-11-25")
-    declared = {"sampling": {}, "elicitation": {}}
+    declared: dict[str, Any] = {"sampling": {}, "elicitation": {}}
     params = {"protocolVersion": client, "capabilities": declared, "clientInfo": {"name": "c", "version": "1"}}
     sent = handshake.hello(peers, dict(params), Context(method="initialize"))
     assert sent["capabilities"].keys() & {"sampling", "elicitation", "roots"} == kept
