@@ -243,12 +243,9 @@ class Relay:
         frame = effect.frame
         if self.watch.tapping:
             self.watch.frame("backend", "out", self.name, frame)
-        assert self.backend is not None
-        body = jsonrpc.encode(frame)
-        if effect.call:
-            self.backend.request(effect.call, body, initialize=effect.initialize)
-        else:
-            self.backend.notify(body, effect.exchange)
+        backend = self.backend
+        assert backend is not None
+        backend.send(effect)
 
     def _to_client(self, effect: ToClient) -> None:
         frame = effect.frame

@@ -27,6 +27,7 @@ REVISION = "2026-07-28"
 NOT_DISPATCHED = (401, 403, 404, 405, 406, 415)
 """Statuses without a JSON-RPC body that say the request went nowhere (RFC 9110 section 15.5)."""
 
+HEADS, HEAD_BYTES = 64, 512  # how many written heads a session keeps, and the longest; it calls few tools
 OBSERVED_TEXT = 256
 """Characters of an error's text that are shown to the observer; the sentences it looks for are shorter."""
 
@@ -82,6 +83,7 @@ class StatelessLegs:
         self.open: dict[int, StatelessLeg] = {}
         self.lingering: set[StatelessLeg] = set()
         self._pool = pool
+        self._heads: dict[tuple[tuple[str, str], ...], bytes] = {}
         self._deadlines = deadlines
         self._head = (
             b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
@@ -98,14 +100,20 @@ class StatelessLegs:
             raise ValueError("only requests are sent to a stateless backend")
         if leg in self.open:
             raise ValueError("this leg is open")
-        lines = [f"{name}: {value}" for name, value in headers]
-        if not all(line.isascii() and line.isprintable() for line in lines):
-            raise ValueError("a header cannot be sent")
+        head = self._heads.get(tuple(headers)) or self._written(tuple(headers))
         sink = StatelessLeg(self, leg, frame.id)
         self.open[leg] = sink
         timeouts = self._deadlines.stream if stream else self._deadlines.call
-        head = self._head + "\r\n".join((*lines, "")).encode()
         sink.ticket = self._pool.send(b"POST", head, jsonrpc.encode(frame), sink, timeouts=timeouts, stream=stream)
+
+    def _written(self, headers: tuple[tuple[str, str], ...]) -> bytes:
+        lines = [f"{name}: {value}" for name, value in headers]
+        if not all(line.isascii() and line.isprintable() for line in lines):
+            raise ValueError("a header cannot be sent")
+        head = self._head + "\r\n".join((*lines, "")).encode()
+        if len(headers) <= 2 and len(head) <= HEAD_BYTES and len(self._heads) < HEADS:  # arguments do not come again
+            self._heads[headers] = head
+        return head
 
     def abort(self, leg: int) -> None:
         """Close the connection of a leg, which cancels its request; the owner hears nothing more of it."""
@@ -115,8 +123,7 @@ class StatelessLegs:
 
     def ticket(self, leg: int) -> Ticket | None:
         """The hold on an open leg's connection: `pause` and `resume` are its flow control."""
-        sink = self.open.get(leg)
-        return None if sink is None else sink.ticket
+        return self.open[leg].ticket if leg in self.open else None
 
     def close(self) -> None:
         """Abort everything, without a word to the owner."""

@@ -18,6 +18,7 @@ from broker.backends.standing import StandingLeg
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame, WireLimits
+from translators.machine import ToServer
 
 SESSION_ID_MAX = 1024
 """Longest session id adopted from a backend; sealed ids of gateways stay below it."""
@@ -99,6 +100,14 @@ class BackendSession:
         if self.standing is not None:
             self.standing.stop()
             self.standing = None
+
+    def send(self, effect: ToServer) -> None:
+        """Write what the relay decided to send."""
+        body = jsonrpc.encode(effect.frame)
+        if effect.call:
+            self.request(effect.call, body, initialize=effect.initialize)
+        else:
+            self.notify(body, effect.exchange)
 
     def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
         """POST a request; its answer or failure comes to the owner."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from broker.backends.http1_types import Ticket
 from broker.backends.listen_hub import LISTEN, ListenHub
@@ -76,7 +76,7 @@ class VirtualSession:
         self.http: StatelessLegs | None = None
         self.hub: ListenHub | None = None
         self.contradicted: Callable[[], None] = lambda: None
-        self._bodies: dict[int, bytes] = {}  # as the relay sent them, for a session that has to move
+        self._frames: dict[int, Frame | bytes] = {}  # as the relay sent them, for a session that has to move
         self.session_id: str | None = "stateless"
         self.standing: Any = None
         self.closed = False
@@ -96,10 +96,25 @@ class VirtualSession:
     def forget(self) -> None:
         """There is nothing a stateless server could have lost."""
 
+    def send(self, effect: ToServer) -> None:
+        """What the relay decided to send. Parameters it has opened may be shared, so those go as bytes."""
+        frame = effect.frame
+        params = frame.params
+        unopened = params is not UNSET and all(type(value) is Raw for value in params.values())
+        if not effect.call or effect.initialize or not unopened:
+            body = jsonrpc.encode(frame)
+            if effect.call:
+                self.request(effect.call, body, initialize=effect.initialize)
+            else:
+                self.notify(body, effect.exchange)
+            return
+        self._frames[effect.call] = frame
+        self._later(FromClient(effect.call, frame))
+
     def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
         """A request of the virtual session."""
         if not initialize:
-            self._bodies[call] = body
+            self._frames[call] = body
         self._later(FromClient(call, jsonrpc.decode_backend(body)))
 
     def notify(self, body: bytes, exchange: int) -> None:
@@ -109,7 +124,7 @@ class VirtualSession:
 
     def abort(self, call: int) -> None:
         """Nobody waits for this call any more."""
-        self._bodies.pop(call, None)
+        self._frames.pop(call, None)
         self._run(self.talk.cancel(call))
 
     def open_stream(self) -> None:
@@ -151,7 +166,8 @@ class VirtualSession:
         bridge = self.talk.bridges.get(call)
         if bridge is None or not undispatched(status, code, text, foreign_id=refusal.foreign_id):
             return
-        body = self._bodies.get(call, b"")
+        sent = self._frames.get(call, b"")
+        body = sent if isinstance(sent, bytes) else jsonrpc.encode(sent)
         self.talk.facts.forget()
         self._run(self.talk.drop(bridge))
         asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, body, self.session_id)
@@ -196,7 +212,7 @@ class VirtualSession:
 
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
         """Take a message that policy has passed."""
-        if frame.method is UNSET:
+        if frame.method is UNSET and not self.gate.idle:
             self.gate.forget(stream)
         self.feed(FromServer(stream, frame, origin))
 
@@ -216,22 +232,27 @@ class VirtualSession:
 
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:
-            match effect:
-                case ToServer():
-                    if self.gate.idle or not self.gate.to_backend(effect):
-                        self.to_backend(effect)
-                case ToClient(exchange=call, frame=frame, final=final):
-                    if final:
-                        self._bodies.pop(call, None)
-                    self.owner.backend_message(call, frame)
-                case Abort(call=leg):
-                    self.gate.forget(leg)
-                    if self.http is not None and not (self.hub is not None and self.hub.leave(self, leg)):
-                        self.http.abort(leg)
-                case SetTimer(key=key, after_s=after_s):
-                    asyncio.get_running_loop().call_later(after_s, self._expired, key)
-                case Note():
-                    self.watch.effect(self.name, "session", "2026-07-28", effect)
+            if isinstance(effect, ToServer):
+                if self.gate.idle or not self.gate.to_backend(effect):
+                    self.to_backend(effect)
+            elif isinstance(effect, ToClient):
+                call = effect.exchange
+                if effect.final:
+                    self._frames.pop(call, None)
+                self.owner.backend_message(call, effect.frame)
+            else:
+                self._rare(effect)
+
+    def _rare(self, effect: Effect) -> None:
+        match effect:
+            case Abort(call=leg):
+                self.gate.forget(leg)
+                if self.http is not None and not (self.hub is not None and self.hub.leave(self, leg)):
+                    self.http.abort(leg)
+            case SetTimer(key=key, after_s=after_s):
+                asyncio.get_running_loop().call_later(after_s, self._expired, key)
+            case Note():
+                self.watch.effect(self.name, "session", "2026-07-28", effect)
 
     def _expired(self, key: str) -> None:
         if not self.closed:

@@ -9,11 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from translators import tree
+from translators.context import Context
+from translators.lane import Lane
+from translators.op import Op
 from translators.tree import Body
+from translators.usual import SHAPES, Usual
 from translators.v2025_11_25__v2026_07_28.fields_capabilities import mapped_client_capabilities
+from translators.v2025_11_25__v2026_07_28.fields_meta import META
 
 PREFIX = "io.modelcontextprotocol/"
 VERSION = f"{PREFIX}protocolVersion"
@@ -30,27 +35,53 @@ STATELESS = "2026-07-28"
 """The revision of the requests this machine writes."""
 
 _encode = msgspec.json.encode
+_usual: dict[Lane, Usual | None] = {}
+
+
+def needs_only_envelope(lane: Lane, params: Body, ctx: Context) -> bool:
+    """True if the lane would do nothing to these parameters but write the envelope, which `Envelope.stamp` does."""
+    usual: Usual | UnsetType | None = _usual.get(lane, UNSET)
+    if usual is UNSET:
+        shape = SHAPES.get(lane.slot) if lane.gate is None else None
+        every = (*lane.prepares, *lane.actions, *lane.repairs)
+        ops = [op for op in every if isinstance(op, Op) and op.change != META.name]
+        usual = _usual[lane] = Usual(shape, ops, tuple) if shape else None
+    return usual is not None and usual.rest(params, ctx) == ()
 
 
 class Envelope:
     """The constant part of one session's envelopes, encoded once."""
 
-    __slots__ = ("_constant", "capabilities", "level")
+    __slots__ = ("_bare", "_constant", "_level", "capabilities")
 
     def __init__(self, capabilities: Any, client_info: Any) -> None:
         self.capabilities = mapped_client_capabilities(capabilities if isinstance(capabilities, dict) else {})
-        self.level: str | None = None
+        self._level: str | None = None
+        self._bare: Raw | None = None
         self._constant = {
             VERSION: Raw(_encode(STATELESS)),
             CAPABILITIES: Raw(_encode(self.capabilities)),
             CLIENT: Raw(_encode(client_info)),
         }
 
+    @property
+    def level(self) -> str | None:
+        """The log level every request asks for, None for no messages."""
+        return self._level
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self._level = level
+        self._constant[LEVEL] = Raw(_encode(level))
+        self._bare = None
+
     def stamp(self, params: Body) -> Body:
         """The parameters with a complete `_meta`; the given ones are left as they are."""
-        meta = tree.shallow(params.get("_meta"))
+        if "_meta" not in params:
+            if self._bare is None:
+                self._bare = Raw(_encode(self._constant))
+            return {**params, "_meta": self._bare}
+        meta = tree.shallow(params["_meta"])
         kept = {key: value for key, value in meta.items() if key not in RESERVED} if isinstance(meta, dict) else {}
         kept.update(self._constant)
-        if self.level is not None:
-            kept[LEVEL] = Raw(_encode(self.level))
         return {**params, "_meta": kept}

@@ -69,7 +69,7 @@ class Facts:
             self._tools.clear()
             self.schemas.clear()  # in place: open calls hold it
         bad: list[str] = []
-        tools = tree.member(result, "tools")
+        tools = tree.shallow(result.get("tools"))  # not stored: a list that stays bytes is known again as a whole
         for item in tools if isinstance(tools, list) else ():
             tool = tree.shallow(item)
             name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None

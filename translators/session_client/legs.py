@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 
+_COMPLETE = Raw(b'"complete"')
+
 MAX_PROGRESS = 1e300
 """Larger values could not be told apart from the next one."""
 
@@ -38,17 +40,24 @@ def answer_of_call(talk: SessionClient, bridge: Bridge, frame: Frame, origin: Or
         return _error(talk, bridge, frame.error, origin)
     result: Any = frame.result
     try:
-        kind = tree.whole(result, "resultType")
+        kind = result.get("resultType")
+        if kind == _COMPLETE:
+            del result["resultType"]  # said, and heard: without it most results are of a usual shape
+            kind = "complete"
+        else:
+            kind = tree.whole(result, "resultType")
         if kind == "input_required":
             return ask_round(talk, bridge, result)
         if kind != "complete" and "resultType" in result:
             return _broken(talk, bridge, "unsupported-result-type")
         ctx = bridge.ctx
         ctx.losses = []
+        ctx.facts = talk.known()
         if bridge.method == "tools/list":
             lists.without_unusable_tools(talk, result, ctx, first="cursor" not in bridge.params)
         body = talk.lanes.to_server[bridge.method].result.run(result, ctx)
-        lists.delivered(talk, bridge, body)
+        if bridge.method in lists.MEMBERS:
+            lists.delivered(talk, bridge, body)
     except Refused as refusal:
         return [final(bridge.call, refused(bridge.call, refusal)), *talk.drop(bridge)]
     except Answered as done:
@@ -60,12 +69,11 @@ def answer_of_call(talk: SessionClient, bridge: Bridge, frame: Frame, origin: Or
     except UNREADABLE:
         return _broken(talk, bridge, "backend-garbage")
     done_frame = Frame(id=bridge.call, result=body)
-    return [
-        *urls.completed(bridge, {}),
-        final(bridge.call, done_frame),
-        *lossy(ctx, bridge.method),
-        *talk.drop(bridge),
-    ]
+    told = urls.completed(bridge, {}) if bridge.visited else []
+    told.append(final(bridge.call, done_frame))
+    if ctx.losses:
+        told += lossy(ctx, bridge.method)
+    return told + talk.drop(bridge)
 
 
 def _error(talk: SessionClient, bridge: Bridge, error: ErrorObject, origin: Origin) -> list[Effect]:

@@ -28,7 +28,7 @@ from translators.notes import lossy
 from translators.reply import answered, broken, refused
 from translators.session_client import lists, rounds
 from translators.session_client.asking import answer_of_client, patience, take_back
-from translators.session_client.envelope import STATELESS, Envelope
+from translators.session_client.envelope import STATELESS, Envelope, needs_only_envelope
 from translators.session_client.facts import Facts
 from translators.session_client.handshake import catalogued, discovered
 from translators.session_client.legs import answer_of_call, notification_of_call
@@ -86,17 +86,19 @@ class SessionClient:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """The effects of one event, in order. `now` in seconds of any monotonic clock."""
         self.now = now
-        match event:
-            case FromClient(exchange=call, frame=frame):
-                if frame.method is UNSET:
-                    return answer_of_client(self, frame)
-                return self._request(call, frame) if frame.id is not UNSET else self._notification(frame)
-            case FromServer(stream=leg, frame=frame, origin=origin):
-                return self._from_server(leg, frame, origin)
-            case Failed(call=leg, reason=reason):
-                return self._failed(leg, reason)
-            case Expired(key=key):
-                return self._expired(key)
+        if isinstance(event, FromClient):
+            frame = event.frame
+            if frame.method is UNSET:
+                return answer_of_client(self, frame)
+            if frame.id is not UNSET:
+                return self._request(event.exchange, frame)
+            return self._notification(frame)
+        if isinstance(event, FromServer):
+            return self._from_server(event.stream, event.frame, event.origin)
+        if isinstance(event, Failed):
+            return self._failed(event.call, event.reason)
+        if isinstance(event, Expired):
+            return self._expired(event.key)
         return []
 
     def stand(self) -> list[Effect]:
@@ -141,11 +143,14 @@ class SessionClient:
         lanes = self.lanes.to_server.get(method)
         if lanes is None:
             return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
-        ctx = Context(method=method, facts={"client_capabilities": self.declared, "tools": self.facts.schemas})
+        ctx = Context(method=method, facts=self.known())
         try:
-            # Only what this machine collects is an answer or a state; the client's revision knows neither.
-            own = {name: value for name, value in params.items() if name not in rounds.OURS}
-            body = lanes.params.run(own, ctx)
+            if needs_only_envelope(lanes.params, params, ctx):
+                body = params
+            else:
+                # Only what this machine collects is an answer or a state; the client's revision knows neither.
+                own = {name: value for name, value in params.items() if name not in rounds.OURS}
+                body = lanes.params.run(own, ctx)
         except Refused as refusal:
             return [final(call, refused(call, refusal))]
         except Answered as done:
@@ -153,13 +158,20 @@ class SessionClient:
         except UNREADABLE:
             return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
         ctx.request = body
-        meta = tree.shallow(body.get("_meta"))
+        meta = tree.shallow(body["_meta"]) if "_meta" in body else None
         token = tree.deep(meta.get("progressToken")) if isinstance(meta, dict) else None
         bridge = Bridge(call, method, body, ctx, token if type(token) in (int, str) else None)
         self.bridges[call] = bridge
         if method == "tools/call" and not self.facts.knows_tools(self.now):
             return [*lossy(ctx, method), *self.await_catalogue(call)]
-        return [*self.send(bridge), *lossy(ctx, method)]
+        return self.send(bridge) + lossy(ctx, method)
+
+    def known(self) -> dict[str, Any]:
+        """The facts of a call's Context; without odd schemas there is nothing to say of tools."""
+        schemas = self.facts.schemas
+        if schemas:
+            return {"client_capabilities": self.declared, "tools": schemas}
+        return {"client_capabilities": self.declared}
 
     def _initialize(self, call: int, params: Body) -> list[Effect]:
         capabilities = tree.whole(params, "capabilities")
@@ -272,6 +284,7 @@ class SessionClient:
         self.bridges.pop(bridge.call, None)
         if bridge.call in self.waiting:
             self.waiting.remove(bridge.call)
-        for ask_id in [ask_id for ask_id, ask in self.asks.items() if ask.call == bridge.call]:
-            del self.asks[ask_id]
+        if self.asks:
+            for ask_id in [ask_id for ask_id, ask in self.asks.items() if ask.call == bridge.call]:
+                del self.asks[ask_id]
         return [Abort(bridge.leg)] if self.legs.pop(bridge.leg, None) is not None else []
