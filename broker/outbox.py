@@ -48,13 +48,21 @@ class Exchange:
         calls go on, because a vanished client has cancelled nothing.
         """
         if self.body is None and self.stream is None:
-            self.ready = asyncio.get_running_loop().create_future()
             try:
-                await self.ready
+                await self.pending()
             except asyncio.CancelledError:
-                self.abandoned = True
-                self.may_stream = False
+                self.abandon()
                 raise
+
+    def pending(self) -> asyncio.Future[None]:
+        """What to await while neither `body` nor `stream` is there; whoever is cancelled meanwhile calls `abandon`."""
+        self.ready = asyncio.get_running_loop().create_future()
+        return self.ready
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        self.abandoned = True
+        self.may_stream = False
 
     def _decide(self) -> None:
         if self.ready is not None and not self.ready.done():

@@ -19,10 +19,10 @@ from translators.context import Context
 from translators.handshake import Peers, welcome
 from translators.loss import Loss, Noted
 from translators.mirrored import annotations_of
-from translators.session_client.handshake import initialize_result
 from translators.session_client.machine import SESSION
 from translators.translation import trace, translate
 from translators.tree import Body
+from translators.v2025_11_25__v2026_07_28.fields_capabilities import initialize_result
 
 Verdict = Literal["identical", "rewritten", "emulated", "degraded", "refused"]
 VERDICTS: Final[tuple[Verdict, ...]] = ("identical", "rewritten", "emulated", "degraded", "refused")

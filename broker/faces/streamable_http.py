@@ -49,7 +49,9 @@ class StreamableHttp:
         accept = request.headers.get("Accept")
         if accept not in context.good_accepts and not context.accepts_both(accept):
             return context.deny(request, 406, "Not Acceptable: accept application/json and text/event-stream", "accept")
-        body = await context.read(request)
+        content = request.content
+        # Nearly every body has come with its head; two coroutines less than asking for it.
+        body = content.read_nowait(-1) if content.is_eof() else await context.read(request)
         if type(body) is not bytes:
             return body  # type: ignore[return-value]
         session = self._find(request, principal)
@@ -177,7 +179,10 @@ class StreamableHttp:
         if exchange.body is None and exchange.stream is None:
             context.patience.watch(exchange, outbox)
             try:
-                await exchange.decided()
+                await exchange.pending()
+            except asyncio.CancelledError:
+                exchange.abandon()
+                raise
             finally:
                 context.patience.forget(exchange)
         if exchange.stream is not None:
