@@ -34,10 +34,11 @@ CACHE_HINTS = {
 
 
 class Everything(Server[Any]):
-    """A server that asks by `input_required`; the cancelled waits are all that it counts."""
+    """A server that asks by `input_required`; it remembers the cancelled waits and which lists have an extra entry."""
 
     def __init__(self) -> None:
         self.cancelled = 0
+        self.extra: set[str] = set()
         self.tools = modern_tools.table() | modern_asks.table()
         self.bus = InMemorySubscriptionBus()
         self.listening = ListenHandler(self.bus)
@@ -71,7 +72,8 @@ class Everything(Server[Any]):
         return self.tools[name].declaration.input_schema if name in self.tools else None
 
     async def _list_tools(self, _ctx: Any, _params: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[entry.declaration for entry in self.tools.values()])
+        tools = [entry.declaration for entry in self.tools.values()]
+        return types.ListToolsResult(tools=[*tools, modern_samples.EXTRA_TOOL] if "tools" in self.extra else tools)
 
     async def _call_tool(self, ctx: Any, params: Any) -> types.CallToolResult | types.InputRequiredResult:
         if params.name not in self.tools:
@@ -87,7 +89,8 @@ class Everything(Server[Any]):
         return outcome if isinstance(outcome, types.CallToolResult) else types.CallToolResult(content=outcome)
 
     async def _list_resources(self, _ctx: Any, _params: Any) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=modern_samples.resources())
+        extra = [modern_samples.EXTRA_RESOURCE] if "resources" in self.extra else []
+        return types.ListResourcesResult(resources=[*modern_samples.resources(), *extra])
 
     async def _list_templates(self, _ctx: Any, _params: Any) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resourceTemplates=samples.templates())
@@ -103,7 +106,8 @@ class Everything(Server[Any]):
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": params.uri}) from None
 
     async def _list_prompts(self, _ctx: Any, _params: Any) -> types.ListPromptsResult:
-        return types.ListPromptsResult(prompts=modern_samples.prompts())
+        extra = [modern_samples.EXTRA_PROMPT] if "prompts" in self.extra else []
+        return types.ListPromptsResult(prompts=[*modern_samples.prompts(), *extra])
 
     async def _get_prompt(self, ctx: Any, params: Any) -> types.GetPromptResult | types.InputRequiredResult:
         about = f"The prompt {params.name}"

@@ -11,6 +11,11 @@ import sdk
 ASKING_PROMPT = "test_input_required_result_prompt"
 ASKING_RESOURCE = "test://asking-resource"  # not listed, so that the list is the older servers'
 
+# What `change_*` puts into a list, and takes out again; nothing answers to these names.
+EXTRA_TOOL = types.Tool(name="extra_tool", description="Comes and goes", inputSchema={"type": "object"})
+EXTRA_PROMPT = types.Prompt(name="extra_prompt", description="Comes and goes")
+EXTRA_RESOURCE = types.Resource(uri="test://extra", name="extra", description="Comes and goes")
+
 _TEXTS = {
     samples.STATIC_TEXT: "This is the content of the static text resource.",
     samples.WATCHED: "Watched resource content",

@@ -102,10 +102,15 @@ async def cancelled_count(call: Call) -> list[Any]:
     return [sdk.text(str(call.server.cancelled))]
 
 
-def tells(event: ServerEvent, text: str) -> Run:
-    """A tool body that sends an event to every subscriptions/listen stream that asked for it."""
+def tells(event: ServerEvent, text: str, changes: str = "") -> Run:
+    """A tool body that sends an event to every subscriptions/listen stream that asked for it.
+
+    `changes` names a list that gains an entry, or loses it again: who looks before telling others finds it changed.
+    """
 
     async def run(call: Call) -> list[Any]:
+        if changes:
+            call.server.extra ^= {changes}
         await call.server.bus.publish(event)
         return [sdk.text(text)]
 
@@ -130,8 +135,8 @@ def table() -> dict[str, Entry]:
     mixed = modern_samples.embedded("test://mixed-content-resource", '{"test": "data"}', "application/json")
     resource = modern_samples.embedded("test://embedded-resource", "This is an embedded resource content.")
     icon = {"src": f"data:image/png;base64,{samples.PNG}", "mimeType": "image/png", "sizes": ["1x1"]}
-    tools_changed = tells(ToolsListChanged(), "tool list changed")
-    prompts_changed = tells(PromptsListChanged(), "prompt list changed")
+    tools_changed = tells(ToolsListChanged(), "tool list changed", "tools")
+    prompts_changed = tells(PromptsListChanged(), "prompt list changed", "prompts")
     fixed = {
         "test_simple_text": ("Answers a text", [sdk.text("This is a simple text response for testing.")]),
         "test_image_content": ("Answers an image", [samples.image()]),
@@ -170,7 +175,7 @@ def table() -> dict[str, Entry]:
         entry(
             "change_resources",
             "Says that the resources changed",
-            tells(ResourcesListChanged(), "resource list changed"),
+            tells(ResourcesListChanged(), "resource list changed", "resources"),
         ),
         entry("test_trigger_tool_change", "Says that the tools changed", tools_changed),
         entry("test_trigger_prompt_change", "Says that the prompts changed", prompts_changed),

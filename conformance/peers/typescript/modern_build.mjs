@@ -24,6 +24,13 @@ const CACHE_HINTS = {
   'resources/read': { ttlMs: 1000, cacheScope: 'private' }
 };
 
+/** What `change_*` puts into a list, and takes out again. */
+const EXTRA = {
+  tool: { name: 'extra_tool', description: 'Comes and goes' },
+  prompt: { name: 'extra_prompt', description: 'Comes and goes' },
+  resource: { uri: 'test://extra', name: 'extra', description: 'Comes and goes' }
+};
+
 /** What is made once for the process: builders, the seal of states, compiled schemas, error shapes. */
 export function kitOf(sdk) {
   const offered = [...contentTools, ...reportTools, ...askTools, ...modernReportTools, ...modernAskTools];
@@ -82,7 +89,7 @@ function callOf(kit, world, headers, given, context, ask) {
   };
 }
 
-/** One McpServer. `world` is the process (handler, cancelled counter), `headers` those of the request. */
+/** One McpServer. `world` is the process (handler, cancelled counter, changed lists), `headers` those of the request. */
 export function buildModernServer(kit, world, headers) {
   const mcp = new kit.sdk.McpServer(
     {
@@ -118,8 +125,13 @@ export function buildModernServer(kit, world, headers) {
     mcp.registerTool(name, shown, shown.inputSchema ? answer : (context) => answer({}, context));
   }
 
+  const extra = (list, entry) => (world.extra.has(list) ? [entry] : []);
+  for (const { name, description } of extra('tools', EXTRA.tool)) {
+    mcp.registerTool(name, { description }, () => ({ content: [] }));
+  }
+
   const handle = (method, run) => mcp.server.setRequestHandler(method, run);
-  handle('resources/list', () => ({ resources: resources(REVISION) }));
+  handle('resources/list', () => ({ resources: [...resources(REVISION), ...extra('resources', EXTRA.resource)] }));
   handle('resources/templates/list', () => ({ resourceTemplates: templates(REVISION) }));
   handle('resources/read', ({ params }, context) => {
     if (params.uri !== askingResource.uri) return readResource(params.uri, kit.resourceErrors);
@@ -129,7 +141,13 @@ export function buildModernServer(kit, world, headers) {
   });
   handle('prompts/list', () => {
     const { name, title } = askingPrompt;
-    return { prompts: [...prompts(REVISION), { name, title, description: askingPrompt.description }] };
+    return {
+      prompts: [
+        ...prompts(REVISION),
+        { name, title, description: askingPrompt.description },
+        ...extra('prompts', EXTRA.prompt)
+      ]
+    };
   });
   handle('prompts/get', ({ params }, context) => {
     if (params.name !== askingPrompt.name) return getPrompt(params, kit.promptErrors);

@@ -6,8 +6,9 @@ const PREFIX = 'io.modelcontextprotocol/';
 
 const change = (name, list, publish) => ({
   name,
-  description: `Announces a changed list of ${list} to everyone who listens`,
+  description: `Puts an entry into the list of ${list}, or takes it out, and tells everyone who listens`,
   run: (call) => {
+    if (!call.world.extra.delete(list)) call.world.extra.add(list);
     publish(call.world.handler.notify);
     return `${list} changed`;
   }

@@ -22,7 +22,7 @@ const { values: flags } = parseArgs({
 const [sdk, adapter] = await Promise.all([loadModern(flags.sdk, 'server'), loadModern(flags.sdk, 'node')]);
 const kit = kitOf(sdk);
 const report = (error) => console.error(error.message);
-const world = { cancelled: 0 };
+const world = { cancelled: 0, extra: new Set() };
 world.handler = sdk.createMcpHandler(({ requestInfo }) => buildModernServer(kit, world, requestInfo.headers), {
   legacy: 'reject',
   onerror: report
