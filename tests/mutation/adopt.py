@@ -116,9 +116,10 @@ def _settled(old: Any, new: Any) -> Any:
         return old
     if isinstance(old, type):
         for name, member in vars(new).items():
-            function, changed = (getattr(found, "fget", found) for found in (vars(old).get(name), member))
-            if isinstance(function, FunctionType) and isinstance(changed, FunctionType):
-                _settled(function, changed)
+            for part in ("fget", "fset"):
+                function, changed = (getattr(found, part, found) for found in (vars(old).get(name), member))
+                if isinstance(function, FunctionType) and isinstance(changed, FunctionType):
+                    _settled(function, changed)
         return old
     function, changed = (getattr(found, "__wrapped__", found) for found in (old, new))
     if isinstance(function, FunctionType) and isinstance(changed, FunctionType):

@@ -12,7 +12,6 @@ from tests.translators.playbook import CLIENT_INFO, Json
 from tests.translators.session_playbook import (
     INPUTS,
     PREFIX,
-    SAMPLE,
     TOOL,
     SessionPlay,
     discovery,
@@ -46,7 +45,7 @@ def test_a_question_with_empty_parameters_keeps_them() -> None:
 
 def test_what_a_question_loses_is_noted() -> None:
     tool = {**TOOL, "outputSchema": {"type": "array"}}
-    params = {**SAMPLE["params"], "tools": [tool]}
+    params: Json = {"messages": [], "maxTokens": 5, "tools": [tool]}
     play = calling({"sampling": {"tools": {}}})
     lost = Noted("any JSON schema and structured content", "tools[].outputSchema", Loss.CARRIED)
     [_asked, note] = play.requires(2, a={"method": "sampling/createMessage", "params": params})
