@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
@@ -30,6 +31,9 @@ ANNOTATION: Final = "x-mcp-header"
 
 MAX_VALUE_BYTES: Final = 8 * 1024
 """Longest encoded value: nginx and Apache refuse a header line above 8 KiB."""
+
+SHORT_NAME: Final = 128
+"""Bytes up to which the headers of a name are remembered: SEP-986 allows tools' names 64 characters."""
 
 SAFE_INTEGER: Final = 2**53 - 1
 """The largest integer every reader of JSON holds exactly (IEEE 754 doubles)."""
@@ -212,6 +216,22 @@ def headers_of(
     Raises:
         Refused: a method or value that no header can carry; nothing must be sent.
     """
+    member = _NAMED.get(method)
+    if member is not None and not annotations:
+        value = params.get(member)
+        if type(value) is Raw and len(value) <= SHORT_NAME:
+            return list(_plain(method, member, bytes(value)))
+    return _headers_of(method, params, annotations)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plain(method: str, member: str, value: bytes) -> list[tuple[str, str]]:
+    return _headers_of(method, {member: Raw(value)}, None)
+
+
+def _headers_of(
+    method: str, params: Mapping[str, Any], annotations: Mapping[Path, str] | None
+) -> list[tuple[str, str]]:
     if not _METHOD.fullmatch(method) or len(method) > MAX_VALUE_BYTES:
         raise Refused(METHOD_NOT_FOUND, "Method not found", reason="method-unknown")
     headers = [("Mcp-Method", method)]

@@ -197,9 +197,10 @@ class VirtualSession:
             self.watch.frame("backend", "out", self.name, frame)
         method: Any = frame.method
         params: Any = frame.params if frame.params is not UNSET else {}
-        tool = tree.deep(params.get("name")) if method == "tools/call" else None
+        facts = self.talk.facts
         try:
-            annotations = self.talk.facts.mirrored(tool) if isinstance(tool, str) else None
+            tool = tree.deep(params.get("name")) if facts.mirrors and method == "tools/call" else None
+            annotations = facts.mirrored(tool) if isinstance(tool, str) else None
             headers = headers_of(method, params, annotations)
         except Refused as refusal:
             self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code), "broker")

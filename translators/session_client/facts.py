@@ -31,13 +31,15 @@ MAX_TOOLS = 10_000
 class Facts:
     """Discovery and catalogue with their expiry, in seconds of the caller's clock."""
 
-    __slots__ = ("_discover", "_discover_until", "_tools", "_tools_until", "schemas")
+    __slots__ = ("_discover", "_discover_until", "_read", "_tools", "_tools_until", "schemas")
 
     def __init__(self) -> None:
         self._discover: Body | None = None
         self._discover_until = 0.0
         self._tools: dict[str, Annotations] = {}
         self._tools_until = 0.0
+        self._read: tuple[bool, msgspec.Raw, tuple[str, ...]] | None = None
+        """The page read last: whether it was all there is, its tools, and those to be left out."""
         self.schemas: dict[str, Body] = {}
         """Tool -> its `outputSchema`, of those tools whose schema a session client is shown another of."""
 
@@ -54,6 +56,11 @@ class Facts:
         """True if the catalogue was read whole and is fresh."""
         return now < self._tools_until
 
+    @property
+    def mirrors(self) -> bool:
+        """True if any tool has header annotations."""
+        return bool(self._tools)
+
     def mirrored(self, tool: str) -> Annotations:
         """The header annotations of a tool, empty if it has none or is not known."""
         return self._tools.get(tool, {})
@@ -64,12 +71,18 @@ class Facts:
         A tool whose annotation breaks the rules MUST be excluded, and the others kept (server/tools, x-mcp-header).
         Only a list of one page, or the last page of a `walk` through all of them, makes the catalogue known.
         """
-        more = tree.whole(result, "nextCursor") is not None
-        if first and not more:
+        # Nothing is stored back: a list that stays bytes is known again as a whole.
+        more = tree.deep(result.get("nextCursor")) is not None
+        whole = first and not more
+        listed = result.get("tools")
+        if type(listed) is msgspec.Raw and self._read is not None and (whole, listed) == self._read[:2]:
+            self._date(result, now, whole=not more and (first or walk))
+            return list(self._read[2]), more
+        if whole:
             self._tools.clear()
             self.schemas.clear()  # in place: open calls hold it
         bad: list[str] = []
-        tools = tree.shallow(result.get("tools"))  # not stored: a list that stays bytes is known again as a whole
+        tools = tree.shallow(listed)
         for item in tools if isinstance(tools, list) else ():
             tool = tree.shallow(item)
             name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
@@ -80,9 +93,13 @@ class Facts:
                 bad.append(name)
             _keep(self._tools, name, found)
             _keep(self.schemas, name, _odd_output(tool.get("outputSchema")))
-        if not more and (first or walk):
-            self._tools_until = now + max(_ttl_ms(result), CATALOGUE_MS) / 1000
+        self._read = (whole, listed.copy(), tuple(bad)) if type(listed) is msgspec.Raw else None
+        self._date(result, now, whole=not more and (first or walk))
         return bad, more
+
+    def _date(self, result: Body, now: float, *, whole: bool) -> None:
+        if whole:
+            self._tools_until = now + max(_ttl_ms(result), CATALOGUE_MS) / 1000
 
     def miss_tools(self, now: float) -> None:
         """The catalogue could not be read; it is not asked for again at once."""
@@ -120,5 +137,5 @@ def _odd_output(schema: Any) -> Body | None:
 
 
 def _ttl_ms(result: Body) -> int:
-    ttl = tree.whole(result, "ttlMs")
+    ttl = tree.deep(result.get("ttlMs"))
     return min(max(ttl, 0), MAX_TTL_MS) if type(ttl) is int else 0
