@@ -215,3 +215,22 @@ def test_the_next_step_of_the_longest_progress_is_one_still() -> None:
 def test_the_tasks_a_server_offers_wrap_no_result() -> None:
     play = met(offers=discovery()["capabilities"])
     assert play.talk.server == {"tools": {}, "logging": {}}
+
+
+@pytest.mark.parametrize("method", ["notifications/message", "notifications/progress"])
+def test_what_a_companion_of_a_call_loses_is_noted(method: str) -> None:
+    play = calling(_meta={"progressToken": 1})
+    params: Json = {"level": "info", "data": 1} if method.endswith("message") else {"progressToken": 1, "progress": 1}
+    lost = (Noted("metadata of every message", "_meta", Loss.COSMETIC),)
+    effects = play.says(2, method, **params, _meta={f"{PREFIX}serverInfo": {}})
+    assert effects[1:] == [Note("lossy", method, losses=lost)]
+
+
+def test_a_complete_result_may_be_spelled_in_any_way() -> None:
+    body = rb'{"jsonrpc":"2.0","id":2,"result":{"resultType": "\u0063omplete","content":[]}}'
+    assert calling().server(2, body) == [done(2, {"content": []})]
+
+
+def test_a_null_of_the_client_is_left_out_of_the_request() -> None:
+    play = met()
+    assert play.asks(2, "prompts/list", cursor=None) == [play.leg(2, "prompts/list")]

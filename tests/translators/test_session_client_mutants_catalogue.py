@@ -155,3 +155,37 @@ def test_a_discovery_is_kept_as_it_was_given() -> None:
     play.talk.facts.forget()
     assert play.talk.facts.discover(0.0) is None
     assert SessionPlay(play.facts).client(1, greeting()) == [play.leg(1, "server/discover")]
+
+
+def test_an_unread_catalogue_is_not_asked_for_before_its_time() -> None:
+    play = waiting()
+    play.errs(2, -32601)
+    play.now = UNREAD_MS / 1000 - 0.001
+    assert play.asks(3, "tools/call", **CALL) == [play.leg(4, "tools/call", CALL)]
+
+
+@pytest.mark.parametrize("method", ["prompts/get", "tools/call"])
+def test_a_mismatch_of_headers_makes_the_catalogue_stale(method: str) -> None:
+    play = met()
+    play.asks(2, method, **CALL)
+    play.errs(2, -32020)
+    assert not play.facts.knows_tools(0.0)
+
+
+@pytest.mark.parametrize("code", [-32020, -32022])
+def test_an_error_of_the_brokers_own_teaches_nothing_of_the_server(code: int) -> None:
+    play = met()
+    play.asks(2, "tools/call", **CALL)
+    [answer] = play.server(2, {"id": 2, "error": {"code": code, "message": "no"}}, "broker")
+    assert (answer.final, answer.frame.error.code) == (True, code)
+    assert play.facts.knows_tools(0.0)
+    assert play.facts.discover(0.0) is not None
+
+
+def test_two_introductions_are_answered_once_each_at_most() -> None:
+    play = SessionPlay()
+    play.client(1, greeting())
+    assert play.client(2, {**greeting(), "id": 2}) == [play.leg(2, "server/discover")]
+    [answer] = play.server(1, {"id": 1, "result": discovery()})
+    assert answer.exchange == 2
+    assert play.server(2, {"id": 2, "result": discovery()}) == []

@@ -85,7 +85,7 @@ def test_what_an_answer_loses_is_noted_before_the_call_goes_on() -> None:
     play.requires(2, a=ROOTS, b=ROOTS)
     lost = [Note("lossy", "roots/list", losses=(Noted("questions in interim results", "_meta", Loss.DEGRADED),))]
     assert play.answers(1, result={"roots": [], "_meta": {"x": 1}}) == lost
-    responses = {"a": {"roots": []}, "b": {"roots": []}}
+    responses: Json = {"a": {"roots": []}, "b": {"roots": []}}
     assert play.answers(2, result={"roots": [], "_meta": {"x": 1}}) == [
         *lost,
         play.leg(3, "tools/call", {**CALL, "inputResponses": responses}),

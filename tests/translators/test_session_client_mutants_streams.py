@@ -10,6 +10,7 @@ from tests.translators.playbook import Json
 from tests.translators.session_playbook import INPUTS, PREFIX, SAMPLE, SessionPlay, done, met, page, told
 from translators.loss import Loss, Noted
 from translators.machine import STANDING, Abort, Note, SetTimer
+from translators.session_client.handshake import MAX_PAGES
 from translators.session_client.listening import FIRST_PAUSE_S, GATHER_S, LONGEST_PAUSE_S, MAX_URIS, Listening
 from translators.session_client.lists import PAUSE_S
 from translators.session_client.urls import HOLD_DELAYS_S, page_of
@@ -171,3 +172,24 @@ def test_the_last_resource_that_may_be_followed_is() -> None:
         play.asks(number + 2, "resources/subscribe", uri=f"test://{number}")
     assert play.asks(9999, "resources/subscribe", uri="test://last") == []
     assert play.expires("gather")[0].frame.params["notifications"]["resourceSubscriptions"][-1] == "test://last"
+
+
+def test_a_gap_is_told_once() -> None:
+    play = following()
+    play.fails(2)
+    play.expires("listen")
+    assert len(play.acknowledges(3, resourceSubscriptions=["test://a"])) == 1
+    play.asks(3, "resources/subscribe", uri="test://b")
+    play.expires("gather")
+    both = ["test://a", "test://b"]
+    assert play.acknowledges(4, resourceSubscriptions=both) == [Abort(3), done(3, {})]
+
+
+@pytest.mark.parametrize("pages", [MAX_PAGES, MAX_PAGES + 1])
+def test_a_list_is_remembered_up_to_a_bound_of_pages(pages: int) -> None:
+    play = comparing("prompts/list", prompts=[], nextCursor="c")
+    for number in range(1, pages):
+        play.asks(3 + number, "prompts/list", cursor="c")
+        play.returns(3 + number, prompts=[], **({"nextCursor": "c"} if number < pages - 1 else {}))
+    [effect] = play.says(2, "notifications/prompts/list_changed")
+    assert (effect == changed("prompts")) is (pages > MAX_PAGES)
