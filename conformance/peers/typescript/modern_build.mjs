@@ -89,7 +89,7 @@ function callOf(kit, world, headers, given, context, ask) {
   };
 }
 
-/** One McpServer. `world` is the process (handler, cancelled counter, changed lists), `headers` those of the request. */
+/** One McpServer. `world` is the process (handler, cancelled counter, changed lists), `headers` are the request's. */
 export function buildModernServer(kit, world, headers) {
   const mcp = new kit.sdk.McpServer(
     {
