@@ -144,6 +144,10 @@ class Backend:
             await stream.write(data)
         return web.json_response(len(self.streams))
 
+    async def late(self, _request: web.Request) -> web.Response:
+        """Only listen streams can be late."""
+        return web.Response(status=404)
+
     async def forget(self, _request: web.Request) -> web.Response:
         """Lose every session, as a restart behind a load balancer does."""
         self.sessions.clear()
@@ -203,6 +207,7 @@ def application(revision: str) -> web.Application:
             web.get("/seen", backend.show),
             web.post("/push", backend.push),
             web.post("/forget", backend.forget),
+            web.post("/late", backend.late),
         ]
     )
     return app

@@ -98,6 +98,11 @@ class Bench:
         async with self.http.post(self.control("/forget")) as response:
             await response.read()
 
+    async def listen_late(self, seconds: float) -> None:
+        """Make a stateless backend acknowledge listen streams that late, from now on."""
+        async with self.http.post(self.control("/late"), json=seconds) as response:
+            must(response.status == 204, f"the backend cannot be late: HTTP {response.status}")
+
     async def kill_backend(self) -> None:
         """End the backend's process as a crash would."""
         await asyncio.to_thread(self.backend.kill)

@@ -35,6 +35,8 @@ class StatelessBackend(Backend):
     """One process's state: the record, and the listen streams with what each asked for."""
 
     listening: list[tuple[web.Request, web.StreamResponse, Message]] = field(default_factory=list)
+    late_s: float = 0.0
+    """How long listen streams wait for their acknowledgement."""
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -96,6 +98,7 @@ class StatelessBackend(Backend):
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         wanted = body["params"].get("notifications", {})
+        await asyncio.sleep(self.late_s)
         entry = (request, response, body)
         await write(response, _listened(body["id"], "notifications/subscriptions/acknowledged", notifications=wanted))
         self.listening.append(entry)
@@ -122,6 +125,11 @@ class StatelessBackend(Backend):
                 await write(stream, _listened(asked["id"], message["method"], **message.get("params", {})))
                 reached += 1
         return web.json_response(reached)
+
+    async def late(self, request: web.Request) -> web.Response:
+        """Acknowledge listen streams only after the seconds of the body, from now on."""
+        self.late_s = float(await request.json())
+        return web.Response(status=204)
 
     async def forget(self, _request: web.Request) -> web.Response:
         """End every listen stream, as a proxy in between does."""

@@ -32,6 +32,9 @@ from conformance.revisions import REVISIONS, STATELESS
 
 WATCHED: Final = "test://watched"
 UPDATED: Final = "notifications/resources/updated"
+CHANGED: Final[Message] = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+LATE_S: Final = 0.4
+"""Longer than a handshake takes, shorter than anybody waits for a stream."""
 BREACHES: Final = (
     "unknown_type",
     "type_is_number",
@@ -168,6 +171,16 @@ async def subscriptions_are_listened_to(bench: Bench) -> None:
     must(text_of(await other.call("echo", {"n": 1})) == '{"n": 1}', "another session is hurt")
 
 
+async def a_session_starts_with_its_stream(bench: Bench) -> None:
+    """What changes right after the handshake would be lost: no list is announced twice."""
+    await bench.listen_late(LATE_S)
+    try:
+        await bench.open()
+        must(await bench.push(CHANGED), "the session was opened before the stream of its notifications stood")
+    finally:
+        await bench.listen_late(0)
+
+
 async def _eventually_nobody(bench: Bench, message: Message) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(EVENTUALLY_S):
@@ -232,6 +245,7 @@ CHECKS: Final = (
     Check("cancellation by closing", "cancellation.by-closing", a_cancellation_closes_the_stream, stateless),
     Check("bare results", "results.bare", bare_results_are_complete, stateless),
     Check("subscriptions by listening", "subscriptions.listened", subscriptions_are_listened_to, stateless),
+    Check("stream of a new session", "subscriptions.listened", a_session_starts_with_its_stream, stateless),
     Check("breaches of the revision", "fault.breach", breaches_end_the_call, stateless, PATIENT_S),
     Check("endless rounds", "fault.endless", endless_rounds_are_cut_off, _newest),
     Check("endless rounds of state", "fault.endless", endless_states_are_cut_off, _newest, PATIENT_S),
