@@ -119,7 +119,7 @@ def _judge(mutant: Mutant, session: pytest.Session) -> Verdict:
     return Verdict("survived")
 
 
-def _failure(item: pytest.Item) -> Exception | None:
+def _failure(item: pytest.Item) -> BaseException | None:
     """Call the test itself: pytest's own protocol around it costs ten times what most of these tests do."""
     assert isinstance(item, pytest.Function)
     given = item.callspec.params if hasattr(item, "callspec") else {}
@@ -129,6 +129,6 @@ def _failure(item: pytest.Item) -> Exception | None:
     except Flaky:
         # hypothesis 6.170 now and then loses count of its own draws, mutant or not, and calls a law flaky.
         return None
-    except Exception as failure:
+    except (Exception, pytest.fail.Exception) as failure:  # the latter says that nothing was raised
         return failure
     return None

@@ -189,3 +189,11 @@ def test_two_introductions_are_answered_once_each_at_most() -> None:
     [answer] = play.server(1, {"id": 1, "result": discovery()})
     assert answer.exchange == 2
     assert play.server(2, {"id": 2, "result": discovery()}) == []
+
+
+def test_a_call_that_is_cancelled_waits_for_no_catalogue() -> None:
+    play = waiting()
+    assert play.notes("notifications/cancelled", requestId=2) == []
+    assert play.talk.waiting == []
+    assert play.returns(2, tools=[]) == []
+    assert play.empty()
