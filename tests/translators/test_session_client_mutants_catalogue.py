@@ -76,6 +76,7 @@ def test_a_page_of_several_forgets_nothing() -> None:
         b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":{"type":"object","default":1e999}}',
         b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":true}',
         b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":"any"}',
+        b'{"name":"o","inputSchema":{"type":"object"},"outputSchema":{"description":"d","type":"object"}}',
         b'{"name":"o","inputSchema":null,"outputSchema":null}',
         b'{"name":"o"}',
     ],
@@ -197,3 +198,24 @@ def test_a_call_that_is_cancelled_waits_for_no_catalogue() -> None:
     assert play.talk.waiting == []
     assert play.returns(2, tools=[]) == []
     assert play.empty()
+
+
+def test_a_list_that_is_read_again_is_believed_anew() -> None:
+    play = met(tools=False)
+    for number, now in ((2, 0.0), (3, 59.0)):
+        play.now = now
+        play.asks(number, "tools/list")
+        play.returns(number, tools=[GOOD])
+    assert play.facts.knows_tools(59.0 + CATALOGUE_MS / 1000 - 0.1)
+    assert not play.facts.knows_tools(59.0 + CATALOGUE_MS / 1000)
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"), [({}, {"nextCursor": "c"}), ({"cursor": "c"}, {}), ({"cursor": "c"}, {"nextCursor": "d"})]
+)
+def test_a_page_that_is_read_again_is_no_catalogue(asked: Json, more: Json) -> None:
+    play = met(tools=False)
+    for number in (2, 3):
+        play.asks(number, "tools/list", **asked)
+        play.returns(number, tools=[GOOD], **more)
+    assert not play.facts.knows_tools(0.0)
