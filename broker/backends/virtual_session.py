@@ -77,6 +77,7 @@ class VirtualSession:
         self.hub: ListenHub | None = None
         self.contradicted: Callable[[], None] = lambda: None
         self._frames: dict[int, Frame | bytes] = {}  # as the relay sent them, for a session that has to move
+        self._queued = 0  # messages of the client that wait for the loop; later ones must not overtake them
         self.session_id: str | None = "stateless"
         self.standing: Any = None
         self.closed = False
@@ -109,7 +110,16 @@ class VirtualSession:
                 self.notify(body, effect.exchange)
             return
         self._frames[effect.call] = frame
-        self._later(FromClient(effect.call, frame))
+        event = FromClient(effect.call, frame)
+        if self._queued or not self.gate.idle or self.closed:
+            self._later(event)
+            return
+        effects = self.talk.handle(event, self.wheel.clock())
+        if len(effects) == 1 and isinstance(effects[0], ToServer) and effects[0].call not in self.talk.inner:
+            self.to_backend(effects[0])  # nothing is answered within this turn, so the loop need not come round first
+        else:
+            self._queued += 1
+            asyncio.get_running_loop().call_soon(self._run_open, effects)
 
     def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
         """A request of the virtual session."""
@@ -203,7 +213,8 @@ class VirtualSession:
             annotations = facts.mirrored(tool) if isinstance(tool, str) else None
             headers = headers_of(method, params, annotations)
         except Refused as refusal:
-            self.from_backend(effect.call, broken(effect.call, refusal.reason, code=refusal.code), "broker")
+            reply = broken(effect.call, refusal.reason, code=refusal.code)
+            asyncio.get_running_loop().call_soon(self.from_backend, effect.call, reply, "broker")
             return
         assert self.http is not None
         if method == LISTEN and self.hub is not None:
@@ -225,11 +236,18 @@ class VirtualSession:
 
     def _later(self, event: FromClient) -> None:
         # Not within the relay's own turn: an answer given at once would overtake what it still has to do.
+        self._queued += 1
         asyncio.get_running_loop().call_soon(self._feed_open, event)
 
     def _feed_open(self, event: FromClient) -> None:
+        self._queued -= 1
         if not self.closed:
             self.feed(event)
+
+    def _run_open(self, effects: list[Effect]) -> None:
+        self._queued -= 1
+        if not self.closed:
+            self._run(effects)
 
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:
