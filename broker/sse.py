@@ -243,10 +243,13 @@ def numbered(opening: bytes, number: int, data: bytes) -> bytes:
 def comment(text: str = "") -> bytes:
     """A comment: keeps a silent stream alive, seen by no reader.
 
+    It ends its line only: after a blank line the Python SDK before 1.26 would dispatch an empty event once it has
+    seen an id.
+
     Raises:
         ValueError: the text holds a line end or NUL.
     """
-    return b": %b\n\n" % (_one_line(text, "comment") if text else b"")
+    return b": %b\n" % (_one_line(text, "comment") if text else b"")
 
 
 def priming(id: str, retry_ms: int | None = None) -> bytes:  # noqa: A002

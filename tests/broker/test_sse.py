@@ -200,8 +200,8 @@ def test_an_encoded_message_is_one_event_of_one_data_line_with_the_same_meaning(
 def test_names_ids_and_delays_are_written() -> None:
     assert encode(b"/m", name="endpoint") == b"event: endpoint\ndata: /m\n\n"
     assert encode(b"{}", id="4", retry_ms=0) == b"event: message\nid: 4\nretry: 0\ndata: {}\n\n"
-    assert comment() == b": \n\n"
-    assert comment("keep-alive") == b": keep-alive\n\n"
+    assert comment() == b": \n"
+    assert comment("keep-alive") == b": keep-alive\n"
 
 
 @pytest.mark.parametrize("bad", ["", "a\nb", "a\rb", "a\0b"])

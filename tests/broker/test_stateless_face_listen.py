@@ -153,7 +153,7 @@ async def test_comments_keep_a_quiet_subscription_alive() -> None:
         Source(here)
         reply = await listen(here)
         await reply.message()
-        assert (await within(reply._reader.readuntil(b"\n\n\r\n"))).split(b"\r\n")[1].startswith(b":")
+        assert (await within(reply._reader.readuntil(b"\n\r\n"))).split(b"\r\n")[1].startswith(b":")
 
 
 async def test_a_broker_that_stops_ends_subscriptions_in_good_order_and_lets_calls_finish() -> None:
