@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from broker.backends.http1_types import Ticket
 from broker.backends.listen_hub import LISTEN, ListenHub
@@ -100,9 +100,7 @@ class VirtualSession:
     def send(self, effect: ToServer) -> None:
         """What the relay decided to send. Parameters it has opened may be shared, so those go as bytes."""
         frame = effect.frame
-        params = frame.params
-        unopened = params is not UNSET and all(type(value) is Raw for value in params.values())
-        if not effect.call or effect.initialize or not unopened:
+        if not effect.call or effect.initialize or not _unopened(frame.params):
             body = jsonrpc.encode(frame)
             if effect.call:
                 self.request(effect.call, body, initialize=effect.initialize)
@@ -276,3 +274,12 @@ class VirtualSession:
     def _expired(self, key: str) -> None:
         if not self.closed:
             self.feed(Expired(key))
+
+
+def _unopened(params: dict[str, Any] | UnsetType) -> bool:
+    if params is UNSET:
+        return False
+    for value in params.values():  # noqa: SIM110 - a generator costs more than the look
+        if type(value) is not Raw:
+            return False
+    return True

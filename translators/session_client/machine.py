@@ -137,16 +137,16 @@ class SessionClient:
             return [final(call, answered(call, {}))]
         if method in ("resources/subscribe", "resources/unsubscribe"):
             return subscription(self, call, method, tree.whole(params, "uri"))
-        named = NAMED.get(method)
-        if named is not None and type(tree.deep(params.get(named))) is not str:
-            return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
         lanes = self.lanes.to_server.get(method)
         if lanes is None:
             return [final(call, broken(call, "method-unknown", code=METHOD_NOT_FOUND))]
         ctx = Context(method=method, facts=self.known())
+        named = NAMED.get(method)
         try:
-            if needs_only_envelope(lanes.params, params, ctx):
+            if needs_only_envelope(lanes.params, params, ctx) and named in params:
                 body = params
+            elif named is not None and type(tree.deep(params.get(named))) is not str:
+                return [final(call, broken(call, "client-garbage", code=INVALID_PARAMS))]
             else:
                 # Only what this machine collects is an answer or a state; the client's revision knows neither.
                 own = {name: value for name, value in params.items() if name not in rounds.OURS}
@@ -265,7 +265,8 @@ class SessionClient:
         """The next leg of a call: a new id, the same parameters, this round's answers and state."""
         bridge.leg = self.mint()
         self.legs[bridge.leg] = bridge.call
-        params = self.envelope.stamp(rounds.retry_params(bridge))
+        again = bridge.answers or bridge.state is not UNSET
+        params = self.envelope.stamp(rounds.retry_params(bridge) if again else bridge.params)
         return [ToServer(bridge.leg, Frame(id=bridge.leg, method=bridge.method, params=params))]
 
     def inside(self, method: str, params: Body, purpose: str = "") -> ToServer:
