@@ -92,3 +92,11 @@ def test_a_structure_of_any_kind_stays_where_the_reader_takes_any() -> None:
         for op in (*prepares(reader, result("tools/call")), *repairs(reader, result("tools/call"))):
             op.apply(body, Context())
         assert {name: value for name, value in body.items() if name == "structuredContent"} == expected
+
+
+@pytest.mark.parametrize("content", [None, [TEXT], "a"])
+def test_what_an_unfinished_result_says_of_its_content_is_left_alone(content: Any) -> None:
+    body: dict[str, Any] = {"resultType": "input_required", "content": content}
+    for op in repairs(by_id("2026-07-28"), result("tools/call")):
+        op.apply(body, Context())
+    assert body == {"resultType": "input_required", "content": content}
