@@ -131,7 +131,7 @@ async def test_a_silent_call_becomes_a_stream_of_comments_that_ends_with_the_ans
         here.backend.on("tools/call", hold_until_told)
         reply = await ask(here.client)
         assert reply.streams
-        comment = await within(reply._reader.readuntil(b"\n\n\r\n"))
+        comment = await within(reply._reader.readuntil(b"\n\r\n"))
         assert comment.split(b"\r\n")[1].startswith(b":")
         asked = await here.backend.next("tools/call")
         await asked.json({"id": asked.message["id"], "error": {"code": -32601, "message": "late"}}, 404)
