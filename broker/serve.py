@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import gc
 import signal
 import socket
@@ -23,7 +24,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from broker import telemetry
-from broker.serve_connection import Connection, Door
+from broker.serve_connection import Connection, Door, Unsigned
 
 if TYPE_CHECKING:
     from broker.settings import Limits, Settings
@@ -151,6 +152,7 @@ async def start(settings: Settings, create: CreateApp) -> Running:
         raise
     server = runner.server
     assert server is not None
+    server.request_factory = functools.partial(app._make_request, _cls=Unsigned)
     _shorten(server, app)
     door = Door(limits, loop)
     options: dict[str, Any] = {

@@ -105,6 +105,19 @@ class Connection(RequestHandler):
             self.transport.abort()
 
 
+class Unsigned(web.Request):
+    """A request whose answer does not name the software behind it, whatever kind of answer it is.
+
+    "An origin server SHOULD NOT generate a Server header field containing needlessly fine-grained detail" (RFC 9110
+    10.2.4). aiohttp writes its own name and versions into every head; this hook is called with every head, just before
+    it is sent, also for what could not be parsed.
+    """
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        await super()._prepare_hook(response)
+        response.headers.pop("Server", None)
+
+
 def _where(exc: BaseException | None) -> str:
     """File and line where an exception was raised, without its text, which may quote a peer."""
     trace = None if exc is None else exc.__traceback__

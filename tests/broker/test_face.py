@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.broker.scripted_backend import DONE, Client, Reply, world
+from tests.broker.scripted_backend import DONE, Asked, Client, Reply, world
 
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
 LIST = {"id": 1, "method": "tools/list"}
@@ -262,3 +262,21 @@ async def test_a_batch_that_breaks_a_rule_is_refused_whole(batch: list[Any], why
         reply = await here.client.post(batch)
         assert (reply.status, reason(reply)) == (400, why)
         assert here.backend.count("tools/list") == 0
+
+
+@pytest.mark.parametrize("origins", [[], ["https://page.example"]])
+async def test_no_answer_of_any_kind_names_the_software_that_gives_it(origins: list[str]) -> None:
+    async def streaming(asked: Asked) -> None:
+        await asked.stream()
+        await asked.event({"method": "notifications/message", "params": {"level": "info", "data": 1}})
+        await asked.event({"id": asked.id, "result": DONE})
+        await asked.end()
+
+    async with world(allowed_origins=origins) as here:
+        replies = [await here.client.open(), await here.client.call(1)]
+        here.backend.on("tools/call", streaming)
+        replies += [await here.client.call(2), await here.client.send("GET", Accept="text/event-stream")]
+        assert [reply.streams for reply in replies] == [False, False, True, True]
+        replies += [await here.client.post(b"{"), await here.client.send("PUT"), await here.client.send("DELETE")]
+        assert [reply.status for reply in replies] == [200, 200, 200, 200, 400, 405, 200]
+        assert not [reply.headers["server"] for reply in replies if "server" in reply.headers]

@@ -232,6 +232,17 @@ async def test_an_exception_of_ours_shows_nothing_and_ends_one_request(world: Wo
             assert await reader.readuntil(b"ok")
 
 
+@pytest.mark.parametrize("sent", [http("GET", "/quick"), http("GET", "/none"), http("POST", "/broken"), b"no\r\n\r\n"])
+async def test_no_answer_names_the_software_that_gives_it(world: World, sent: bytes) -> None:
+    await world.start()
+    async with connection(world.port, sent) as (reader, _), asyncio.timeout(5):
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.")
+    assert b"content-length:" in head
+    assert b"\r\nserver:" not in head
+    assert b"aiohttp" not in head
+
+
 async def test_an_address_in_use_is_said_to_be(world: World) -> None:
     await world.start()
     with pytest.raises(serve.CannotServe, match="in use") as caught:
