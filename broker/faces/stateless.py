@@ -19,7 +19,6 @@ from broker.faces.stateless_errors import refuse
 from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_params import STATE, binding, declared
 from broker.faces.stateless_relay import StatelessRelay
-from broker.faces.stateless_results import ASKING
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
@@ -28,6 +27,7 @@ from broker.seal import NotOpened
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
+from translators.inputs import ASKING
 from translators.mirrored import Annotations, Unreadable, agrees
 from translators.reply import TEXTS
 

@@ -17,14 +17,12 @@ from broker.faces.stateless_params import STATE, without_tasks
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Refused, WireLimits
 from translators import tree
+from translators.inputs import ASKING, GATES
 
 Result = dict[str, Any]
 
 COMPLETE: Final = "complete"
 INPUT_REQUIRED: Final = "input_required"
-ASKING: Final = frozenset(("prompts/get", "resources/read", "tools/call"))
-"""The requests that may be answered with an interim result."""
-
 CACHEABLE: Final = frozenset(
     (
         "prompts/list", "resources/list", "resources/read", "resources/templates/list", "server/discover",
@@ -140,15 +138,5 @@ def _text(value: Any) -> Raw:
 
 def _declared(asked: dict[str, Any], capabilities: dict[str, Any]) -> bool:
     method, params = asked.get("method"), asked.get("params", {})
-    if not isinstance(params, dict):
-        return False
-    if method == "elicitation/create":
-        way = capabilities.get("elicitation")
-        if not isinstance(way, dict):
-            return False
-        # An empty object means forms alone, in both eras.
-        return "url" in way if params.get("mode") == "url" else not way or "form" in way
-    if method == "sampling/createMessage":
-        way = capabilities.get("sampling")
-        return isinstance(way, dict) and ("tools" in way or not ("tools" in params or "toolChoice" in params))
-    return method == "roots/list" and "roots" in capabilities
+    gate = GATES.get(method) if isinstance(method, str) else None
+    return gate is not None and isinstance(params, dict) and gate(capabilities, params)

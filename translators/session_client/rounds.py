@@ -23,6 +23,7 @@ from protocol_versions import jsonrpc
 from translators import tree
 from translators.calls import PeerId
 from translators.context import Context
+from translators.inputs import ASKING, GATES
 from translators.tree import Body
 
 MAX_ROUNDS = 10
@@ -42,10 +43,6 @@ MAX_ASKS = 32
 
 PATIENCE_S = 15.0
 """How often a client that gave a progress token is told that its call waits for input; SDK clients time out at 60 s."""
-
-ASKING = frozenset(("tools/call", "prompts/get", "resources/read"))
-"""The requests a server may answer with `input_required`; of any other it is a violation."""
-
 
 Page = tuple[str, str]
 """What makes a question by URL the same question: its URL and its message."""
@@ -171,27 +168,3 @@ def next_progress(last: float | None) -> float:
 
 def _raw(value: Any) -> Raw:
     return value if type(value) is Raw else Raw(msgspec.json.encode(value))
-
-
-def _elicits(capabilities: dict[str, Any], params: Body) -> bool:
-    declared = capabilities.get("elicitation")
-    if not isinstance(declared, dict):
-        return False
-    return "url" in declared if params.get("mode") == "url" else not declared or "form" in declared
-
-
-def _samples(capabilities: dict[str, Any], params: Body) -> bool:
-    declared = capabilities.get("sampling")
-    if not isinstance(declared, dict):
-        return False
-    if ("tools" in params or "toolChoice" in params) and "tools" not in declared:
-        return False
-    return params.get("includeContext", "none") == "none" or "context" in declared
-
-
-def _has_roots(capabilities: dict[str, Any], _params: Body) -> bool:
-    return "roots" in capabilities
-
-
-GATES = {"elicitation/create": _elicits, "sampling/createMessage": _samples, "roots/list": _has_roots}
-"""The three questions, and whether a client that declared these capabilities may be asked one."""
