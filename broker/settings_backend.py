@@ -105,6 +105,10 @@ class Backend(Section):
     face: Literal["mirror", "session", "stateless"] = Field(
         default="mirror", description="Which face of a server that has two is used: `mirror` takes the client's."
     )
+    compare_lists: bool = Field(
+        default=True,
+        description="Of a stateless server: tell session clients of a changed list only if they would read another.",
+    )
     headers: dict[str, Secret] = Field(
         default={}, description="Sent with every request: NAME: text | env:VAR | file:PATH."
     )

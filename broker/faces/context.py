@@ -83,6 +83,7 @@ class FaceContext:
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)
         self.face = backend.face
+        self.compare_lists = backend.compare_lists
         self.era = EraCache(wheel.clock)
         self.prober = Prober(pool, CLIENT_INFO)
         self._hubs: dict[str, ListenHub] = {}

@@ -65,7 +65,12 @@ def _session(context: FaceContext, relay: Relay) -> BackendSession:
 
 def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> VirtualSession:
     relay.gate = Gate(relay, Runner((), context.wire))
-    machine = SessionClient(context.facts(principal), _elicitation_id)
+    machine = SessionClient(
+        context.facts(principal),
+        _elicitation_id,
+        compare_lists=context.compare_lists,
+        reader=relay.talk.peers.client,
+    )
     virtual = VirtualSession(
         machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
     )

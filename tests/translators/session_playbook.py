@@ -61,10 +61,10 @@ def failed(call: int, reason: str, message: str, code: int = -32603) -> ToClient
 class SessionPlay:
     """One session client's machine, fed by hand; `now` is its clock in seconds."""
 
-    def __init__(self, facts: Facts | None = None, *, compare_lists: bool = False) -> None:
+    def __init__(self, facts: Facts | None = None, **options: Any) -> None:
         self.facts = facts or Facts()
         self.minted = 0
-        self.talk = SessionClient(self.facts, self._id, compare_lists=compare_lists)
+        self.talk = SessionClient(self.facts, self._id, **options)
         self.now = 0.0
 
     def _id(self) -> str:
@@ -163,11 +163,9 @@ def discovery(**more: Any) -> Json:
     return {**found, **more}
 
 
-def met(
-    declares: Json | None = None, offers: Json | None = None, *, tools: bool = True, compare_lists: bool = False
-) -> SessionPlay:
+def met(declares: Json | None = None, offers: Json | None = None, *, tools: bool = True, **options: Any) -> SessionPlay:
     """A client that was greeted: call 1 and leg 1 are over; with `tools` the catalogue is known."""
-    play = SessionPlay(compare_lists=compare_lists)
+    play = SessionPlay(**options)
     play.client(1, greeting(declares))
     found = discovery() if offers is None else discovery(capabilities=offers)
     play.server(1, {"id": 1, "result": found})

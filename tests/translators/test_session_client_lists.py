@@ -1,16 +1,19 @@
-"""`list_changed` before a stateless server: told as it comes, or only when what the client would read has changed."""
+"""`list_changed` before a stateless server: told only when what the client would read has changed, or as it comes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
+from protocol_versions import jsonrpc
 from tests.translators.playbook import Json
 from tests.translators.session_playbook import SessionPlay, done, met, told
-from translators.machine import STANDING, Abort, Note, SetTimer
+from translators.machine import STANDING, Abort, FromServer, Note, SetTimer, ToClient
 from translators.session_client.handshake import MAX_PAGES
 from translators.session_client.lists import PAUSE_S
+from translators.session_client.machine import SESSION
 
 OFFERS: Json = {kind: {"listChanged": True} for kind in ("tools", "prompts", "resources")}
 FLAGS = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
@@ -30,9 +33,9 @@ def same(kind: str = "tools") -> Note:
     return Note("dropped", f"notifications/{kind}/list_changed", "list-unchanged")
 
 
-def reading(*tools: Json, compare: bool = True) -> SessionPlay:
+def reading(*tools: Json, compare: bool = True, reader: str = SESSION) -> SessionPlay:
     """A session that listens on leg 2 and, if there are any, has read these tools on leg 3."""
-    play = met(offers=OFFERS, compare_lists=compare)
+    play = met(offers=OFFERS, compare_lists=compare, reader=reader)
     play.stands()
     play.acknowledges(2, **FLAGS)
     if tools:
@@ -67,6 +70,49 @@ def test_the_order_of_a_list_is_no_change() -> None:
     play = reading(A, B)
     announce(play)
     assert play.returns(4, tools=[B, A]) == [same(), rest()]
+
+
+def test_the_order_of_an_objects_members_is_no_change() -> None:
+    play = reading(A)
+    announce(play)
+    assert play.returns(4, tools=[dict(reversed(A.items()))]) == [same(), rest()]
+
+
+@pytest.mark.parametrize(
+    ("reader", "member", "news"),
+    [
+        ("2024-11-05", "annotations", {"readOnlyHint": True}),
+        ("2025-03-26", "outputSchema", {"type": "object"}),
+        ("2025-06-18", "icons", [{"src": "https://example.com/a.png"}]),
+    ],
+)
+def test_what_the_clients_revision_does_not_have_is_no_change_of_its_list(reader: str, member: str, news: Any) -> None:
+    for revision, expected in ((reader, same()), (SESSION, changed())):
+        play = reading(A, reader=revision)
+        announce(play)
+        assert play.returns(4, tools=[{**A, member: news}])[0] == expected
+
+
+def test_a_list_that_cannot_be_compared_is_given_and_its_next_change_told_at_once() -> None:
+    play = reading(A)
+    play.asks(4, "tools/list")
+    odd = b'{"jsonrpc":"2.0","id":4,"result":{"resultType":"complete","tools":[{"name":"a","x-vendor":1e999}]}}'
+    [given] = play.talk.handle(FromServer(4, jsonrpc.decode_backend(odd)), play.now)
+    assert isinstance(given, ToClient)
+    assert (given.exchange, given.final, given.frame.error) == (4, True, UNSET)
+    assert announce(play) == [changed()]
+
+
+def test_comparing_leaves_the_list_the_client_is_given_as_it_is() -> None:
+    tool = {**A, "title": "A", "icons": [{"src": "https://example.com/a.png"}], "annotations": {"readOnlyHint": True}}
+    for text in (tool, {**tool, "outputSchema": {"type": "array"}}):
+        results = []
+        for compare in (True, False):
+            play = met(offers=OFFERS, compare_lists=compare, reader="2024-11-05")
+            play.asks(3, "tools/list")
+            results.append(play.returns(2, tools=[text]))
+        assert results[0] == results[1]
+        assert results[0][0].frame.result
 
 
 @pytest.mark.parametrize("tools", [[A], [A, B, B], [A, {**B, "title": "B"}], []])

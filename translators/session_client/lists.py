@@ -1,10 +1,11 @@
-"""`list_changed` only when what the client would read has really changed, for operators who want it so.
+"""`list_changed` only when what the client would read has really changed.
 
 Follows 2026-07-28 basic/patterns/subscriptions. Some servers announce a change every minute, and clients answer each by
 reading, and showing a model, the same list again. So a list the client has read whole is remembered as a digest of
-what it was given; an announcement makes the broker read the list again, and only another digest is told to the client.
-What is not known is told: a list the client never read whole, one it is just reading, one that cannot be read again.
-It is off unless asked for: a server that announces has its reasons, and a check costs it a request per session.
+what it was given, in its own revision's words; an announcement makes the broker read the list again, and only another
+digest is told to the client. What is not known is told: a list the client never read whole, one it is just reading,
+one that cannot be read again. The check costs the server the request that the client would have sent, and a real
+change costs it one more; an operator to whom that matters has every announcement told.
 
     announcement of a kind        next
     nothing of it was read        told
@@ -18,7 +19,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from protocol_versions.jsonrpc import Frame
 from translators import tree
@@ -27,10 +28,12 @@ from translators.context import Context
 from translators.errors import Answered, Refused
 from translators.loss import Loss, Noted
 from translators.machine import STANDING, Effect, Note, SetTimer, ToClient
+from translators.memo import MEMO
 from translators.reply import notify
 from translators.session_client.handshake import MAX_PAGES, is_complete
 
 if TYPE_CHECKING:
+    from translators.lane import Lane
     from translators.session_client.machine import SessionClient
     from translators.session_client.rounds import Bridge
 
@@ -53,7 +56,7 @@ KINDS = {
 }
 ANNOUNCED = {f"notifications/{kind}/list_changed": kind for kind in KINDS}
 
-Digest = bytes
+Digest = str
 
 
 class Walk(msgspec.Struct):
@@ -87,7 +90,12 @@ def delivered(talk: SessionClient, bridge: Bridge, body: Any) -> None:
     if walk is None or walk.cursor != asked or walk.pages >= MAX_PAGES:
         lists.given.pop(method, None)
         return
-    if _page(walk, method, body):
+    try:
+        more = _page(talk, walk, method, body)
+    except (Refused, Answered, *UNREADABLE):
+        lists.given.pop(method, None)
+        return
+    if more:
         lists.giving[method] = walk
     else:
         lists.given[method] = _whole(walk)
@@ -116,7 +124,7 @@ def checked(talk: SessionClient, method: str, frame: Frame) -> list[Effect]:
     more, same = False, False
     try:
         if frame.result is not UNSET and is_complete(frame.result):
-            more = _page(walk, method, _as_given(talk, method, frame.result, walk)) and walk.pages < MAX_PAGES
+            more = _page(talk, walk, method, _as_given(talk, method, frame.result, walk)) and walk.pages < MAX_PAGES
             same = not more and walk.cursor is None and lists.given.get(method) == _whole(walk)
     except (Refused, Answered, *UNREADABLE):
         more = same = False
@@ -174,20 +182,29 @@ def _as_given(talk: SessionClient, method: str, result: Any, walk: Walk) -> Any:
     return talk.lanes.to_server[method].result.run(result, ctx)
 
 
-def _page(walk: Walk, method: str, body: Any) -> bool:
+def _page(talk: SessionClient, walk: Walk, method: str, body: Any) -> bool:
     """Take a page; True if another follows."""
-    items = tree.member(body, MEMBERS[method])
-    for item in items if isinstance(items, list) else ():
-        walk.items.append(hashlib.blake2b(msgspec.json.encode(item), digest_size=16).digest())
+    member = MEMBERS[method]
+    page = {member: Raw(msgspec.json.encode(body.get(member)))}
+    lane = talk.reader.to_server[method].result
+    digests = MEMO.run((lane, "digests"), lambda page, ctx: _digests(lane, member, page, ctx), page, Context())
+    walk.items += tree.deep(digests[member])
     cursor = tree.whole(body, "nextCursor")
     walk.cursor = cursor if isinstance(cursor, str) else None
     walk.pages += 1
     return walk.cursor is not None
 
 
+def _digests(lane: Lane, member: str, page: tree.Body, ctx: Context) -> tree.Body:
+    """The items as the client reads them, each as a digest; the order of an object's members is no part of it."""
+    items = tree.deep(lane.run(page, ctx).get(member))
+    texts = [msgspec.json.encode(item, order="deterministic") for item in (items if isinstance(items, list) else ())]
+    return {member: [hashlib.blake2b(text, digest_size=16).hexdigest() for text in texts]}
+
+
 def _whole(walk: Walk) -> Digest:
     """The order of a list is no part of it: servers that keep tools in a set shuffle them."""
-    return hashlib.blake2b(b"".join(sorted(walk.items)), digest_size=16).digest()
+    return hashlib.blake2b("".join(sorted(walk.items)).encode(), digest_size=16).hexdigest()
 
 
 def _announces(talk: SessionClient, method: str) -> bool:

@@ -59,10 +59,13 @@ NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 class SessionClient:
     """One session client's view of a stateless backend. `ids` gives unguessable strings (elicitation ids).
 
-    With `compare_lists` an announced change of a list is told only if the client would read another list (`lists`).
+    With `compare_lists` an announced change of a list is told only if the client, whose revision `reader` is, would
+    read another list (`lists`).
     """
 
-    def __init__(self, facts: Facts, ids: Callable[[], str], *, compare_lists: bool = False) -> None:
+    def __init__(
+        self, facts: Facts, ids: Callable[[], str], *, compare_lists: bool = False, reader: str = SESSION
+    ) -> None:
         self.facts = facts
         self.ids = ids
         self.lanes: Tables = tables(SESSION, STATELESS)
@@ -79,6 +82,7 @@ class SessionClient:
         self.listening = Listening()
         self.lists = Lists()
         self.compare_lists = compare_lists
+        self.reader: Tables = tables(reader, SESSION)
         self.minted = 0
         self.asked = 0
         self.now = 0.0
