@@ -1,7 +1,8 @@
 """The everything server: one low-level SDK server with every feature its revision can express.
 
-Tools live in `tools` and `asks`, fixed contents in `samples`; here are the capabilities, resources,
-subscriptions, prompts, completion and logging. Server features pages of each revision.
+Tools live in `tools`, `asks` and `push_asks`, fixed contents in `samples`; here are the capabilities, resources,
+subscriptions, prompts, completion and logging. Server features pages of each revision. `input_keys`: whether its
+questions name themselves (`questions`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from weakref import WeakKeyDictionary, WeakSet
 import anyio
 import asks
 import mcp.types as types
+import push_asks
+import questions
 import samples
 import sdk
 import tools
@@ -29,13 +32,14 @@ LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "e
 class Everything(Server):
     """A server whose state (subscriptions, levels, counters) is its own, shared by all its sessions."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, input_keys: bool = False) -> None:
         about = "Everything a revision can express, for tests."
         super().__init__("everything-python", sdk.SDK_VERSION, about)
         self.subscribers: dict[str, WeakSet[Any]] = defaultdict(WeakSet)
         self.levels: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self.cancelled = 0
-        self.tools = tools.table() | asks.table()
+        self.input_keys = input_keys
+        self.tools = tools.table() | asks.table() | push_asks.table(tools.changes)
         self._register()
 
     def create_initialization_options(
@@ -110,6 +114,8 @@ class Everything(Server):
 
         @self.read_resource()
         async def read_resource(uri: AnyUrl) -> list[ReadResourceContents]:
+            if str(uri) == push_asks.ASKING_RESOURCE and questions.can_ask_forms():
+                return [ReadResourceContents(await push_asks.context(self, "resource"), "text/plain")]
             return [_contents(str(uri))]
 
         @self.subscribe_resource()
@@ -122,12 +128,15 @@ class Everything(Server):
 
         @self.list_prompts()
         async def list_prompts() -> list[Any]:
-            return samples.prompts()
+            return [*samples.prompts(), *push_asks.prompts()]
 
         @self.get_prompt()
         async def get_prompt(name: str, arguments: dict[str, str] | None) -> Any:
             try:
-                messages = samples.prompt(name, arguments or {})
+                if name == push_asks.ASKING_PROMPT and questions.can_ask_forms():
+                    messages = [samples.say(sdk.text(await push_asks.context(self, "prompt")))]
+                else:
+                    messages = samples.prompt(name, arguments or {})
             except KeyError as missing:
                 raise _refused(INVALID_PARAMS, f"No such prompt or argument: {missing.args[0]}") from None
             return types.GetPromptResult(description=f"The prompt {name}", messages=messages)

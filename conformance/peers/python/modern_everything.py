@@ -137,7 +137,7 @@ def _context(call: Call, whose: str) -> str:
 
 
 def _asking_prompt(call: Call) -> list[Any]:
-    return [modern_samples.say(sdk.text(_context(call, "prompt")))]
+    return [samples.say(sdk.text(_context(call, "prompt")))]
 
 
 def _asking_resource(call: Call) -> Any:

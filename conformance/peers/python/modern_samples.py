@@ -83,10 +83,5 @@ def prompt(name: str, arguments: dict[str, str]) -> list[Any]:
     """The messages of a prompt; KeyError when there is no such prompt or an argument is missing."""
     if name == "test_prompt_with_embedded_resource":
         block = embedded(arguments["resourceUri"], "Embedded resource content for testing.")
-        return [say(block), say(sdk.text("Please process the embedded resource above."))]
+        return [samples.say(block), samples.say(sdk.text("Please process the embedded resource above."))]
     return samples.prompt(name, arguments)
-
-
-def say(content: Any) -> Any:
-    """A prompt's message of the user's."""
-    return types.PromptMessage(role="user", content=content)

@@ -134,10 +134,6 @@ def prompts() -> list[Any]:
 
 def prompt(name: str, arguments: dict[str, str]) -> list[Any]:
     """The messages of a prompt; KeyError when there is no such prompt or an argument is missing."""
-
-    def say(content: Any) -> Any:
-        return types.PromptMessage(role="user", content=content)
-
     if name == "test_simple_prompt":
         return [say(sdk.text("This is a simple prompt for testing."))]
     if name == "test_prompt_with_arguments":
@@ -148,3 +144,8 @@ def prompt(name: str, arguments: dict[str, str]) -> list[Any]:
     if name == "test_prompt_with_image":
         return [say(image()), say(sdk.text("Please analyze the image above."))]
     raise KeyError(name)
+
+
+def say(content: Any) -> Any:
+    """A prompt's message of the user's."""
+    return types.PromptMessage(role="user", content=content)

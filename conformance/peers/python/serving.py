@@ -1,4 +1,4 @@
-"""Serve one everything server over Streamable HTTP on the loopback: `--port N [--host 127.0.0.1]`.
+"""Serve one everything server over Streamable HTTP on the loopback: `--port N [--host H] [--input-keys]`.
 
 Prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free one. Ends on SIGTERM.
 """
@@ -53,13 +53,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", choices=("127.0.0.1", "localhost", "::1"))
+    parser.add_argument("--input-keys", action="store_true", help="name every question in its `_meta`")
     options = parser.parse_args(argv)
 
     # The SDK logs a traceback for every event stream that a session's end cuts short.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     listener = socket.create_server((options.host, options.port))
     port = listener.getsockname()[1]
-    manager = _manager(Everything(), options.host, port)
+    manager = _manager(Everything(input_keys=options.input_keys), options.host, port)
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

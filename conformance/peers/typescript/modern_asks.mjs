@@ -1,6 +1,7 @@
 // Tools that ask in the manner of 2026-07-28. Those of server_asks.mjs are offered too, see modern_build.mjs.
 //
-// `call.ask` and `call.kit.inputRequired` (the SDK's builders) are all they need.
+// `call.ask` and `call.kit.inputRequired` (the SDK's builders) are all they need, so that servers of the handshake
+// revisions offer them as well, see server_push.mjs.
 
 const CAPITAL = 'What is the capital of France?';
 
@@ -39,6 +40,7 @@ const officialTools = [
   {
     name: 'test_input_required_result_elicitation',
     description: 'Asks the user for a name',
+    feature: 'elicitation',
     run: async (call) => {
       const { user_name } = await call.ask({ user_name: nameForm(call, 'What is your name?') });
       return `Hello, ${user_name.content?.name ?? user_name.action}!`;
@@ -63,6 +65,7 @@ const officialTools = [
   {
     name: 'test_input_required_result_request_state',
     description: 'Asks for a confirmation and keeps state with the client meanwhile',
+    feature: 'elicitation',
     run: async (call) => {
       const { confirm } = await call.ask({ confirm: confirmation(call, 'Please confirm') }, { sealed: true });
       return `state-ok: ${outcome(confirm)}`;
@@ -71,11 +74,13 @@ const officialTools = [
   {
     name: 'test_input_required_result_multiple_inputs',
     description: 'Asks the user, the model and for the roots at once, with state',
+    feature: 'elicitation',
     run: (call) => threeInputs(call, { sealed: true })
   },
   {
     name: 'test_input_required_result_multi_round',
     description: 'Asks twice, one question after the other',
+    feature: 'elicitation',
     run: async (call) => {
       const { step1 } = await call.ask({ step1: nameForm(call, 'Step 1: What is your name?') }, { sealed: true });
       const { step2 } = await call.ask({
@@ -87,6 +92,7 @@ const officialTools = [
   {
     name: 'test_input_required_result_tampered_state',
     description: 'Asks for a confirmation with state that must come back unchanged',
+    feature: 'elicitation',
     run: async (call) => {
       const { confirm } = await call.ask({ confirm: confirmation(call, 'Please confirm') }, { sealed: true });
       return outcome(confirm);
@@ -117,6 +123,7 @@ const officialTools = [
   {
     name: 'test_streaming_elicitation',
     description: 'Reports progress, then asks the user',
+    feature: 'elicitation',
     run: async (call) => {
       if (call.progressToken !== undefined) {
         const { progressToken } = call;
@@ -134,11 +141,13 @@ const ownTools = [
   {
     name: 'three_inputs',
     description: 'Asks the user, the model and for the roots at once, without state',
+    feature: 'elicitation',
     run: (call) => threeInputs(call)
   },
   {
     name: 'rounds',
     description: 'Asks n times, one question after the other',
+    feature: 'elicitation',
     inputSchema: object({ n: { type: 'integer', minimum: 1, maximum: 20, description: 'how many questions' } }),
     run: async (call) => {
       const actions = [];

@@ -1,6 +1,6 @@
 // An everything server on one pinned SDK release, over Streamable HTTP with sessions and SSE answers.
 //
-// usage: node server.mjs --sdk FOLDER --port N [--host 127.0.0.1] [--event-store]
+// usage: node server.mjs --sdk FOLDER --port N [--host 127.0.0.1] [--event-store] [--input-keys]
 // Prints "READY http://HOST:PORT/mcp" when it accepts, ends on SIGTERM.
 
 import { randomUUID } from 'node:crypto';
@@ -19,12 +19,13 @@ const { values: flags } = parseArgs({
     sdk: { type: 'string' },
     port: { type: 'string' },
     host: { type: 'string', default: '127.0.0.1' },
-    'event-store': { type: 'boolean', default: false }
+    'event-store': { type: 'boolean', default: false },
+    'input-keys': { type: 'boolean', default: false }
   }
 });
 
 const sdk = await load(flags.sdk, 'server');
-const world = { sessions: new Map(), cancelled: 0 };
+const world = { sessions: new Map(), cancelled: 0, inputKeys: flags['input-keys'] };
 
 /** A Host or Origin that is not this machine is a page rebinding its name onto loopback. */
 function isLocal(headers) {

@@ -1,10 +1,12 @@
 // Builds one session's server on the SDK's low-level Server, so that every shape is exactly what is written
 // here: the high-level class of some releases adds members of a later revision.
 
+import { askingPrompt, askingResource } from './modern_asks.mjs';
 import { samples } from './samples.mjs';
 import { has } from './sdk.mjs';
 import { askTools } from './server_asks.mjs';
 import { completion, getPrompt, prompts } from './server_prompts.mjs';
+import { asksForms, pushing, pushTools } from './server_push.mjs';
 import { readResource, resources, templates } from './server_resources.mjs';
 import { contentTools, describe } from './server_tools.mjs';
 import { reportTools } from './server_reports.mjs';
@@ -35,7 +37,7 @@ function capabilities(revision) {
 }
 
 /**
- * One SDK Server with all handlers. `world` is the process (sessions, cancelled counter), `session` the
+ * One SDK Server with all handlers. `world` is the process (sessions, cancelled counter, inputKeys), `session` the
  * connection: { initialize (its params as they came), level, subscriptions }.
  */
 export function buildServer(sdk, world, session) {
@@ -45,7 +47,7 @@ export function buildServer(sdk, world, session) {
     instructions: 'Every tool is safe to call.'
   });
   const tools = new Map(
-    [...contentTools, ...reportTools, ...askTools]
+    [...contentTools, ...reportTools, ...pushTools, ...askTools]
       .filter((tool) => tool.feature === undefined || has(revision, tool.feature))
       .map((tool) => [tool.name, tool])
   );
@@ -72,7 +74,8 @@ export function buildServer(sdk, world, session) {
       server,
       session,
       types,
-      world
+      world,
+      ...pushing({ extra, types, session }, world.inputKeys)
     };
     const result = await tool.run(call);
     return typeof result === 'string' ? { content: [{ type: 'text', text: result }] } : result;
@@ -80,12 +83,21 @@ export function buildServer(sdk, world, session) {
 
   handle('ListResources', () => ({ resources: resources(revision) }));
   handle('ListResourceTemplates', () => ({ resourceTemplates: templates(revision) }));
-  handle('ReadResource', ({ params }) => readResource(params.uri, types));
+  handle('ReadResource', async ({ params }, extra) =>
+    params.uri === askingResource.uri && asksForms(revision)
+      ? { contents: await askingResource.contents(pushing({ extra, types, session }, world.inputKeys)) }
+      : readResource(params.uri, types)
+  );
   handle('Subscribe', ({ params }) => (session.subscriptions.add(params.uri), {}));
   handle('Unsubscribe', ({ params }) => (session.subscriptions.delete(params.uri), {}));
 
-  handle('ListPrompts', () => ({ prompts: prompts(revision) }));
-  handle('GetPrompt', ({ params }) => getPrompt(params, types));
+  const { messages, ...asking } = askingPrompt;
+  handle('ListPrompts', () => ({ prompts: [...prompts(revision), ...(asksForms(revision) ? [asking] : [])] }));
+  handle('GetPrompt', async ({ params }, extra) =>
+    params.name === asking.name && asksForms(revision)
+      ? { messages: await messages(pushing({ extra, types, session }, world.inputKeys)) }
+      : getPrompt(params, types)
+  );
   handle('SetLevel', ({ params }) => ((session.level = params.level), {}));
   handle('Complete', ({ params }) => completion(params));
   return server;

@@ -87,6 +87,24 @@ export const reportTools = [
     run: async (call) => (await call.server.sendResourceListChanged(), 'resources changed')
   },
   {
+    name: 'test_trigger_tool_change',
+    description: 'Announces a changed list of tools',
+    run: async (call) => (await call.server.sendToolListChanged(), 'tools changed')
+  },
+  {
+    name: 'test_trigger_prompt_change',
+    description: 'Announces a changed list of prompts',
+    run: async (call) => (await call.server.sendPromptListChanged(), 'prompts changed')
+  },
+  {
+    name: 'test_logging_tool',
+    description: 'Writes one message of level info',
+    run: async (call) => {
+      await call.log('info', 'The logging tool ran');
+      return 'One message written.';
+    }
+  },
+  {
     name: 'touch_watched',
     description: `Announces an update of ${WATCHED} to everyone who subscribed to it`,
     run: async (call) => {
