@@ -26,6 +26,15 @@ def ask_refused(line: Line, _reference: Reference) -> str | None:
     return f"no refusal: {line.brief}"
 
 
+def form_refused(line: Line, _reference: Reference) -> str | None:
+    """The application was shown no form, whatever else it was asked, and its call ended with a refusal it can read."""
+    if any("requestedSchema" in ask for ask in projection.camel(line.seen.get("asked") or [])):
+        return f"the client was shown a form: {line.brief}"
+    if line.status == "refused" or is_error(line):
+        return None
+    return f"no refusal: {line.brief}"
+
+
 def updated(line: Line, _reference: Reference) -> str | None:
     """The subscriber hears of the resource it watches."""
     if line.status != "ok":

@@ -15,9 +15,11 @@ from typing import Final
 from conformance import comparisons as see
 from conformance import comparisons_asks as asks
 from conformance import comparisons_face as face
+from conformance import comparisons_stateless as stateless
 from conformance import comparisons_tools as tools
 from conformance.comparisons import Compare
 from conformance.expectation import ABSENT, OUTCOMES, REFUSED, REWRITTEN, SAME, Expectation
+from conformance.expectations_modern import SPECIAL as MODERN
 from conformance.expectations_stateless import SPECIAL as STATELESS
 from conformance.features import named
 from conformance.revisions import has
@@ -28,7 +30,7 @@ __all__ = ["ABSENT", "OUTCOMES", "REFUSED", "REWRITTEN", "SAME", "Expectation", 
 def expect(feature: str, client: str, server: str) -> Expectation:
     """The expectation of a feature for a client and a server revision; KeyError for an unknown feature."""
     subject = named(feature)
-    for table in (STATELESS, _SPECIAL):
+    for table in (MODERN if has(client, "input rounds") else STATELESS, _SPECIAL):
         special = table.get(feature)
         if special is not None and (found := special(client, server)) is not None:
             return found
@@ -84,6 +86,12 @@ _PLAIN: Final[dict[str, Expectation]] = {
     "elicitation.defaults": _same("elicitation.defaults", asks.asked_as_direct),
     "elicitation.enums": _same("elicitation.enums", asks.asked_as_direct),
     "elicitation.url": _same("elicitation.url", see.equal("texts")),
+    "inputs.three": _same("elicitation.form", stateless.inputs("form", "sample", "roots")),
+    "inputs.rounds": _same("elicitation.form", stateless.inputs("form", "form", "form")),
+    "inputs.prompt": _same("elicitation.form", stateless.inputs("form")),
+    "inputs.resource": _same("elicitation.form", stateless.inputs("form")),
+    "inputs.decline": _same("elicitation.form", stateless.answered("decline")),
+    "inputs.cancel": _same("elicitation.form", stateless.answered("cancel")),
     "stray": _same("nothing-stray", asks.nothing_stray),
 }
 
@@ -174,6 +182,12 @@ def _elicitation(word: str) -> Callable[[str, str], Expectation | None]:
     return expectation
 
 
+def _form_within(client: str, server: str) -> Expectation | None:
+    """Forms among other questions, or outside of tools."""
+    refused = _refused_ask("elicitation", "elicitation.refused", client, server)
+    return refused and Expectation(REFUSED, refused.rule, refused.how, asks.form_refused)
+
+
 def _refused_ask(word: str, rule: str, client: str, server: str) -> Expectation | None:
     if has(server, word) and not has(client, word):
         return Expectation(REFUSED, rule, f"the client's revision has no {word}", asks.ask_refused)
@@ -194,4 +208,10 @@ _SPECIAL: Final[dict[str, Callable[[str, str], Expectation | None]]] = {
     "elicitation.defaults": _elicitation("elicitation defaults"),
     "elicitation.enums": _elicitation("elicitation enums"),
     "elicitation.url": _elicitation("url elicitation"),
+    "inputs.three": _form_within,
+    "inputs.rounds": _form_within,
+    "inputs.prompt": _form_within,
+    "inputs.resource": _form_within,
+    "inputs.decline": _form_within,
+    "inputs.cancel": _form_within,
 }

@@ -22,7 +22,7 @@ from conformance.judge import STATUSES, Direct, Verdict, judge
 from conformance.launch import Children, LaunchError
 from conformance.lines import Line, parse
 from conformance.raw import undeclared
-from conformance.revisions import REVISIONS, SERVERS
+from conformance.revisions import CLIENTS, SERVERS
 
 FEATURE_TIMEOUT_S: Final = 15.0
 """One feature's bound inside the client; the longest (a cancelled slow call) takes about three seconds."""
@@ -134,4 +134,4 @@ class Matrix:
 
 def rules() -> set[str]:
     """The requirement ids that some expectation of some cell stands for."""
-    return {expect(name, client, server).rule for client in REVISIONS for server in SERVERS for name in of(server)}
+    return {expect(name, client, server).rule for client in CLIENTS for server in SERVERS for name in of(server)}

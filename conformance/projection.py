@@ -83,7 +83,7 @@ def client_capabilities(declared: Mapping[str, Any], client: str, server: str) -
     declared."""
     must = {key for key in ("roots", "sampling") if key in declared}
     never = {"tasks"} if not (has(client, "tasks") and has(server, "tasks")) else set()
-    if not has(server, "roots list changes"):
+    if not (has(client, "roots list changes") and has(server, "roots list changes")):
         never.add("roots.listChanged")
     if not (has(client, "elicitation") and has(server, "elicitation")):
         never.add("elicitation")
@@ -95,6 +95,8 @@ def client_capabilities(declared: Mapping[str, Any], client: str, server: str) -
             never.add(f"{parent}.{key}")
         elif isinstance(declared.get(parent), Mapping) and declared[parent].get(key) is not None:
             must.add(f"{parent}.{key}")
+    if client == server:  # what an SDK says beyond its revision is its own affair
+        never = {key for key in never if not holds(declared, key)}
     return must, never
 
 

@@ -11,9 +11,12 @@ from typing import Final
 REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """The revisions of the handshake, oldest first: those that a session client can have."""
 STATELESS: Final = "2026-07-28"
-"""No handshake, no session: a server of this revision alone refuses every session client."""
+"""No handshake, no session: a server of this revision alone refuses every session client, and a client of this revision
+alone never opens one."""
 SERVERS: Final = (*REVISIONS, STATELESS)
 """What a server behind the broker can be pinned to."""
+CLIENTS: Final = SERVERS
+"""What a client in front of the broker can be pinned to."""
 
 _SINCE: Final[dict[str, tuple[str, ...]]] = {
     "2024-11-05": (

@@ -48,7 +48,7 @@ def revisions() -> tuple[str, ...]:
 def command(role: Role, revision: str) -> list[str]:
     """The command line of one peer, to which its own flags are appended; installs what is missing.
 
-    A server takes `--port N [--host H]` (a handshake revision's also `[--event-store]`), a client
+    A server takes `--port N [--host H]` (a handshake revision's also `[--event-store] [--input-keys]`), a client
     `--url URL [--features a,b] [--timeout SECONDS]`.
     Raises KeyError when no release is pinned for the revision, InstallError when it cannot be installed.
     """

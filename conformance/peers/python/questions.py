@@ -1,8 +1,9 @@
 """Questions that the everything server puts to its client by requests of its own, on the stream of the call they
 belong to: one, several at once, or one after the other.
 
-With `--input-keys` each carries its name in `_meta` under `INPUT_KEY`, the one way that a request has to say under which
-key a client of 2026-07-28 is to find it in `inputRequests`. Without, no question says anything newer than its revision.
+With `--input-keys` each carries its name in `_meta` under `INPUT_KEY`, the one way that a request has to say under
+which key a client of 2026-07-28 is to find it in `inputRequests`. Without, no question says anything newer than its
+revision.
 """
 
 from __future__ import annotations
