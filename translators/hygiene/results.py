@@ -47,12 +47,12 @@ SESSION_RESULTS = (
 
 
 def _present(body: Body, _ctx: Context) -> Any:
-    # A task stands in for the result between two peers that know tasks, a question between two without sessions.
-    if tree.member(body, "resultType") not in (None, "complete"):
-        return KEEP
     content = body.get("content")
     absent = content is None or (type(content) is Raw and bytes(content) == b"null")
-    return [] if absent and "task" not in body else KEEP
+    # A task stands in for the result between two peers that know tasks, a question between two without sessions.
+    if not absent or "task" in body:
+        return KEEP
+    return [] if tree.deep(body.get("resultType")) in (None, "complete") else KEEP  # looked at, so not opened
 
 
 def _is_object(value: Any) -> bool:

@@ -21,17 +21,17 @@ NAME = "enum variants"
 FIELDS = "requestedSchema.properties.{}"
 
 
-def _options(several: Any) -> list[tuple[str, str]]:
-    """(value, label) of each titled option; empty if these are none."""
+def _options(several: Any) -> list[tuple[str, str]] | None:
+    """(value, label) of each titled option; None if these are none."""
     if not isinstance(several, list) or not all(isinstance(option, dict) and "const" in option for option in several):
-        return []
+        return None
     return [(option["const"], str(option.get("title", option["const"]))) for option in several]
 
 
 def _legacy_titles(field: Body, _ctx: Context) -> Any:
     """`oneOf` of titled constants as `enum` and `enumNames`, which 2025-06-18 clients show as a list."""
     options = _options(field["oneOf"])
-    if not options:
+    if options is None:
         return KEEP
     rest = {name: value for name, value in field.items() if name != "oneOf"}
     return {
@@ -41,10 +41,10 @@ def _legacy_titles(field: Body, _ctx: Context) -> Any:
     }
 
 
-def _several(field: Any) -> list[tuple[str, str]]:
-    """(value, label) of each option of a multi-select field; empty if the field is something else."""
+def _several(field: Any) -> list[tuple[str, str]] | None:
+    """(value, label) of each option of a multi-select field, which may have none; None if it is another field."""
     if not isinstance(field, dict) or field.get("type") != "array" or not isinstance(field.get("items"), dict):
-        return []
+        return None
     items = field["items"]
     if isinstance(items.get("enum"), list):
         return [(value, str(value)) for value in items["enum"]]
@@ -55,7 +55,7 @@ def _yes_no_fields(params: Body, ctx: Context) -> Any:
     """The form with every multi-select field replaced by a boolean field per option; the way back is stashed."""
     schema = tree.whole(params, "requestedSchema")
     properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict) or not any(map(_several, properties.values())):
+    if not isinstance(properties, dict) or all(_several(field) is None for field in properties.values()):
         return KEEP
     required = schema.get("required")
     needed = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
@@ -63,7 +63,7 @@ def _yes_no_fields(params: Body, ctx: Context) -> Any:
     plan: Body = {}
     for name, field in properties.items():
         options = _several(field)
-        if not options:
+        if options is None:
             fields[name] = field
             continue
         keys = [_free_name(f"{name}.{index}", properties) for index in range(len(options))]

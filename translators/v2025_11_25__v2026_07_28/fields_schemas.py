@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from translators import tree
-from translators.change import Change, ask, result
+from translators.change import Change, answer, ask, result
 from translators.context import Context
 from translators.listed import remembered, usual_tools
 from translators.op import ESCAPED_ASCII
@@ -227,6 +227,10 @@ ANY_SCHEMA = Change(
             *_LISTED,
             each("messages[].content.structuredContent", _wrapped_if_odd, Loss.CARRIED),
             each("messages[].content[].structuredContent", _wrapped_if_odd, Loss.CARRIED),
+        ),
+        answer("sampling/createMessage"): (
+            each("content.structuredContent", _wrapped_if_odd, Loss.CARRIED),
+            each("content[].structuredContent", _wrapped_if_odd, Loss.CARRIED),
         ),
     },
 )
