@@ -88,6 +88,10 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
     embedded: frozenset[Slot] = frozenset()  # slots whose bodies travel only inside other bodies
     errors: dict[int, type[msgspec.Struct]] = {}  # error objects with defined `data`, by code
 
+    def __repr__(self) -> str:
+        """By id: the tables would fill pages."""
+        return f"Revision({self.id!r})"
+
     def knows(self, slot: Slot) -> bool:
         """True if this revision defines the slot."""
         return slot in self.types

@@ -100,6 +100,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rows: tuple[str, ...] = ()
     emulates: bool = False
 
+    def __repr__(self) -> str:
+        """By name: the tables would fill pages."""
+        return f"Change({self.name!r})"
+
     def actions(self, direction: str) -> dict[Slot, tuple[Op, ...] | Gate]:
         """The actions of `up` or `down`, each knowing its Change."""
         return self._named[direction]
@@ -134,6 +138,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             missing = [slot for slot in missing if slot.part in ("params", "notification")]
             if missing:
                 raise ValueError(f"{self.name}: no Change covers {direction} of {missing}")
+
+    def __repr__(self) -> str:
+        """By name, as its Changes."""
+        return f"Step({self.name!r})"
 
     @property
     def name(self) -> str:

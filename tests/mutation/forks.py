@@ -13,7 +13,6 @@ from typing import Literal
 
 import msgspec
 import pytest
-from hypothesis.errors import Flaky
 
 from tests.mutation.mutant import Mutant
 
@@ -126,9 +125,6 @@ def _failure(item: pytest.Item) -> BaseException | None:
     assert set(item.fixturenames) <= {*given, *_UNUSED}, f"{item.nodeid} needs {item.fixturenames}"
     try:
         item.obj(**given)
-    except Flaky:
-        # hypothesis 6.170 now and then loses count of its own draws, mutant or not, and calls a law flaky.
-        return None
     except (Exception, pytest.fail.Exception) as failure:  # the latter says that nothing was raised
         return failure
     return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, reject
+from hypothesis import Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from protocol_versions import REVISIONS
@@ -54,6 +54,21 @@ def _run(step: Step, way: str, slot: Slot, body: Any, ctx: Context | None = None
         return run(step, way, slot, body, ctx)
     except Stopped:
         reject()
+
+
+@every_step
+def test_a_law_that_fails_says_what_failed_and_nothing_else(step: Step) -> None:
+    """A failing law is shown with its parameters, and a text of pages would be an error of its own in its place."""
+
+    @settings(LAW, max_examples=1, phases=(Phase.generate,))
+    @given(data=draws)
+    def broken(step: Step, data: st.DataObject) -> None:
+        _drawn(data, step, step.newer)
+        data.draw(st.permutations(step.changes))
+        raise AssertionError("what failed")
+
+    with pytest.raises(AssertionError, match=r"^what failed"):
+        broken(step=step)
 
 
 @every_step
