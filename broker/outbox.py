@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from broker.streams import Stream
 from protocol_versions.base import Traits
@@ -27,7 +27,19 @@ MAX_FINISHED = 32
 class Exchange:
     """One POST of the client that carried requests and waits for their answers."""
 
-    __slots__ = ("abandoned", "answers", "batch", "body", "id", "may_stream", "open", "ready", "status", "stream")
+    __slots__ = (
+        "abandoned",
+        "answers",
+        "batch",
+        "body",
+        "id",
+        "may_stream",
+        "open",
+        "ready",
+        "status",
+        "stream",
+        "told",
+    )
 
     def __init__(self, number: int, expects: int, *, batch: bool, may_stream: bool) -> None:
         self.id = number
@@ -40,6 +52,8 @@ class Exchange:
         self.stream: Stream | None = None
         self.answers: list[bytes] = []
         self.ready: asyncio.Future[None] | None = None
+        self.told: Callable[[], None] | None = None
+        """Called, once and at once, when the answer is known to be JSON, a stream or a status."""
 
     async def decided(self) -> None:
         """Until the answer is known to be JSON (`body`), a stream (`stream`) or a bare status.
@@ -65,7 +79,10 @@ class Exchange:
         self.may_stream = False
 
     def _decide(self) -> None:
-        if self.ready is not None and not self.ready.done():
+        if self.told is not None:
+            told, self.told = self.told, None
+            told()
+        elif self.ready is not None and not self.ready.done():
             self.ready.set_result(None)
 
     def finish(self, status: int, body: bytes) -> None:

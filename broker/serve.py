@@ -117,9 +117,7 @@ def _wind_down(app: web.Application) -> None:
 
 
 def _calling(connection: RequestHandler) -> bool:
-    """True while a POST is answered; standing GET streams have no end to wait for."""
-    request = connection._current_request
-    return request is not None and request.method == "POST"
+    return isinstance(connection, Connection) and connection.answering
 
 
 async def _drained(server: Server, grace_s: float, hurry: asyncio.Event | None) -> bool:

@@ -1,4 +1,4 @@
-"""One client connection: aiohttp's, with the deadlines and the cap it does not have.
+"""One client connection: with the deadlines and the cap that aiohttp's does not have.
 
 Invariant: a connection is idle for a bounded time, sending a request's head for a bounded time, or being answered;
 and what cannot be parsed, or what broke here, is answered without quoting anybody.
@@ -10,11 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from broker import telemetry
 from broker.edge import Refusal
+from broker.serve_short import ShortConnection
+from broker.short_way import Heads
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -26,23 +27,24 @@ _OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
 
 
 class Door:
-    """What all connections of one listener share: the limits, and how many there are."""
+    """What all connections of one listener share: the limits, how many there are, and the heads they know."""
 
-    __slots__ = ("limits", "loop", "open")
+    __slots__ = ("heads", "limits", "loop", "open")
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.limits = limits
         self.loop = loop
         self.open = 0
+        self.heads = Heads()
 
 
-class Connection(RequestHandler):
-    """aiohttp's connection, with a deadline for each request's head and a cap on how many there are."""
+class Connection(ShortConnection):
+    """A connection with a deadline for each request's head and a cap on how many there are."""
 
     __slots__ = ("_counted", "_door", "_head_timer")
 
     def __init__(self, manager: Server, door: Door, **kwargs: Any) -> None:
-        super().__init__(manager, **kwargs)
+        super().__init__(manager, door.heads, **kwargs)
         self._door = door
         self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None
@@ -59,21 +61,24 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         self._head_timer = door.loop.call_later(door.limits.head_receipt_s, self._too_slow)
 
-    def data_received(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
+        """Give bytes to aiohttp; a head that begins has to end in time."""
         before = self._request_count
-        super().data_received(data)
+        super().feed(data)
         if self._request_count != before:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+            self.taken()
         elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
             # Bytes came and no request is being answered: a head has begun.
             self._head_timer = self._door.loop.call_later(self._door.limits.head_receipt_s, self._too_slow)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def taken(self) -> None:
+        """A head is complete."""
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.taken()
         if self._counted:
             self._counted = False
             self._door.open -= 1

@@ -18,12 +18,14 @@ from broker import edge
 from broker.faces.classify import MODERN
 from broker.faces.context import FaceContext, refuse
 from broker.faces.opening import open_relay
+from broker.faces.short_call import SessionHead, ShortCall
 from broker.faces.stateless import StatelessFace
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
 from broker.negotiate import client_revision
 from broker.outbox import Exchange
+from broker.serve_connection import Connection
 from broker.sessions import Session, TooManySessions
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -43,6 +45,9 @@ class StreamableHttp:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """A message, or on a 2025-03-26 session a batch."""
         context = self.context
+        connection = request.protocol
+        if type(connection) is Connection and connection.handed is not None:
+            return await self._handed(request, connection)
         principal = context.admit(request)
         if type(principal) is not Principal:  # isinstance would ask an abstract base class
             return principal  # type: ignore[return-value]
@@ -66,11 +71,13 @@ class StreamableHttp:
                 return found
         if type(decoded) is Frame:
             if decoded.method == "initialize" and decoded.id is not UNSET:
+                self._prove(request, body)
                 return await self._initialize(request, principal, decoded)
             if session is None:
                 return self._no_session(request)
             if context.foreign_version(request, session):
                 return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
+            self._prove(request, body, session)
             return await self._message(request, session, [decoded], batch=False)
         if session is None:
             return self._no_session(request)
@@ -185,6 +192,26 @@ class StreamableHttp:
                 raise
             finally:
                 context.patience.forget(exchange)
+        return await self._answered(request, session, exchange)
+
+    async def _handed(self, request: web.Request, connection: Connection) -> web.StreamResponse:
+        """Answer a request whose call is under way since it was seen on the short way."""
+        call, connection.handed = connection.handed, None
+        assert isinstance(call, ShortCall)
+        connection.prove(request, request.content.read_nowait(-1))
+        return await self._answered(request, call.session, call.exchange)
+
+    def _prove(self, request: web.Request, body: bytes, session: Session | None = None) -> None:
+        """Tell the connection what was read; the head of a session's message is known from then on."""
+        context, connection = self.context, request.protocol
+        if type(connection) is not Connection:
+            return
+        # A page of another origin gets headers that the short answer does not have.
+        known = session is not None and not context.door.cross_origins and request.headers.get(VERSION) not in MODERN
+        connection.prove(request, body, SessionHead(context, session) if session is not None and known else None)
+
+    async def _answered(self, request: web.Request, session: Session, exchange: Exchange) -> web.StreamResponse:
+        context = self.context
         if exchange.stream is not None:
             return await write_stream(request, exchange.stream, context, self._headers(session))
         if exchange.body and exchange.status == 200 and not context.door.cross_origins:

@@ -19,8 +19,18 @@ LARGE = 32 * 1024
 """Bodies above this go the usual way, which waits for a slow reader; aiohttp's high-water mark is 64 KiB."""
 
 
+def written(head: bytes, body: bytes) -> bytes:
+    """The bytes of the answer 200 with a JSON body; `head` holds the constant lines, each ended."""
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (
+        head,
+        len(body),
+        rfc822_formatted_time().encode("ascii"),
+        body,
+    )
+
+
 class Whole:
-    """The answer 200 with a JSON body; `head` holds the constant lines, each ended."""
+    """That answer, on the usual way."""
 
     __slots__ = ("_data", "_writer")
 
@@ -28,12 +38,7 @@ class Whole:
     status = 200
 
     def __init__(self, head: bytes, body: bytes) -> None:
-        self._data = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (
-            head,
-            len(body),
-            rfc822_formatted_time().encode("ascii"),
-            body,
-        )
+        self._data = written(head, body)
         self._writer: AbstractStreamWriter | None = None
 
     async def prepare(self, request: web.BaseRequest) -> None:
