@@ -29,6 +29,9 @@ HELD_BYTES: Final = 64 * 1024
 TRIAL_BYTES: Final = 16 * 1024
 """Longest request kept until its handler says what it was; the first ones of a session have a few hundred bytes."""
 
+JOIN_BYTES: Final = 32 * 1024
+"""Up to here one copy of head and body into one buffer is cheaper than two entries in the transport's queue."""
+
 BODY_S: Final = 0.05
 """How long a body is waited for that did not come with its head, before the usual way gets both and sets its deadline.
 Python's HTTP clients send the two one right after the other."""
@@ -110,11 +113,24 @@ class ShortConnection(RequestHandler):
             if taker is not None:
                 self._heads.remember(trial, taker)
 
-    def answer(self, data: bytes) -> None:
-        """Write the whole answer of the call; the connection is free again."""
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Write the whole answer of the call; the connection is free again once its reader keeps up."""
         transport = self.transport
         if transport is not None and not transport.is_closing():
-            transport.write(data)
+            if len(body) <= JOIN_BYTES:
+                transport.write(head + body)
+            else:
+                transport.writelines((head, body))
+        if not self._paused:
+            self._free()
+
+    def resume_writing(self) -> None:
+        """The reader keeps up: an answer that was too much for it is as good as sent."""
+        super().resume_writing()
+        if self._call is not None:
+            self._free()
+
+    def _free(self) -> None:
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._held or self._leaving:
             self._loop.call_soon(self._go_on)  # not at once: whoever answers is not done yet

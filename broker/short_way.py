@@ -52,8 +52,8 @@ class Taker(Protocol):
 class Taken(Protocol):
     """The connection of a call, as far as the call needs it."""
 
-    def answer(self, data: bytes) -> None:
-        """Write a whole answer, head and all; the connection is free again."""
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Write a whole answer; the connection is free again."""
 
     def hand_over(self) -> None:
         """Let the request go the usual way after all; its handler finds the call in `handed`."""

@@ -2,7 +2,7 @@
 
 See `broker.short_way` for which requests come here. Invariant: what the usual way decides of each message (the session
 lives, the body is a request that belongs to it) is decided here too, before anything happens; whatever is not an
-ordinary call or not answered by one small JSON body goes the usual way.
+ordinary call or not answered by one JSON body goes the usual way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from broker.faces.whole import LARGE, written
+from broker.faces.whole import written
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
@@ -82,7 +82,7 @@ class ShortCall:
     def _answer(self) -> None:
         exchange = self.exchange
         body = exchange.body
-        if exchange.stream is None and body and exchange.status == 200 and len(body) <= LARGE:
-            self._connection.answer(written(self.session.head, body))
+        if exchange.stream is None and body and exchange.status == 200:
+            self._connection.answer(written(self.session.head, len(body)), body)
         else:
             self._connection.hand_over()

@@ -19,14 +19,10 @@ LARGE = 32 * 1024
 """Bodies above this go the usual way, which waits for a slow reader; aiohttp's high-water mark is 64 KiB."""
 
 
-def written(head: bytes, body: bytes) -> bytes:
-    """The bytes of the answer 200 with a JSON body; `head` holds the constant lines, each ended."""
-    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (
-        head,
-        len(body),
-        rfc822_formatted_time().encode("ascii"),
-        body,
-    )
+def written(lines: bytes, length: int) -> bytes:
+    """The head of the answer 200 with a JSON body of so many bytes; `lines` are the constant ones, each ended."""
+    date = rfc822_formatted_time().encode("ascii")
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n\r\n" % (lines, length, date)
 
 
 class Whole:
@@ -37,8 +33,8 @@ class Whole:
     keep_alive = True
     status = 200
 
-    def __init__(self, head: bytes, body: bytes) -> None:
-        self._data = written(head, body)
+    def __init__(self, lines: bytes, body: bytes) -> None:
+        self._data = written(lines, len(body)) + body
         self._writer: AbstractStreamWriter | None = None
 
     async def prepare(self, request: web.BaseRequest) -> None:
@@ -53,11 +49,11 @@ class Whole:
         transport.write(self._data)
 
 
-def answer(request: web.BaseRequest, head: bytes, body: bytes) -> web.StreamResponse | None:
+def answer(request: web.BaseRequest, lines: bytes, body: bytes) -> web.StreamResponse | None:
     """The answer in one write; None where the usual response is needed."""
     if len(body) > LARGE or request.version != HttpVersion11 or not request.keep_alive:
         return None
     transport = request.transport
     if transport is None or transport.get_write_buffer_size():
         return None  # earlier answers still wait for a slow reader: so must this one
-    return cast("web.StreamResponse", Whole(head, body))
+    return cast("web.StreamResponse", Whole(lines, body))

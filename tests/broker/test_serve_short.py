@@ -42,8 +42,8 @@ class Short:
         if b"over" in self.body:
             self.connection.hand_over()
         else:
-            text = b"short:" + self.body
-            self.connection.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+            text = b"short:" + self.body * (1_000_000 if b"big" in self.body else 1)
+            self.connection.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text), text)
 
     def gone(self) -> None:
         self.lost.set()
@@ -235,6 +235,21 @@ async def test_what_comes_behind_a_call_is_answered_after_it(world: World) -> No
         world.calls[0].end()
         assert [await here.answer() for _ in range(2)] == [b"short:{later 1}", b"usual:{2}"]
         assert len(await here.answer()) == len(b"usual:{}") + 300_000
+
+
+async def test_an_answer_that_its_reader_has_not_taken_is_not_done(world: World) -> None:
+    await world.start()
+    assert world.running is not None
+    async with wire(world) as here:
+        here.writer.write(post(b"{big}"))
+        await within(world.begun.wait())
+        here.writer.write(post(b"{2}"))
+        closing = asyncio.create_task(world.running.close(grace_s=5))
+        await turn()
+        assert len(await here.answer()) == len(b"short:") + 5_000_000
+        assert await within(here.reader.read()) == b""
+        assert await within(closing)
+    assert [call.body for call in world.calls] == [b"{big}"]
 
 
 async def test_a_call_is_handed_to_the_handler_of_its_request(world: World) -> None:
