@@ -1,6 +1,6 @@
 """The pump of one client session: carries out what the core decides, and tells the core what happened.
 
-    client frame -> Conversation -> Link -> hooks (backend's revision) -> BackendSession
+    client frame -> Conversation -> Link -> hooks -> BackendSession
     backend frame -> hooks -> Link (its own calls) -> Conversation -> Outbox -> client
 Everything runs in callbacks of the loop, so that a call costs no task; only a hook that awaits makes one, and then
 later messages of the session queue behind it, because order holds.
@@ -133,10 +133,7 @@ class Relay:
     def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A call got no answer."""
         ours = self.link.failed(call)
-        if ours is not None:
-            self.run(ours)
-            return
-        self.feed(Failed(call, reason, executed))
+        self.run(self.talk.handle(Failed(call, reason, executed)) if ours is None else ours)
 
     def backend_lost(self, call: int, body: bytes, session_id: str | None) -> None:
         """The backend does not know the session that `call` (0: another message) named."""
@@ -169,8 +166,12 @@ class Relay:
         for exchange in waiters:
             self.accept(exchange)
 
+    def backend_gap(self) -> None:
+        """The standing stream was away, and without event ids: what it would have carried is lost."""
+        self.watch.note(self.name, "gap", reason="standing-stream")
+
     def backend_violation(self, reason: str) -> None:
-        """The backend said something that is carried nowhere."""
+        """The backend said what is carried nowhere."""
         self.watch.note(self.name, "violation", reason=reason)
 
     def _bug(self, error: Exception) -> None:

@@ -109,6 +109,31 @@ class Backend(Section):
         default=True,
         description="Of a stateless server: tell session clients of a changed list only if they would read another.",
     )
+    session: Literal["pooled", "wrap", "shared"] = Field(
+        default="pooled",
+        description="Its sessions for 2026-07-28 clients: `pooled` per caller, `wrap` per request, `shared` by all.",
+    )
+    session_key: str | None = Field(
+        default=None,
+        description="`header:NAME` or `meta:KEY`: pooled sessions are also apart by what a request says there.",
+    )
+    park: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether it may ask 2026-07-28 clients during a call: `auto` if it has sessions and streams.",
+    )
+    attribution: Literal["auto", "exclusive", "newest"] = Field(
+        default="auto",
+        description="Calls whose questions could be confused: a session each (`exclusive`), or the newest is meant.",
+    )
+    unsolicited: Literal["error", "cancel"] = Field(
+        default="error", description="The answer to an elicitation that belongs to no call."
+    )
+    list_ttl_ms: int = Field(
+        default=0,
+        ge=0,
+        le=86_400_000,
+        description="How long 2026-07-28 clients may keep lists it announces changes of.",
+    )
     headers: dict[str, Secret] = Field(
         default={}, description="Sent with every request: NAME: text | env:VAR | file:PATH."
     )
@@ -139,6 +164,14 @@ class Backend(Section):
             raise ValueError("expected an http:// or https:// URL without fragment, spaces or control characters")
         return value
 
+    @field_validator("session_key")
+    @classmethod
+    def _place(cls, value: str | None) -> str | None:
+        kind, _, name = (value or "header:x").partition(":")
+        if kind not in ("header", "meta") or not name or (kind == "header" and not _TOKEN.fullmatch(name)):
+            raise ValueError("expected header:NAME or meta:KEY")
+        return value
+
     @field_validator("headers")
     @classmethod
     def _sendable(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
@@ -158,6 +191,8 @@ class Backend(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.session_key is not None and self.session != "pooled":
+            raise ValueError("session_key needs `session: pooled`")
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("client_key needs client_certificate")
         if self.bearer_file is not None:

@@ -127,12 +127,33 @@ class Limits(BaseModel):
     drain_s: float = within(8.0, 0, 600)
     """Calls in flight may finish this long after SIGTERM. Precedent: docker stop kills after 10 s."""
 
+    # Stateless clients before servers with sessions.
+    backend_sessions_per_principal: int = within(32, 1, 10_000)
+    """Sessions with one backend for one caller's 2026-07-28 requests. Precedent: one for each parked call."""
+    backend_sessions: int = within(5_000, 1, 1_000_000)
+    """Such sessions with one backend for all callers. Precedent: half of `sessions`, each has a client half as well."""
+    backend_session_idle_s: float = within(300.0, 0.001, 86_400)
+    """Such a session is ended this long after its last request. Precedent: the MCP TypeScript SDK's examples, 5 min."""
+    park_s: float = within(600.0, 0.001, 600)
+    """How long a call waits for a 2026-07-28 client's answers to its questions, each round anew. Precedent: the life of
+    a sealed `requestState`, OAuth authorization codes (RFC 6749 section 4.1.2) 10 min."""
+    parked: int = within(1_000, 1, 1_000_000)
+    """Calls of one backend that wait so. Precedent: at 20 KB each, 20 MB."""
+    parked_per_principal: int = within(32, 1, 100_000)
+    """Calls of one caller that wait so. Precedent: far above the dialogs a person has open at once."""
+    parked_per_session: int = within(8, 1, 100_000)
+    """Calls of one session that wait so. Precedent: parallel tool calls of one turn of a model."""
+    park_batch_s: float = within(0.04, 0, 5)
+    """Questions that follow each other this closely are asked in one round. Precedent: Nagle's algorithm, 40 ms."""
+
     @model_validator(mode="after")
     def _ordered(self) -> Limits:
         for low, high in (
             ("sessions_per_principal", "sessions"),
             ("session_ttl_s", "session_lifetime_s"),
             ("call_idle_s", "call_total_s"),
+            ("backend_sessions_per_principal", "backend_sessions"),
+            ("parked_per_principal", "parked"),
             ("call_head_s", "call_total_s"),
         ):
             if getattr(self, low) > getattr(self, high):

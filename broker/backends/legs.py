@@ -130,6 +130,7 @@ class PostLeg:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if status == 200 and kind == "text/event-stream":
             self._mode = "sse"
+            self._session.streams = True
             if self._parser is None:
                 self._parser = sse.Parser(self._session.limits.backend_body)
             else:

@@ -51,6 +51,11 @@ class StandingLeg:
         self._told = False
         self._stood = False
 
+    @property
+    def refused(self) -> bool:
+        """True once the backend has said that it has no such stream."""
+        return self._stopped or self._status not in (0, 200)
+
     def start(self) -> None:
         """Open it, or open it again."""
         self._timer = None
@@ -84,6 +89,8 @@ class StandingLeg:
         self._status = status
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         usable = status == 200 and kind == "text/event-stream"
+        if usable and self._stood and not self._parser.last_event_id:
+            self._session.owner.backend_gap()
         if status == 200 and not usable:
             self._status = 415
         if usable:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from broker import edge, telemetry
 from broker.backends.http1 import Pool
 from broker.backends.listen_hub import ListenHub
+from broker.backends.session_policy import SessionPolicy
 from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from broker.edge import EdgeSettings
@@ -83,6 +84,7 @@ class FaceContext:
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)
         self.face = backend.face
+        self.bridge = SessionPolicy.of(backend, limits)
         self.compare_lists = backend.compare_lists
         self.era = EraCache(wheel.clock)
         self.prober = Prober(pool, CLIENT_INFO)

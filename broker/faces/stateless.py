@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import UNSET
 
-from broker.faces.classify import LEGACY_ONLY, MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify, mismatch
+from broker.faces.classify import MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify, mismatch
 from broker.faces.context import FaceContext
 from broker.faces.stateless_call import ParamHeaders, StatelessCall
 from broker.faces.stateless_errors import refuse
@@ -30,15 +30,17 @@ from translators import tree
 from translators.inputs import ASKING
 from translators.mirrored import Annotations, Unreadable, agrees
 from translators.reply import TEXTS
+from translators.stateless_client.state import INVALID_STATE, INVALID_TEXT
 
 ALLOW: Final = {"Allow": "POST, OPTIONS"}
 PARAM: Final = "mcp-param-"
 _HEAD: Final = b"Content-Type: application/json\r\n"
 
-BAD_STATE: Final = Refusal(
-    400, jsonrpc.INVALID_PARAMS, "Invalid params: requestState is not valid", "invalid_request_state"
-)
+BAD_STATE: Final = Refusal(400, jsonrpc.INVALID_PARAMS, INVALID_TEXT, INVALID_STATE)
 """The one answer to every state that is not right, whatever is wrong with it."""
+
+MAX_SESSION_KEY: Final = 256
+"""Characters of a session key that count; conversation ids are shorter."""
 
 TOO_MANY: Final = Refusal(
     429, jsonrpc.INTERNAL_ERROR, "Too Many Requests: subscription limit reached", "subscriptions"
@@ -91,8 +93,10 @@ class StatelessFace:
     ) -> web.StreamResponse:
         """One request, whose envelope and standard headers are in order."""
         context = self.context
-        if not await context.stateless(client=True):
-            return self._refuse(request, self._elsewhere(), frame)
+        bridged = not await context.stateless(client=True)
+        away = self._away() if bridged else None
+        if away is not None:
+            return self._refuse(request, away, frame)
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)
         refusal = self._parameters(request, principal, modern)
@@ -118,16 +122,26 @@ class StatelessFace:
             caller=principal,
             round=rounds + 1,
             param_headers=_params(request),
+            bridged=bridged,
+            session_key=self._session_key(request, modern) if bridged else "",
         )
         return await self._answered(request, call, inner)
 
-    def _elsewhere(self) -> Refusal:
-        """Why the backend takes no modern request. One that is only away must not look like one of the other era."""
+    def _away(self) -> Refusal | None:
+        """Why no backend takes the request, None if one with sessions does. One that is only away says so."""
         verdict = self.context.era.settled or self.context.era.last
         if self.context.pin != AUTO or verdict is None or verdict.kind in ("legacy", "modern"):
-            return LEGACY_ONLY
+            return None
         reason = "backend-unauthorized" if verdict.kind == "auth" else "backend-connect"
         return Refusal(200, jsonrpc.INTERNAL_ERROR, TEXTS[reason], reason)
+
+    def _session_key(self, request: web.Request, modern: Modern) -> str:
+        """What the operator lets requests of one caller keep their sessions apart by; empty for nothing."""
+        policy = self.context.bridge
+        if policy.key_header:
+            return request.headers.get(policy.key_header, "")[:MAX_SESSION_KEY]
+        value = tree.deep(modern.meta.get(policy.key_meta)) if policy.key_meta else None
+        return value[:MAX_SESSION_KEY] if isinstance(value, str) else ""
 
     async def _answered(self, request: web.Request, call: StatelessCall, inner: bytes | None) -> web.StreamResponse:
         """Carry a call out; however this ends, nothing of the call is left behind."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 
 from broker.faces.stateless_errors import given_on
 from broker.faces.stateless_listen import LISTEN, Subscription
-from broker.faces.stateless_params import LOG_LEVEL, PROGRESS_TOKEN, binding, declared, is_retry, outgoing
+from broker.faces.stateless_params import CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, binding, declared, is_retry, outgoing
 from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, Violation, discovered, hinted, interim
 from broker.faces.stateless_results import typed as result_type
 from broker.gate import Gate
@@ -55,6 +55,8 @@ class StatelessCall:
         *,
         round: int = 1,  # noqa: A002
         param_headers: ParamHeaders = (),
+        bridged: bool = False,
+        session_key: str = "",
     ) -> None:
         self.relay = relay
         self.number = number
@@ -65,6 +67,8 @@ class StatelessCall:
         self.exchange = exchange
         self.round = round
         self.param_headers = param_headers
+        self.bridged = bridged
+        self.session_key = session_key
         self.principal = caller.id
         self.name = relay.context.name
         self.watch = relay.context.watch
@@ -75,7 +79,13 @@ class StatelessCall:
         self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
         self.open = True
         hooks = relay.context.hooks
-        self.gate = Gate(self, hooks) if hooks.hooks else None
+        # Before a backend with sessions, that session's relay is the backend's edge, and has the hooks.
+        self.gate = Gate(self, hooks) if hooks.hooks and not bridged else None
+
+    @property
+    def client_info(self) -> Any:
+        """How the client introduces itself with this request; None if it does not."""
+        return tree.deep(self.modern.meta.get(CLIENT_INFO))
 
     def start(self, inner: bytes | None) -> None:
         """Send the request; `inner` is the backend's own state, opened, that takes the sealed one's place."""
@@ -109,6 +119,9 @@ class StatelessCall:
     def to_backend(self, effect: ToServer) -> None:
         """Send what policy has passed; its headers mirror what is really sent."""
         frame = effect.frame
+        if self.bridged:
+            self.relay.send(self, frame, [])
+            return
         params: Any = frame.params if frame.params is not UNSET else {}
         try:
             headers = headers_of(self.method, params, self.relay.annotations(self))

@@ -15,6 +15,7 @@ from broker.faces.classify import HEADER_MISMATCH, UNSUPPORTED_VERSION, Refusal
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.reply import broken
+from translators.stateless_client import bad_state
 
 MISSING_CAPABILITY: Final = -32021
 RESOURCE_NOT_FOUND: Final = -32002
@@ -26,6 +27,8 @@ _STATUS: Final = {
     MISSING_CAPABILITY: 400,
     UNSUPPORTED_VERSION: 400,
 }
+# One answer to every state that is not right: it must not say whether the seal or the machine behind it refused it.
+_BAD_STATE: Final = bad_state(0).error.data  # type: ignore[union-attr]
 _RESERVED: Final = range(-32099, -32019)
 """-32099 to -32020: "Implementations MUST NOT emit any code from this sub-range that is not defined"."""
 
@@ -33,7 +36,11 @@ _RESERVED: Final = range(-32099, -32019)
 def status_of(frame: Frame) -> int:
     """The HTTP status of an answer that is one JSON object: mandated for some errors, 200 for all else."""
     error: Any = frame.error
-    return 200 if type(error) is not jsonrpc.ErrorObject else _STATUS.get(error.code, 200)
+    if type(error) is not jsonrpc.ErrorObject:
+        return 200
+    if error.code == jsonrpc.INVALID_PARAMS and error.data == _BAD_STATE:
+        return 400
+    return _STATUS.get(error.code, 200)
 
 
 def given_on(frame: Frame) -> Frame:

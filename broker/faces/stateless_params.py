@@ -18,6 +18,7 @@ from broker.seal import Binding, digest_of
 from translators import tree
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
+CLIENT_INFO: Final = PREFIX + "clientInfo"
 LOG_LEVEL: Final = PREFIX + "logLevel"
 SUBSCRIPTION_ID: Final = PREFIX + "subscriptionId"
 TASKS: Final = PREFIX + "tasks"

@@ -11,6 +11,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from broker.backends.session_pool import SessionPool
 from broker.backends.stateless_http import Refusal, StatelessLegs
 from broker.era_signs import evidence
 from broker.faces.classify import MODERN
@@ -36,6 +37,7 @@ class StatelessRelay:
         revision = by_id(MODERN[-1])
         self.context = context
         self.legs = StatelessLegs(context.pool, self, context.deadlines, context.wire, observer=self._refused)
+        self.bridge = SessionPool(context, self)
         self.outbox = Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
         self.calls: dict[int, StatelessCall] = {}
         self.listening: Counter[str] = Counter()
@@ -63,7 +65,7 @@ class StatelessRelay:
         self.outbox.exchanges.pop(call.exchange.id, None)
         if call.open:
             self._forget(call)
-            self.legs.abort(call.number)
+            self._line(call).abort(call.number)
 
     def annotations(self, call: StatelessCall) -> Annotations | None:
         """The header annotations of the tool a call is about; None if its schema is not known."""
@@ -74,7 +76,10 @@ class StatelessRelay:
     # ---- what a call does -----------------------------------------------------------------------------------------
 
     def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
-        """POST to the backend."""
+        """POST to the backend, or give to the session that stands for it."""
+        if call.bridged:
+            self.bridge.post(call, frame)
+            return
         if self.context.watch.tapping:
             self.context.watch.frame("backend", "out", self.context.name, frame)
         self.legs.post(call.number, frame, headers, stream=call.method == LISTEN)
@@ -88,7 +93,7 @@ class StatelessRelay:
         if exchange.id not in self.outbox.exchanges or exchange.abandoned:
             return
         self.outbox.send(exchange.id, jsonrpc.encode(frame), final=False)
-        stream, ticket = exchange.stream, self.legs.ticket(call.number)
+        stream, ticket = exchange.stream, self._line(call).ticket(call.number)
         if stream is None or ticket is None or stream.pressure or stream.queued <= context.watch.queue_bytes:
             return
 
@@ -121,7 +126,7 @@ class StatelessRelay:
     def leg_message(self, leg: int, frame: Frame) -> None:
         """One message of a leg."""
         call = self.calls.get(leg)
-        if self.context.watch.tapping:
+        if self.context.watch.tapping and not (call is not None and call.bridged):
             self.context.watch.frame("backend", "in", self.context.name, frame)
         if call is None:
             return
@@ -130,7 +135,7 @@ class StatelessRelay:
             call.heard(frame)
         except Exception as error:  # a bug of ours ends one call, and is told to the operator without its text
             self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
-            self.legs.abort(leg)
+            self._line(call).abort(leg)
             call.finish(broken(leg, "internal"))
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:  # noqa: ARG002
@@ -150,7 +155,7 @@ class StatelessRelay:
     def wind_down(self) -> None:
         """The broker is about to stop: subscriptions end in good order, calls may still finish."""
         for call in [call for call in self.calls.values() if call.subscription is not None]:
-            self.legs.abort(call.number)
+            self._line(call).abort(call.number)
             assert call.subscription is not None
             call.finish(jsonrpc.response(call.number, call.subscription.ended()))
 
@@ -158,9 +163,14 @@ class StatelessRelay:
         """The broker stops: what is still open is answered, and cancelled at the backend."""
         self.wind_down()
         for call in list(self.calls.values()):
-            self.legs.abort(call.number)
+            self._line(call).abort(call.number)
             call.finish(broken(call.number, "shutdown", message="The broker is shutting down"))
         self.legs.close()
+        self.bridge.close()
+
+    def _line(self, call: StatelessCall) -> StatelessLegs | SessionPool:
+        """Where a call's request went."""
+        return self.bridge if call.bridged else self.legs
 
     def _forget(self, call: StatelessCall) -> None:
         call.close()

@@ -37,6 +37,18 @@ def mapped_client_capabilities(declared: Body) -> Body:
     return mapped
 
 
+def session_client_capabilities(declared: Body) -> Body:
+    """What a request of a 2026-07-28 client declares, as the session that is opened for it declares it.
+
+    `listChanged` of roots goes: no notification of the client is left that could announce them. Tasks go as well.
+    """
+    mapped = _without_tasks(declared)
+    roots = tree.whole(mapped, "roots")
+    if isinstance(roots, dict) and "listChanged" in roots:
+        mapped["roots"] = {name: value for name, value in roots.items() if name != "listChanged"}
+    return mapped
+
+
 def mapped_server_capabilities(declared: Body) -> Body:
     """What either kind of server declared, for a client of the other: without tasks, which are not the same there."""
     return _without_tasks(declared)

@@ -1,0 +1,93 @@
+"""The relay of a session whose client is a machine of the broker: its messages go to the machine, not to a socket.
+
+Everything between client and backend is that of any session: translation to older revisions, ids, hooks at the
+backend's edge, loss of the session and its recovery.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from broker.backends.streamable_http import BackendSession
+from broker.outbox import Outbox
+from broker.relay import Relay
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators.machine import Effect, Failed, OpenStream, Origin, ToClient
+
+
+class Player(Protocol):
+    """Who plays the session's client."""
+
+    def session_message(self, exchange: int, frame: Frame, origin: Origin) -> None: ...
+    def session_accepted(self, exchange: int) -> None: ...
+    def session_resumed(self, *, again: bool) -> None: ...
+
+
+class NoOutbox(Outbox):
+    """What a relay keeps for a client with streams, of which this one has none."""
+
+    __slots__ = ("_player",)
+
+    def __init__(self, player: Player) -> None:
+        super().__init__(None, iter(()), max_events=0, max_bytes=0)
+        self._player = player
+
+    def send(
+        self,
+        number: int,
+        data: bytes,
+        *,
+        final: bool,  # noqa: ARG002
+        error: bool = False,  # noqa: ARG002
+        question: bool = False,  # noqa: ARG002
+    ) -> bool:
+        """Only what the relay says of its own faults comes this way."""
+        self._player.session_message(number, jsonrpc.decode_backend(data), "broker")
+        return True
+
+    def hush(self, number: int) -> None:
+        """A cancelled call ends without an answer; its player has forgotten it already."""
+
+    @property
+    def reachable(self) -> bool:
+        """The player can always be asked."""
+        return True
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class PooledRelay(Relay):
+    """One pooled session's traffic with its backend."""
+
+    player: Player
+    session: BackendSession
+
+    def serve(self, player: Player, session: BackendSession) -> None:
+        """Who plays the client, and the session with the backend."""
+        self.player = player
+        self.outbox = NoOutbox(player)
+        self.backend = self.session = session
+
+    def _to_client(self, effect: ToClient) -> None:
+        self.player.session_message(effect.exchange, effect.frame, effect.origin)
+
+    def accept(self, exchange: int) -> None:
+        """The backend took a message."""
+        self.player.session_accepted(exchange)
+
+    def _rare(self, effect: Effect | Failed) -> None:
+        super()._rare(effect)
+        if isinstance(effect, OpenStream) and effect.then < 0:
+            self.player.session_resumed(again=True)  # the link has opened a lost session again
+
+    def backend_gap(self) -> None:
+        """The standing stream was away, and nothing says what it would have carried."""
+        self.player.session_resumed(again=False)
+
+    @property
+    def stands(self) -> bool:
+        """True unless the backend has no standing stream, or none is wanted of it."""
+        standing = self.session.standing
+        return standing is not None and not standing.refused

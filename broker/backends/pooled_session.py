@@ -1,0 +1,211 @@
+"""One session with a backend that stateless requests share: the machine that plays its client, and what it decides.
+
+Invariants: events reach the machine one after another, also those its own effects cause; a leg is answered once; a
+session that turns out to be of no use for questions is replaced before anything was asked of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from broker.backends.http1_types import Ticket
+from broker.backends.pooled_relay import PooledRelay
+from protocol_versions.jsonrpc import Frame
+from translators import handshake
+from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, SetTimer, ToClient, ToServer
+from translators.reply import answered
+from translators.stateless_client import Asked, Greeted, StatelessClient, Unopened
+
+if TYPE_CHECKING:
+    from broker.backends.session_groups import Group
+    from broker.backends.session_pool import SessionPool
+
+PING = 1 << 40
+"""The id of the one request this file sends itself; the machine counts from 1."""
+
+
+class PooledSession:
+    """A session of one caller; `wrapped` ends with its first request."""
+
+    def __init__(
+        self, pool: SessionPool, group: Group, talk: StatelessClient, relay: PooledRelay, *, wrapped: bool
+    ) -> None:
+        self.pool = pool
+        self.group = group
+        self.talk = talk
+        self.relay = relay
+        self.wrapped = wrapped
+        self.used = pool.now()
+        self.closed = False
+        self._discovers: set[int] = set()
+        self._greeting: Frame | None = None
+        self._events: deque[Event] = deque()
+        self._running = False
+
+    # ---- what the pool asks -----------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin the session."""
+        self._run(self.talk.open(self.pool.now()))
+
+    def post(self, asked: Asked) -> None:
+        """A request of a client."""
+        self.used = self.pool.now()
+        if asked.frame.method == "server/discover":
+            self._discovers.add(asked.leg)
+        self.feed(asked)
+
+    def abandon(self, leg: int) -> None:
+        """Nobody waits for this leg any more."""
+        self._discovers.discard(leg)
+        self._run(self.talk.abandon(leg, self.pool.now()))
+        self._end_if_done()
+
+    def ticket(self, leg: int) -> Ticket | None:
+        """The hold on the backend's stream for the call this leg waits for."""
+        backend = self.relay.backend
+        number = self.relay.talk.book.by_client.get(self.talk.by_leg.get(leg, 0))
+        found = backend.legs.get(number) if backend is not None and number is not None else None
+        return found.ticket if found is not None else None
+
+    def close(self, reason: str) -> None:
+        """The session is over."""
+        if self.closed:
+            return
+        self._run(self.talk.close(reason))
+        self.closed = True
+        self.relay.close()
+
+    # ---- what the relay says (broker.backends.pooled_relay.Player) --------------------------------------------------
+
+    def session_message(self, exchange: int, frame: Frame, origin: Origin) -> None:
+        """A message of the session for its client."""
+        if self.closed:
+            return
+        if frame.method is UNSET:
+            if frame.id == PING:
+                self._pong()
+                return
+            if type(frame.id) is int and self.talk.inner.get(frame.id) == "initialize" and not self._greets(frame):
+                return
+        self.feed(FromServer(exchange, frame, origin))
+
+    def session_accepted(self, exchange: int) -> None:
+        """A message was taken; the one that matters ends the handshake."""
+        if self.talk.phase == "initialized" and exchange > 0:
+            self.feed(Greeted(self.relay.stands))
+
+    def session_resumed(self, *, again: bool) -> None:
+        """What the session would have said meanwhile is lost; `again`: so is what it remembered."""
+        self._run(self.talk.resync(self.pool.now(), again=again))
+
+    # ---- the handshake ----------------------------------------------------------------------------------------------
+
+    def _greets(self, frame: Frame) -> bool:
+        """True if the machine may go on with this answer to `initialize` now."""
+        if frame.result is UNSET:
+            self.pool.refused(self)
+            return True
+        self.pool.greeted(self)
+        declared = self.relay.talk.peers.declared
+        backend = self.relay.session
+        if not any(name in declared for name in handshake.INPUTS):
+            return True
+        if backend.session_id is None:
+            # Its replies would go nowhere: SDK servers without sessions take them with 202 and drop them.
+            self._replace("no-session-id")
+            return False
+        if backend.streams or self.pool.trusts_answers:
+            return True
+        # A server that answers everything in plain JSON drops what it asks during a call; a ping shows it.
+        self._greeting = frame
+        self.relay.client_frame(PING, Frame(id=PING, method="ping"))
+        return False
+
+    def _pong(self) -> None:
+        frame, self._greeting = self._greeting, None
+        if frame is None:
+            return
+        if self.relay.session.streams:
+            self.feed(FromServer(0, frame))
+        else:
+            self._replace("json-answers")
+
+    def _replace(self, why: str) -> None:
+        """Open another session that declares no input; what waits for this one goes there."""
+        waiting, self.talk.waiting = self.talk.waiting, {}
+        self.closed = True
+        # Not within the relay's own turn: it still has effects of this answer to carry out.
+        asyncio.get_running_loop().call_soon(self.relay.close)
+        self.pool.cannot_ask(self, list(waiting.values()), why)
+
+    # ---- effects ----------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Tell the machine what happened, and carry out what it decides; events wait for one another."""
+        self._events.append(event)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._events:
+                self._effects(self.talk.handle(self._events.popleft(), self.pool.now()))
+        finally:
+            self._running = False
+        self._end_if_done()
+
+    def _run(self, effects: list[Effect]) -> None:
+        """Carry out what was decided outside `feed`, before anything it causes."""
+        nested, self._running = self._running, True
+        try:
+            self._effects(effects)
+        finally:
+            self._running = nested
+        if not nested and self._events and not self.closed:
+            self.feed(self._events.popleft())
+
+    def _effects(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            kind = type(effect)
+            if kind is ToClient:
+                self._answer(effect)  # type: ignore[arg-type]
+            elif kind is ToServer:
+                number = effect.call or effect.exchange  # type: ignore[attr-defined]
+                self.relay.client_frame(number, effect.frame)  # type: ignore[attr-defined]
+            elif kind is SetTimer:
+                asyncio.get_running_loop().call_later(effect.after_s, self._expired, effect.key)  # type: ignore[attr-defined]
+            elif kind is Note:
+                self.pool.note(effect)  # type: ignore[arg-type]
+            elif kind is Unopened:
+                self.closed = True
+                self.pool.unopened(self)
+                asyncio.get_running_loop().call_soon(self.relay.close)
+
+    def _answer(self, effect: ToClient) -> None:
+        leg, frame = effect.exchange, effect.frame
+        if effect.final:
+            self.used = self.pool.now()
+            if leg in self._discovers:
+                self._discovers.discard(leg)
+                frame = self._discovery(leg, frame)
+        self.pool.to_leg(leg, frame, final=effect.final)
+
+    def _discovery(self, leg: int, frame: Frame) -> Frame:
+        """A discovery is remembered: clients take a backend that is away for one of another era."""
+        if frame.result is not UNSET:
+            self.group.discovery = dict(frame.result)
+        elif self.group.discovery is not None:
+            return answered(leg, {**self.group.discovery, "ttlMs": 0})
+        return frame
+
+    def _expired(self, key: str) -> None:
+        if not self.closed:
+            self.feed(Expired(key))
+
+    def _end_if_done(self) -> None:
+        if self.wrapped and self.talk.idle and self.talk.phase == "ready" and not self.closed:
+            self.pool.end(self, "wrapped")

@@ -1,0 +1,75 @@
+"""Which sessions belong together: those of one caller, with one set of declared capabilities.
+
+A session's capabilities never change and servers list tools by them, so that a request may only use a session that
+declared exactly what the request declares; a wider one would ask for what this request cannot answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from translators.handshake import INPUTS
+from translators.stateless_client import Memory
+from translators.v2025_11_25__v2026_07_28.fields_capabilities import session_client_capabilities
+
+if TYPE_CHECKING:
+    from broker.backends.pooled_session import PooledSession
+
+MAX_READ = 256
+"""Spellings of capabilities that are remembered; every client program has one."""
+
+Key = tuple[str, str, bytes]
+"""Caller, what the operator's key says, the declared capabilities in one spelling."""
+
+
+class Group(msgspec.Struct):
+    """The sessions of one key; the first one has the lists."""
+
+    key: Key
+    capabilities: dict[str, Any]
+    memory: Memory
+    sessions: list[PooledSession] = []
+    discovery: dict[str, Any] | None = None
+
+
+class Groups:
+    """All groups of one backend."""
+
+    __slots__ = ("_by_key", "_read")
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Group] = {}
+        self._read: dict[bytes, dict[str, Any]] = {}
+
+    def read(self, told: bytes) -> dict[str, Any]:
+        """The capabilities a session for this request declares; the same object for the same bytes."""
+        found = self._read.get(told)
+        if found is None:
+            found = session_client_capabilities(msgspec.json.decode(told))
+            if len(self._read) < MAX_READ:
+                self._read[told] = found
+        return found
+
+    def get(self, principal: str, own: str, capabilities: dict[str, Any]) -> Group:
+        """The group of a caller, with what was declared."""
+        key = (principal, own, msgspec.json.encode(capabilities, order="sorted"))
+        group = self._by_key.get(key)
+        if group is None:
+            group = self._by_key[key] = Group(key, capabilities, Memory())
+        return group
+
+    def drop(self, group: Group) -> None:
+        """Nothing of a group is worth keeping."""
+        self._by_key.pop(group.key, None)
+
+    def sweep(self) -> None:
+        """Forget groups without a session."""
+        for group in [group for group in self._by_key.values() if not group.sessions]:
+            self.drop(group)
+
+
+def silent(capabilities: dict[str, Any]) -> dict[str, Any]:
+    """The capabilities of a client that cannot be asked anything."""
+    return {name: value for name, value in capabilities.items() if name not in INPUTS}

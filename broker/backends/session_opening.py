@@ -1,0 +1,67 @@
+"""Builds one pooled session: the machine that plays its client, its relay, and the backend's side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from broker.backends.pooled_relay import PooledRelay
+from broker.backends.pooled_session import PooledSession
+from broker.backends.streamable_http import BackendSession
+from broker.gate import Gate
+from broker.negotiate import backend_offer
+from broker.outbox import Outbox
+from translators.conversation import Conversation
+from translators.handshake import INPUTS, Peers
+from translators.stateless_client import StatelessClient
+from translators.stateless_client.calls import Quota
+from translators.stateless_client.machine import SESSION, Rules
+
+if TYPE_CHECKING:
+    from broker.backends.session_groups import Group
+    from broker.backends.session_pool import SessionPool
+
+
+def open_session(
+    pool: SessionPool,
+    group: Group,
+    number: int,
+    quotas: tuple[Quota, ...],
+    client_info: Any,
+    *,
+    wrapped: bool,
+) -> PooledSession:
+    """A session of this group; nothing is sent yet. Its hooks run at the backend's edge, as those of any session."""
+    context, policy = pool.context, pool.policy
+    talk = StatelessClient(
+        group.capabilities,
+        client_info,
+        owner=pool.owner,
+        number=number,
+        habits=pool.habits,
+        memory=group.memory,
+        quotas=quotas,
+        rules=Rules(
+            park_s=policy.park_s,
+            park_per_session=policy.parked_per_session,
+            batch_s=policy.batch_s,
+            unsolicited=policy.unsolicited,
+            list_ttl_ms=0 if wrapped else policy.list_ttl_ms,
+            wrap_cursors=not wrapped,
+        ),
+    )
+    offer, pinned = backend_offer(context.pin, SESSION)
+    relay = PooledRelay(
+        Conversation(Peers(client=SESSION, offer=offer, pinned=pinned)),
+        Outbox(None, iter(()), max_events=0, max_bytes=0),
+        context.hooks,
+        context.wheel,
+        context.watch,
+        principal=group.key[0],
+        name=context.name,
+    )
+    relay.gate = Gate(relay, context.hooks)
+    asks = any(name in group.capabilities for name in INPUTS)
+    session = PooledSession(pool, group, talk, relay, wrapped=wrapped)
+    deadlines = policy.deadlines if asks else context.deadlines
+    relay.serve(session, BackendSession(context.pool, relay, deadlines, context.wire))
+    return session

@@ -1,0 +1,64 @@
+"""What an operator chooses for the sessions that stateless requests share, in one value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from broker.backends.streamable_http import Deadlines
+
+if TYPE_CHECKING:
+    from broker.settings import Backend
+    from broker.settings_limits import Limits
+
+
+class SessionPolicy(msgspec.Struct, frozen=True):
+    """From `servers.NAME` and `limits`; times in seconds. `deadlines` are those of sessions whose calls may wait."""
+
+    session: str
+    key_header: str
+    key_meta: str
+    park: str
+    attribution: str
+    unsolicited: str
+    list_ttl_ms: int
+    sessions_per_principal: int
+    sessions: int
+    idle_s: float
+    park_s: float
+    parked: int
+    parked_per_principal: int
+    parked_per_session: int
+    batch_s: float
+    deadlines: Deadlines
+
+    @classmethod
+    def of(cls, backend: Backend, limits: Limits) -> SessionPolicy:
+        """The policy of one backend."""
+        place, _, name = (backend.session_key or "").partition(":")
+        return cls(
+            session=backend.session,
+            key_header=name if place == "header" else "",
+            key_meta=name if place == "meta" else "",
+            park=backend.park,
+            attribution=backend.attribution,
+            unsolicited=backend.unsolicited,
+            list_ttl_ms=backend.list_ttl_ms,
+            sessions_per_principal=limits.backend_sessions_per_principal,
+            sessions=limits.backend_sessions,
+            idle_s=limits.backend_session_idle_s,
+            park_s=limits.park_s,
+            parked=limits.parked,
+            parked_per_principal=limits.parked_per_principal,
+            parked_per_session=limits.parked_per_session,
+            batch_s=limits.park_batch_s,
+            # A call that waits for a person is silent for as long as that takes.
+            deadlines=Deadlines(
+                connect_s=limits.connect_s,
+                head_s=limits.call_head_s + limits.park_s,
+                idle_s=limits.call_idle_s + limits.park_s,
+                total_s=limits.call_total_s,
+                stream_idle_s=limits.get_stream_idle_s,
+            ),
+        )

@@ -1,0 +1,215 @@
+"""`subscriptions/listen` over a session: subscribe, acknowledge what is honoured, pass on what comes.
+
+Follows 2026-07-28 basic/patterns/subscriptions. Invariants: the acknowledgement is the first message of a subscription
+and names only what the server agreed to; a resource is subscribed once however many listen, and unsubscribed with the
+last of them; after any gap everybody is told to look again.
+
+    state      what happens                             next
+    asking     the server is asked for each resource    all answered, or time is up -> on
+    on         notifications pass                       the client goes, the session ends -> over
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.asks import UNREADABLE
+from translators.errors import INVALID_PARAMS
+from translators.machine import Effect, Note, SetTimer, ToClient, ToServer
+from translators.reply import answered, broken
+from translators.stateless_client.calls import Asked
+from translators.stateless_client.greeting import announces
+from translators.tree import Body
+
+if TYPE_CHECKING:
+    from translators.stateless_client.machine import StatelessClient
+
+LISTEN = "subscriptions/listen"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+UPDATED = "notifications/resources/updated"
+URIS = "resourceSubscriptions"
+FLAGS = {
+    "notifications/tools/list_changed": ("toolsListChanged", "tools"),
+    "notifications/prompts/list_changed": ("promptsListChanged", "prompts"),
+    "notifications/resources/list_changed": ("resourcesListChanged", "resources"),
+}
+
+SUBSCRIBE_S = 5.0
+"""How long a subscription is waited for; what is not agreed to by then is left out of the acknowledgement."""
+
+MAX_URIS = 1_024
+"""Resources of one session; TypeScript servers accept as many."""
+
+MAX_QUEUED = 256
+"""Notifications kept for a listening request until it is acknowledged."""
+
+
+class Listen(msgspec.Struct):
+    """One listening request."""
+
+    leg: int
+    flags: dict[str, bool]
+    uris: list[str]
+    asking: set[str] = set()  # resources the server has not answered for yet
+    on: bool = False
+    queued: list[tuple[str, Body]] = []
+
+
+class Listens(msgspec.Struct):
+    """All of one session, and how many follow each resource."""
+
+    legs: dict[int, Listen] = {}
+    followers: dict[str, int] = {}
+    agreed: set[str] = set()
+
+
+def listen(talk: StatelessClient, event: Asked) -> list[Effect]:
+    """A client listens."""
+    params: Any = event.frame.params if event.frame.params is not UNSET else {}
+    try:
+        wanted = tree.whole(params, "notifications")
+        flags = {
+            flag: True
+            for flag, kind in FLAGS.values()
+            if wanted.get(flag) is True and announces(talk, kind)
+        }  # fmt: skip
+        found = wanted.get(URIS)
+        uris = list(dict.fromkeys(uri for uri in found if isinstance(uri, str))) if isinstance(found, list) else []
+    except UNREADABLE:
+        return [ToClient(event.leg, broken(event.leg, "client-garbage", code=INVALID_PARAMS), final=True)]
+    if not announces(talk, "resources", "subscribe"):
+        uris = []
+    books = talk.listens
+    room = MAX_URIS - len(books.followers)
+    new = [uri for uri in uris if uri not in books.followers]
+    if len(new) > room:
+        return [
+            ToClient(event.leg, broken(event.leg, "overloaded"), final=True),
+            Note("refused", LISTEN, "overloaded"),
+        ]
+    one = books.legs[event.leg] = Listen(event.leg, flags, uris)
+    effects: list[Effect] = []
+    for uri in uris:
+        books.followers[uri] = books.followers.get(uri, 0) + 1
+        if uri in new:
+            number = talk.mint()
+            talk.inner[number] = f"+{uri}"
+            effects.append(
+                _follow(number, "resources/subscribe", uri)
+            )  # fmt: skip
+        if uri not in books.agreed:
+            one.asking.add(uri)
+    if not one.asking:
+        return [*effects, *acknowledge(talk, event.leg)]
+    return [*effects, SetTimer(f"subscribed:{event.leg}", SUBSCRIBE_S)]
+
+
+def subscribed(talk: StatelessClient, inner: str, frame: Frame) -> list[Effect]:
+    """The server's answer to one subscription."""
+    uri = inner[1:]
+    if not inner.startswith("+"):
+        return []
+    books = talk.listens
+    if frame.error is UNSET and uri in books.followers:
+        books.agreed.add(uri)
+    effects: list[Effect] = []
+    for one in list(books.legs.values()):
+        if uri in one.asking:
+            one.asking.discard(uri)
+            if not one.asking and not one.on:
+                effects += acknowledge(talk, one.leg)
+    return effects
+
+
+def acknowledge(talk: StatelessClient, leg: int) -> list[Effect]:
+    """Say what is honoured, then what came meanwhile."""
+    one = talk.listens.legs.get(leg)
+    if one is None or one.on:
+        return []
+    one.on = True
+    honoured: Body = dict(one.flags)
+    if one.uris:
+        kept = [uri for uri in one.uris if uri in talk.listens.agreed]
+        effects = [] if len(kept) == len(one.uris) else _released(talk, [uri for uri in one.uris if uri not in kept])
+        one.uris = kept
+        if kept:
+            honoured[URIS] = kept
+    else:
+        effects = []
+    said: Body = {"notifications": honoured}
+    first = ToClient(leg, Frame(method=ACKNOWLEDGED, params=said))
+    queued, one.queued = one.queued, []
+    return [first, *(_told(one, method, body) for method, body in queued if _wants(one, method, body)), *effects]
+
+
+def announced(talk: StatelessClient, method: str, body: Body) -> list[Effect]:
+    """A notification that belongs to no request, for everybody who wants it."""
+    if method != UPDATED and method not in FLAGS:
+        return [Note("dropped", method, "not-of-a-subscription")]
+    effects: list[Effect] = []
+    for one in talk.listens.legs.values():
+        if not one.on:
+            one.queued = [*one.queued[-MAX_QUEUED + 1 :], (method, body)]
+        elif _wants(one, method, body):
+            effects.append(_told(one, method, body))
+    return effects
+
+
+def resynced(talk: StatelessClient) -> list[Effect]:
+    """Something may have been missed: every list and resource somebody follows counts as changed."""
+    effects: list[Effect] = []
+    for method in FLAGS:
+        effects += announced(talk, method, {})
+    for uri in list(talk.listens.agreed):
+        effects += announced(talk, UPDATED, {"uri": uri})
+    return effects
+
+
+def ended(talk: StatelessClient, leg: int) -> list[Effect]:
+    """A client listens no more."""
+    one = talk.listens.legs.pop(leg)
+    return _released(talk, one.uris)
+
+
+def closed(talk: StatelessClient) -> list[Effect]:
+    """The session ends: so do its subscriptions, in good order."""
+    legs, talk.listens = talk.listens.legs, Listens()
+    return [ToClient(leg, answered(leg, {"resultType": "complete"}), final=True) for leg in legs]
+
+
+def _released(talk: StatelessClient, uris: list[str]) -> list[Effect]:
+    books = talk.listens
+    effects: list[Effect] = []
+    for uri in uris:
+        books.followers[uri] -= 1
+        if books.followers[uri]:
+            continue
+        del books.followers[uri]
+        if uri in books.agreed:
+            books.agreed.discard(uri)
+            number = talk.mint()
+            talk.inner[number] = f"-{uri}"
+            effects.append(_follow(number, "resources/unsubscribe", uri))
+    return effects
+
+
+def _follow(number: int, method: str, uri: str) -> ToServer:
+    params: Body = {"uri": uri}
+    return ToServer(number, Frame(id=number, method=method, params=params))
+
+
+def _wants(one: Listen, method: str, body: Body) -> bool:
+    if method != UPDATED:
+        return one.flags.get(FLAGS[method][0], False)
+    uri = tree.whole(body, "uri")
+    # Servers may report a resource below the one that was asked for.
+    return isinstance(uri, str) and any(uri == kept or uri.startswith(f"{kept.rstrip('/')}/") for kept in one.uris)
+
+
+def _told(one: Listen, method: str, body: Body) -> ToClient:
+    return ToClient(one.leg, Frame(method=method, params=dict(body) if body else UNSET))

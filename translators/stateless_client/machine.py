@@ -1,0 +1,253 @@
+"""The machine itself: what each event of either side leads to. See the package for the whole picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from protocol_versions.jsonrpc import Frame
+from translators.inputs import ASKING
+from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, ToServer
+from translators.reply import broken, notify
+from translators.stateless_client import greeting, listening, pages, questions, requests, resuming, setup, urls
+from translators.stateless_client.answers import answer_of_call, notification_of_server
+from translators.stateless_client.calls import (
+    Asked,
+    Call,
+    Greeted,
+    Habits,
+    Leg,
+    Memory,
+    Question,
+    Quota,
+    Tombstone,
+    Unopened,
+    final,
+)
+from translators.tables import Tables, tables
+from translators.tree import Body
+
+SESSION = "2025-11-25"
+"""The revision of the client this machine plays; older servers are translated behind it."""
+
+STATELESS = "2026-07-28"
+"""The revision of the clients it answers."""
+
+LISTEN = "subscriptions/listen"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What an operator may choose. `wrap_cursors` where a session is shared by requests; times in seconds."""
+
+    park_s: float = 600.0
+    park_per_session: int = 8
+    batch_s: float = 0.04
+    batch_most_s: float = 0.25
+    unsolicited: str = "error"
+    list_ttl_ms: int = 0
+    wrap_cursors: bool = True
+
+
+class StatelessClient:
+    """One session with a server, as its stateless clients use it. `owner` and `number` name it in states."""
+
+    def __init__(
+        self,
+        capabilities: dict[str, Any],
+        client_info: Any,
+        *,
+        owner: str,
+        number: int,
+        habits: Habits,
+        memory: Memory,
+        quotas: tuple[Quota, ...] = (),
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+    ) -> None:
+        self.capabilities = capabilities
+        self.client_info = client_info
+        self.owner, self.number = owner, number
+        self.habits, self.memory, self.quotas, self.rules = habits, memory, quotas, rules
+        self.lanes: Tables = tables(STATELESS, SESSION)
+        self.phase = "new"
+        self.hello: Body = {}
+        self.identity: Body = {}
+        self.meta: Raw | None = None
+        self.stands = False
+        self.ready_at = 0.0
+        self.level = requests.NO_LEVEL
+        self.waiting: dict[int, Asked] = {}
+        self.calls: dict[int, Call] = {}
+        self.by_leg: dict[int, int] = {}
+        self.inner: dict[int, str] = {}
+        self.asks: dict[int, int] = {}  # the conversation's id of a question -> call, 0 for one of the set-up
+        self.held: dict[int, Question] = {}
+        self.tombs: dict[int, Tombstone] = {}
+        self.listens = listening.Listens()
+        self.pages = pages.Pages()
+        self.visited: set[str] = set()
+        self.minted = 0
+        self.now = 0.0
+
+    # ---- what the owner does ----------------------------------------------------------------------------------------
+
+    def open(self, now: float) -> list[Effect]:
+        """Begin the session."""
+        self.now = now
+        self.phase = "greeting"
+        return [greeting.hello(self)]
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """The effects of one event, in order. `now` in seconds of any monotonic clock."""
+        self.now = now
+        kind = type(event)
+        if kind is Asked:
+            return self._asked(event)  # type: ignore[arg-type]
+        if kind is FromServer:
+            return self._from_server(event.stream, event.frame, event.origin)  # type: ignore[attr-defined]
+        if kind is Greeted:
+            return self._greeted(event.stands)  # type: ignore[attr-defined]
+        if kind is Expired:
+            return self._expired(event.key)  # type: ignore[attr-defined]
+        return []
+
+    def abandon(self, leg: int, now: float) -> list[Effect]:
+        """Nobody waits for this leg any more; the last one of a call that is not suspended cancels it."""
+        self.now = now
+        if self.waiting.pop(leg, None) is not None:
+            return []
+        if leg in self.listens.legs:
+            return listening.ended(self, leg)
+        call = self.calls.get(self.by_leg.pop(leg, 0))
+        if call is None:
+            return []
+        call.legs.pop(leg, None)
+        return [] if call.legs or call.phase in ("parked", "ending") else self.cancel(call)
+
+    def resync(self, now: float, *, again: bool) -> list[Effect]:
+        """Something may have been missed: whoever listens looks again. `again`: the session was opened anew."""
+        self.now = now
+        if again:
+            self.pages.renew()
+        return listening.resynced(self)
+
+    def close(self, reason: str) -> list[Effect]:
+        """The session is over: every leg is answered, every suspended call is lost."""
+        legs = [*self.waiting, *self.by_leg]
+        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in legs]
+        effects += listening.closed(self)
+        for call in list(self.calls.values()):
+            self.forget(call)
+        self.waiting.clear()
+        self.by_leg.clear()
+        self.asks.clear()
+        self.held.clear()
+        self.phase = "closed"
+        return effects
+
+    @property
+    def idle(self) -> bool:
+        """True while nothing of it is open: no request, no suspended call, no listening."""
+        return not (self.waiting or self.calls or self.listens.legs)
+
+    @property
+    def may_ask(self) -> bool:
+        """True while a call is open that questions on the standing stream could belong to."""
+        return any(call.method in ASKING for call in self.calls.values()) or any(
+            event.frame.method in ASKING for event in self.waiting.values()
+        )
+
+    # ---- the client's side ------------------------------------------------------------------------------------------
+
+    def _asked(self, event: Asked) -> list[Effect]:
+        if event.state is not None and event.state.kind == "call":
+            return resuming.resumed(self, event)
+        if self.phase != "ready":
+            self.waiting[event.leg] = event
+            return []
+        return requests.serve(self, event)
+
+    def attach(self, call: Call, leg: Leg) -> None:
+        """A request waits for this call now."""
+        call.legs[leg.id] = leg
+        call.capabilities = leg.capabilities
+        self.by_leg[leg.id] = call.id
+
+    def cancel(self, call: Call) -> list[Effect]:
+        """Tell the server that nobody waits for a call any more."""
+        effects = questions.dismiss(self, call)
+        if call.sent and call.outcome is None:
+            effects.append(ToServer(0, notify("notifications/cancelled", {"requestId": call.id})))
+        self.forget(call)
+        return effects
+
+    def forget(self, call: Call) -> None:
+        """Nothing of a call is kept but, if it was suspended, its end."""
+        self.calls.pop(call.id, None)
+        for leg in call.legs:
+            self.by_leg.pop(leg, None)
+        for question in (*call.queued, *call.shown.values()):
+            self.asks.pop(question.ask, None)
+        if call.counted:
+            for quota in self.quotas:
+                quota.parked -= 1
+
+    def mint(self) -> int:
+        """A request id never used in this session."""
+        self.minted += 1
+        return self.minted
+
+    # ---- the server's side ------------------------------------------------------------------------------------------
+
+    def _from_server(self, stream: int, frame: Frame, origin: Origin) -> list[Effect]:
+        if frame.method is not UNSET:
+            if frame.id is not UNSET:
+                return questions.asked(self, stream, frame)
+            return notification_of_server(self, stream, frame)
+        inner = self.inner.pop(frame.id, None) if type(frame.id) is int else None
+        if inner == "initialize":
+            return greeting.answered_hello(self, frame)
+        if inner == requests.SET_LEVEL:
+            return requests.levelled(self)
+        if inner is not None:
+            return listening.subscribed(self, inner, frame)
+        call = self.calls.get(frame.id) if type(frame.id) is int else None
+        return [] if call is None else answer_of_call(self, call, frame, origin)
+
+    def _greeted(self, stands: bool) -> list[Effect]:
+        if self.phase != "initialized":
+            return []
+        self.phase, self.stands, self.ready_at = "ready", stands, self.now
+        waiting, self.waiting = self.waiting, {}
+        effects: list[Effect] = []
+        for event in waiting.values():
+            effects += requests.serve(self, event)
+        return effects
+
+    def fail(self, reason: str) -> list[Effect]:
+        """The session cannot be opened."""
+        self.phase = "closed"
+        waiting, self.waiting = self.waiting, {}
+        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in waiting]
+        return [*effects, Note("failed", "initialize", reason), Unopened(reason)]
+
+    def _expired(self, key: str) -> list[Effect]:
+        kind, _, name = key.partition(":")
+        if kind == "subscribed":
+            return listening.acknowledge(self, int(name))
+        number, _, detail = name.partition(":")
+        if kind == "held":
+            return setup.gave_up(self, int(number))
+        call = self.calls.get(int(number))
+        if call is None:
+            return []
+        if kind == "settle":
+            return setup.settled(self, call)
+        if kind == "gather":
+            return questions.gathered(self, call)
+        if kind == "beat":
+            return questions.beat(self, call, int(detail))
+        if kind == "visit":
+            return urls.waited(self, call)
+        return resuming.expired(self, call, kind, int(detail or 0))

@@ -1,0 +1,124 @@
+"""A request of a client on its way to the server: translated, given an id of its own, its log level first.
+
+Follows 2026-07-28 basic/index (per-request members) and server/utilities/logging. A session has one level, and requests
+have one each: the session is made as talkative as its most curious request and never quieter, and each request is given
+what it asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.asks import LEVELS, UNREADABLE
+from translators.context import Context
+from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
+from translators.inputs import ASKING
+from translators.machine import Effect, Note, ToServer
+from translators.notes import lossy
+from translators.reply import answered, broken, refused
+from translators.stateless_client import greeting, listening, pages, setup, urls
+from translators.stateless_client.calls import Asked, Call, Leg, final, timer
+from translators.tree import Body
+
+if TYPE_CHECKING:
+    from translators.stateless_client.machine import StatelessClient
+
+SET_LEVEL = "logging/setLevel"
+
+SETTLE_S = 0.5
+"""How long a first call waits for questions of the set-up, if this server asked such before; the reference server
+"everything" asks for roots 350 ms after `initialized`."""
+
+NO_LEVEL = len(LEVELS)
+"""The level of a request, or of a session, that asked for no messages."""
+
+
+def serve(talk: StatelessClient, event: Asked) -> list[Effect]:
+    """A request of a session that is open."""
+    leg, frame = event.leg, event.frame
+    method: Any = frame.method
+    if method == "server/discover":
+        return [final(leg, answered(leg, greeting.discovery(talk)))]
+    if method == listening.LISTEN:
+        return listening.listen(talk, event)
+    lanes = talk.lanes.to_server.get(method)
+    if lanes is None:
+        return [final(leg, broken(leg, "method-unknown", code=METHOD_NOT_FOUND))]
+    ctx = Context(method=method, facts={"client_capabilities": event.capabilities})
+    try:
+        body = lanes.params.run(_own(frame.params, event), ctx)
+        if method in pages.MEMBERS and not pages.unwrap(talk, body):
+            return [final(leg, broken(leg, "cursor-expired", code=INVALID_PARAMS))]
+        token = _progress_token(body)
+    except Refused as refusal:
+        return [final(leg, refused(leg, refusal)), Note("refused", method, refusal.reason)]
+    except Answered as done:
+        return [final(leg, answered(leg, done.result))]
+    except UNREADABLE:
+        return [final(leg, broken(leg, "client-garbage", code=INVALID_PARAMS))]
+    ctx.request = body
+    call = Call(talk.mint(), method, body, ctx, event.capabilities, asked_for_progress=token)
+    talk.calls[call.id] = call
+    talk.attach(call, Leg(leg, event.level, token, event.capabilities))
+    losses = lossy(ctx, method) if ctx.losses else []
+    if event.state is not None:
+        return [*losses, *urls.returned(talk, call, event)]
+    if method in ASKING:
+        if talk.held:
+            return [*losses, *setup.first_call(talk, call)]
+        if setup.may_come(talk):
+            call.phase = "settling"
+            return [*losses, timer("settle", call, SETTLE_S)]
+    return send(talk, call) + losses
+
+
+def send(talk: StatelessClient, call: Call) -> list[Effect]:
+    """Send a call to the server; its level goes before it."""
+    wanted = min((leg.level for leg in call.legs.values()), default=NO_LEVEL)
+    effects = raise_level(talk, wanted)
+    if wanted < NO_LEVEL and SET_LEVEL in talk.inner.values():
+        call.phase = "waiting"
+        return effects
+    call.phase, call.sent = "running", True
+    return [*effects, ToServer(call.id, Frame(id=call.id, method=call.method, params=call.params))]
+
+
+def raise_level(talk: StatelessClient, wanted: int) -> list[Effect]:
+    """Make the session as talkative as its most curious request; it is never made quieter."""
+    if wanted >= talk.level:
+        return []
+    talk.level = wanted
+    number = talk.mint()
+    talk.inner[number] = SET_LEVEL
+    params: Body = {"level": LEVELS[wanted]}
+    return [ToServer(number, Frame(id=number, method=SET_LEVEL, params=params))]
+
+
+def levelled(talk: StatelessClient) -> list[Effect]:
+    """The session's level is set: what waited for it is sent."""
+    effects: list[Effect] = []
+    if SET_LEVEL not in talk.inner.values():
+        for call in [call for call in talk.calls.values() if call.phase == "waiting" and not call.sent]:
+            effects += send(talk, call)
+    return effects
+
+
+def _own(params: Any, event: Asked) -> Body:
+    """The request's own parameters: what it says of a round of ours is read elsewhere."""
+    if params is UNSET:
+        return {}
+    if event.state is None:
+        return params  # type: ignore[no-any-return]
+    return {name: value for name, value in params.items() if name not in ("inputResponses", "requestState")}
+
+
+def _progress_token(body: Body) -> bool:
+    """True if the request asks for progress."""
+    if "_meta" not in body:
+        return False
+    meta = tree.member(body, "_meta")
+    return isinstance(meta, dict) and "progressToken" in meta

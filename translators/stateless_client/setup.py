@@ -1,0 +1,92 @@
+"""Questions that belong to no call: those of a server's set-up wait for the first request that may ask them.
+
+Follows 2025-11-25 client/roots; the reference server "filesystem" asks for roots in its handler of `initialized`, and
+throws without an answer. A discovery or a list cannot ask, so the question waits for a call, which is then suspended
+before it is sent at all. Any other question outside a call is refused ("SHOULD be associated with a client request").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from translators.errors import INTERNAL_ERROR, INVALID_PARAMS
+from translators.inputs import GATES
+from translators.machine import Effect, Note, SetTimer, ToServer
+from translators.reply import answered, broken
+from translators.stateless_client import questions, requests
+from translators.stateless_client.calls import Call, Question
+
+if TYPE_CHECKING:
+    from translators.stateless_client.machine import StatelessClient
+
+SETUP_S = 2.0
+"""How long after the handshake a question counts as one of the set-up."""
+
+HOLD_S = 20.0
+"""How long such a question waits for a request that may ask it; SDK servers time out at 60 s."""
+
+MAX_HELD = 8
+"""Questions of one set-up; servers ask for roots, and for nothing else."""
+
+ROOTS_S = 60.0
+"""How long roots are believed: a stateless client announces no change of them."""
+
+
+def may_come(talk: StatelessClient) -> bool:
+    """True if this server asks in its set-up, and is still in it."""
+    return (
+        talk.habits.asks_in_setup
+        and "roots" in talk.capabilities
+        and talk.now - talk.ready_at <= SETUP_S
+        and not any(call.sent for call in talk.calls.values())
+        and not _roots_known(talk)
+    )
+
+
+def unattributed(talk: StatelessClient, question: Question) -> list[Effect]:
+    """A question that is no call's."""
+    if question.method == "roots/list" and _roots_known(talk):
+        assert talk.memory.roots is not None
+        return [ToServer(0, answered(question.ask, dict(talk.memory.roots)))]
+    in_setup = talk.phase != "ready" or talk.now - talk.ready_at <= SETUP_S
+    if in_setup and len(talk.held) < MAX_HELD:
+        if question.method == "roots/list":
+            talk.habits.asks_in_setup = True
+        talk.held[question.ask] = question
+        return [SetTimer(f"held:{question.ask}", HOLD_S)]
+    note = Note("refused", question.method, "unsolicited")
+    if talk.rules.unsolicited == "cancel" and question.method == "elicitation/create":
+        return [ToServer(0, questions.unanswered(question)), note]
+    return [ToServer(0, broken(question.ask, "unsolicited", code=INVALID_PARAMS)), note]
+
+
+def first_call(talk: StatelessClient, call: Call) -> list[Effect]:
+    """The first request that may ask: what was held is asked before the call is sent."""
+    held, talk.held = talk.held, {}
+    effects: list[Effect] = []
+    for question in held.values():
+        if GATES[question.method](call.capabilities, question.params or {}):
+            call.phase = "settling"
+            effects += questions.collect(talk, call, question)
+        else:
+            effects += [_refused(question), Note("refused", question.method, "not-declared")]
+    return effects if call.queued else [*effects, *requests.send(talk, call)]
+
+
+def settled(talk: StatelessClient, call: Call) -> list[Effect]:
+    """No question of the set-up came in time."""
+    return requests.send(talk, call) if call.phase == "settling" else []
+
+
+def gave_up(talk: StatelessClient, number: int) -> list[Effect]:
+    """No request came that could have asked."""
+    question = talk.held.pop(number, None)
+    return [] if question is None else [_refused(question), Note("refused", question.method, "unsolicited")]
+
+
+def _refused(question: Question) -> ToServer:
+    return ToServer(0, broken(question.ask, "unsolicited", code=INTERNAL_ERROR))
+
+
+def _roots_known(talk: StatelessClient) -> bool:
+    return talk.memory.roots is not None and talk.now - talk.memory.roots_at <= ROOTS_S
