@@ -241,8 +241,8 @@ async def test_a_tool_with_a_broken_header_annotation_is_left_out_and_the_others
 
 
 @pytest.mark.parametrize("method", ["server/discover", "tools/call", "tools/list"])
-async def test_before_a_session_backend_a_modern_client_is_told_to_fall_back(method: str) -> None:
-    async with world(backend={"revision": "2025-11-25"}) as here:
+async def test_where_only_session_revisions_are_spoken_a_modern_client_is_told_to_fall_back(method: str) -> None:
+    async with world(backend={"revision": "2025-11-25"}, client_revisions=["2025-11-25"]) as here:
         reply = await ask(here.client, method, id="probe")
         assert refused(reply) == (400, -32601, "probe", "legacy-only")
         assert "mcp-session-id" not in reply.headers
