@@ -52,7 +52,7 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
     if lanes is None:
         return _no(backend_id, method, "method-unknown")
     needed = NEEDS.get(method)
-    if needed is not None and needed not in talk.peers.declared:
+    if needed is not None and needed not in talk.peers.declared and not talk.judges_questions:
         # SDK servers ask even what was not declared; old clients die of a request they do not know.
         return _no(backend_id, method, "not-declared")
     if len(talk.book.asks) >= MAX_OPEN_ASKS:

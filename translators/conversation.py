@@ -61,6 +61,7 @@ class Conversation:
         cancel_grace_s: float = CANCEL_GRACE_S,
         task_ids: TaskIds | None = None,
         tools_to_wrap: Callable[[Body], dict[str, Body]] | None = None,
+        judges_questions: bool = False,
     ) -> None:
         self.peers = peers
         self.book = Book()
@@ -71,6 +72,7 @@ class Conversation:
         self.facts: dict[str, Any] = {}
         self.task_ids = task_ids
         self.tools_to_wrap = tools_to_wrap
+        self.judges_questions = judges_questions  # the client's side is told of questions it did not declare, too
         self.tasks: TaskIds | None = None
         self.max_calls = max_calls
         self.cancel_grace_s = cancel_grace_s

@@ -34,5 +34,14 @@ def _has_roots(capabilities: dict[str, Any], _params: Body) -> bool:
     return "roots" in capabilities
 
 
+def required(method: str, params: Body) -> Body:
+    """The capability a question needs, as `requiredCapabilities` of -32021 names it."""
+    if method == "elicitation/create":
+        return {"elicitation": {"url" if params.get("mode") == "url" else "form": {}}}
+    if method == "sampling/createMessage":
+        return {"sampling": {"tools": {}} if "tools" in params or "toolChoice" in params else {}}
+    return {"roots": {}}
+
+
 GATES = {"elicitation/create": _elicits, "sampling/createMessage": _samples, "roots/list": _has_roots}
 """The three questions, and whether a client that declared these capabilities may be asked one."""

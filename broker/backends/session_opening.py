@@ -51,7 +51,7 @@ def open_session(
     )
     offer, pinned = backend_offer(context.pin, SESSION)
     relay = PooledRelay(
-        Conversation(Peers(client=SESSION, offer=offer, pinned=pinned)),
+        Conversation(Peers(client=SESSION, offer=offer, pinned=pinned), judges_questions=True),
         Outbox(None, iter(()), max_events=0, max_bytes=0),
         context.hooks,
         context.wheel,

@@ -23,7 +23,7 @@ from translators.reply import answered, broken, refused
 from translators.stateless_client import listening, pages, questions, urls
 from translators.stateless_client.calls import Call, Tombstone, final
 from translators.tree import Body
-from translators.v2025_11_25__v2026_07_28.fields_errors import newer_error
+from translators.v2025_11_25__v2026_07_28.fields_errors import MISSING_CAPABILITY, newer_error
 
 if TYPE_CHECKING:
     from translators.stateless_client.machine import StatelessClient
@@ -70,6 +70,10 @@ def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Orig
         reply = answered(0, _identified(talk, {"resultType": "complete", **done.result}))
     except UNREADABLE:
         reply = broken(0, "backend-garbage")
+    if call.missing and _failed(reply):
+        # The server could not go on without what the client cannot give: the page has an error of its own for that.
+        needed = Raw(msgspec.json.encode({"requiredCapabilities": call.missing}))
+        reply = Frame(id=0, error=ErrorObject(MISSING_CAPABILITY, "Missing required client capability", needed))
     if ctx.losses:
         effects += lossy(ctx, call.method)
     effects += questions.dismiss(talk, call)
@@ -79,6 +83,11 @@ def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Orig
         call.outcome = reply
         return effects
     return [*over(talk, call, reply), *effects]
+
+
+def _failed(reply: Frame) -> bool:
+    """True for an error, and for a tool's."""
+    return reply.error is not UNSET or (reply.result is not UNSET and tree.whole(reply.result, "isError") is True)
 
 
 def over(talk: StatelessClient, call: Call, reply: Frame) -> list[Effect]:

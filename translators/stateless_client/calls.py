@@ -89,6 +89,7 @@ class Call(msgspec.Struct):
     first_at: float = 0.0
     last_at: float = 0.0
     counted: bool = False
+    missing: Body = {}  # what the server asked for and the client did not declare
     outcome: Frame | None = None  # what the server answered while nobody waited
     progress: Body | None = None
     messages: list[Body] = []

@@ -17,7 +17,7 @@ from translators import tree
 from translators.asks import UNREADABLE
 from translators.context import Context
 from translators.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
-from translators.inputs import ASKING, GATES
+from translators.inputs import ASKING, GATES, required
 from translators.machine import STANDING, Effect, Note, SetTimer, ToServer
 from translators.notes import lossy
 from translators.reply import answered, broken, notify, refused
@@ -92,6 +92,7 @@ def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
         return [*effects, *_no(number, method, "input-not-allowed", INVALID_PARAMS)]
     if not gate(call.capabilities, opened):
         code = INVALID_PARAMS if GATES[method](call.capabilities, {}) else METHOD_NOT_FOUND
+        call.missing = {**call.missing, **required(method, opened)}
         return [*effects, *_no(number, method, "not-declared", code)]
     reason = _full(talk, call)
     if reason:
