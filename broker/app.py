@@ -13,7 +13,10 @@ from aiohttp import web
 
 from broker import edge, telemetry
 from broker.backends.http1 import make_pool
+from broker.backends.http_reach import HttpReach
+from broker.backends.streamable_http import Deadlines
 from broker.backends.tls import client_context
+from broker.context import CLIENT_INFO
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
 from broker.faces.streamable_http import StreamableHttp
@@ -60,11 +63,19 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
             headers=backend.request_headers(),
             proxy_env=os.environ if backend.proxy == "environment" else None,
         )
+        reach = HttpReach(
+            backend.url,
+            pool,
+            wire,
+            CLIENT_INFO,
+            deadlines=Deadlines.of(limits),
+            patient=Deadlines.of(limits, wait_s=limits.park_s),
+        )
         contexts[name] = FaceContext(
             name,
             backend,
             settings,
-            pool=pool,
+            reach=reach,
             wheel=wheel,
             hooks=Runner(_hooks(backend), wire),
             watch=Watch(telemetry, tap, limits.stream_queue_bytes),
@@ -90,7 +101,7 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         for context in contexts.values():
             context.sessions.end_all("shutdown")
         for context in contexts.values():
-            await context.pool.close()
+            await context.reach.close()
         wheel.close()
 
     app.on_shutdown.append(close)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from broker.backends.virtual_session import VirtualSession
 
 if TYPE_CHECKING:
-    from broker.backends.streamable_http import BackendSession
-    from broker.faces.context import FaceContext
+    from broker.backends.base import SessionBackend
+    from broker.context import ServerContext
     from broker.relay import Relay
 
-Build = Callable[["Relay", bool], "BackendSession | VirtualSession"]
+Build = Callable[["Relay", bool], "SessionBackend"]
 
 
 class Migration:
     """Moves the sessions of one virtual server."""
 
-    def __init__(self, context: FaceContext, build: Build) -> None:
+    def __init__(self, context: ServerContext, build: Build) -> None:
         self._context = context
         self._build = build
         self._tasks: set[asyncio.Task[None]] = set()

@@ -14,8 +14,7 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from broker.backends.streamable_http import BackendSession
-from broker.backends.virtual_session import VirtualSession
+from broker.backends.base import SessionBackend
 from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.outbox import Outbox
@@ -80,7 +79,7 @@ class Relay:
         self.watch = watch
         self.principal = principal
         self.name = name
-        self.backend: BackendSession | VirtualSession | None = None
+        self.backend: SessionBackend | None = None
         self.on_migrate: Callable[[Relay], None] = lambda _relay: None
         self._stream_waiters: list[int] = []
         self._stream_after: dict[int, bool] = {}
@@ -113,7 +112,7 @@ class Relay:
         """Tell the core what happened, and carry out what it decides."""
         self.run(self.talk.handle(event))
 
-    # ---- what the backend says (broker.backends.streamable_http.Owner) ---------------------------------------------
+    # ---- what the backend says (broker.backends.base.Owner) ---------------------------------------------
 
     def backend_message(self, stream: int, frame: Frame) -> None:
         """One message on a call's stream, or on the standing one (0)."""

@@ -17,10 +17,13 @@ import msgspec
 from msgspec import UNSET
 
 from broker import sse
+from broker.backends.base import Reach
 from broker.backends.http1 import BackendFailure, Pool, Ticket, Timeouts
+from broker.backends.http_reach import HttpReach
 from broker.backends.streamable_http import SESSION_ID_MAX
+from broker.context import CLIENT_INFO
 from broker.era_signs import answer_in
-from broker.faces.context import CLIENT_INFO, FaceContext
+from broker.faces.context import FaceContext
 from broker.negotiate import SESSION_REVISIONS, backend_offer
 from protocol_versions import REVISIONS, by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -60,6 +63,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: dict[str, str]
 
 
+def _pool_of(reach: Reach) -> Pool:
+    """The connections of a backend that is reached over HTTP, as every one is so far."""
+    assert isinstance(reach, HttpReach)
+    return reach.pool
+
+
 async def inspect(context: FaceContext, client: str) -> Offer:
     """Ask the backend of one virtual server on behalf of a client of this revision.
 
@@ -72,7 +81,9 @@ async def inspect(context: FaceContext, client: str) -> Offer:
             f"the server speaks sessions; clients of {client} are served by servers of {client} only so far"
         )
     newest = [revision.id for revision in REVISIONS if not revision.traits.sessions][-1]
-    asking = _Asking(context.pool, (context.pin if context.pin in _STATELESS else newest) if stateless else "")
+    asking = _Asking(
+        _pool_of(context.reach), (context.pin if context.pin in _STATELESS else newest) if stateless else ""
+    )
     try:
         greeting = await (asking.discover() if stateless else asking.open(*backend_offer(context.pin, client)))
         capabilities = greeting.get("capabilities")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from broker.backends.streamable_http import BackendSession
+from broker.backends.base import SessionBackend
 from broker.outbox import Outbox
 from broker.relay import Relay
 from protocol_versions import jsonrpc
@@ -62,9 +62,9 @@ class PooledRelay(Relay):
     """One pooled session's traffic with its backend."""
 
     player: Player
-    session: BackendSession
+    session: SessionBackend
 
-    def serve(self, player: Player, session: BackendSession) -> None:
+    def serve(self, player: Player, session: SessionBackend) -> None:
         """Who plays the client, and the session with the backend."""
         self.player = player
         self.outbox = NoOutbox(player)

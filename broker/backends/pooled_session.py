@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from broker.backends.http1_types import Ticket
+from broker.backends.base import Flow
 from broker.backends.pooled_relay import PooledRelay
 from protocol_versions.jsonrpc import Frame
 from translators import handshake
@@ -65,7 +65,7 @@ class PooledSession:
         self._run(self.talk.abandon(leg, self.pool.now()))
         self._end_if_done()
 
-    def ticket(self, leg: int) -> Ticket | None:
+    def ticket(self, leg: int) -> Flow | None:
         """The hold on the backend's stream for the call this leg waits for."""
         backend = self.relay.backend
         number = self.relay.talk.book.by_client.get(self.talk.by_leg.get(leg, 0))

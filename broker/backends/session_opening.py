@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from broker.backends.pooled_relay import PooledRelay
 from broker.backends.pooled_session import PooledSession
-from broker.backends.streamable_http import BackendSession
 from broker.gate import Gate
 from broker.negotiate import backend_offer
 from broker.outbox import Outbox
@@ -62,6 +61,5 @@ def open_session(
     relay.gate = Gate(relay, context.hooks)
     asks = any(name in group.capabilities for name in INPUTS)
     session = PooledSession(pool, group, talk, relay, wrapped=wrapped)
-    deadlines = policy.deadlines if asks else context.deadlines
-    relay.serve(session, BackendSession(context.pool, relay, deadlines, context.wire))
+    relay.serve(session, context.reach.session(relay, patient=asks))
     return session

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broker.backends.streamable_http import Deadlines
-
 if TYPE_CHECKING:
     from broker.settings import Backend
     from broker.settings_limits import Limits
 
 
 class SessionPolicy(msgspec.Struct, frozen=True):
-    """From `servers.NAME` and `limits`; times in seconds. `deadlines` are those of sessions whose calls may wait."""
+    """From `servers.NAME` and `limits`; times in seconds."""
 
     session: str
     key_header: str
@@ -31,7 +29,6 @@ class SessionPolicy(msgspec.Struct, frozen=True):
     parked_per_principal: int
     parked_per_session: int
     batch_s: float
-    deadlines: Deadlines
 
     @classmethod
     def of(cls, backend: Backend, limits: Limits) -> SessionPolicy:
@@ -53,12 +50,4 @@ class SessionPolicy(msgspec.Struct, frozen=True):
             parked_per_principal=limits.parked_per_principal,
             parked_per_session=limits.parked_per_session,
             batch_s=limits.park_batch_s,
-            # A call that waits for a person is silent for as long as that takes.
-            deadlines=Deadlines(
-                connect_s=limits.connect_s,
-                head_s=limits.call_head_s + limits.park_s,
-                idle_s=limits.call_idle_s + limits.park_s,
-                total_s=limits.call_total_s,
-                stream_idle_s=limits.get_stream_idle_s,
-            ),
         )

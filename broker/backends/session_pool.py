@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from broker.backends.http1_types import Ticket
+from broker.backends.base import Flow
 from broker.backends.pooled_session import PooledSession
 from broker.backends.session_groups import Group, Groups, silent
 from broker.backends.session_opening import open_session
@@ -35,7 +35,7 @@ from translators.stateless_client.calls import Quota
 from translators.stateless_client.machine import SESSION
 
 if TYPE_CHECKING:
-    from broker.faces.context import FaceContext
+    from broker.context import ServerContext
     from broker.faces.stateless_call import StatelessCall
     from broker.faces.stateless_relay import StatelessRelay
 
@@ -51,7 +51,7 @@ LOST_TEXT = "The suspended call was lost when the broker was restarted; it may h
 class SessionPool:
     """All sessions of one virtual server's stateless clients."""
 
-    def __init__(self, context: FaceContext, relay: StatelessRelay) -> None:
+    def __init__(self, context: ServerContext, relay: StatelessRelay) -> None:
         self.context = context
         self.relay = relay
         self.policy = context.bridge
@@ -93,7 +93,7 @@ class SessionPool:
         if session is not None:
             session.abandon(leg)
 
-    def ticket(self, leg: int) -> Ticket | None:
+    def ticket(self, leg: int) -> Flow | None:
         """The hold on the backend's stream that serves a leg."""
         session = self.legs.get(leg)
         return session.ticket(leg) if session is not None else None

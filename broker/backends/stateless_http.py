@@ -8,13 +8,13 @@ sent twice, and no stream is resumed (event ids and `retry` mean nothing here).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import msgspec
 from msgspec import UNSET
 
 from broker import sse
+from broker.backends.base import Observer, Refusal, StatelessOwner
 from broker.backends.http1_types import BackendFailure, Pool, Ticket
 from broker.backends.legs import LINGER_S, REASONS
 from broker.backends.streamable_http import Deadlines
@@ -30,36 +30,6 @@ NOT_DISPATCHED = (401, 403, 404, 405, 406, 415)
 HEADS, HEAD_BYTES = 64, 512  # how many written heads a session keeps, and the longest; it calls few tools
 OBSERVED_TEXT = 256
 """Characters of an error's text that are shown to the observer; the sentences it looks for are shorter."""
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """How a backend refused a request: for judging its era (`broker.era`), never for a client.
-
-    `code` is that of the JSON-RPC error, None without one; `text` its message or the start of the body. `foreign_id`:
-    the error did not name our request.
-    """
-
-    status: int
-    code: int | None
-    text: str
-    foreign_id: bool = False
-
-
-Observer = Callable[[int, Refusal], None]
-"""Shown every refusal with its leg, before the owner hears of it."""
-
-
-class StatelessOwner(Protocol):
-    """Who is told what the backend said."""
-
-    def leg_message(self, leg: int, frame: Frame) -> None:
-        """A notification of this leg, or, once and last, its response with the id of its request."""
-
-    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
-        """There will be no response. `executed` is "no" when the backend provably never ran the request."""
-
-    def leg_violation(self, leg: int, reason: str) -> None:
-        """The backend broke a rule that harms nobody; the leg goes on, or is over already."""
 
 
 class StatelessLegs:

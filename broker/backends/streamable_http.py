@@ -8,10 +8,11 @@ call the backend provably never ran; header values come from this leg's own nego
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Any
 
 import msgspec
 
+from broker.backends.base import Owner
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg, QuietLeg
 from broker.backends.standing import StandingLeg
@@ -27,18 +28,6 @@ SESSION_ID_MAX = 1024
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class Owner(Protocol):
-    """Who is told what the backend said."""
-
-    def backend_message(self, stream: int, frame: Frame) -> None: ...
-    def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None: ...
-    def backend_lost(self, call: int, body: bytes, session_id: str | None) -> None: ...
-    def backend_accepted(self, exchange: int) -> None: ...
-    def backend_stream(self, _usable: bool) -> None: ...
-    def backend_gap(self) -> None: ...
-    def backend_violation(self, reason: str) -> None: ...
-
-
 class Deadlines:
     """The timeouts of the four kinds of leg, made once per backend."""
 
@@ -46,6 +35,17 @@ class Deadlines:
         self.call = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=idle_s, total_s=total_s)
         self.short = Timeouts(connect_s=connect_s, head_s=connect_s, idle_s=connect_s, total_s=2 * connect_s)
         self.stream = Timeouts(connect_s=connect_s, head_s=head_s, idle_s=stream_idle_s, total_s=None)
+
+    @classmethod
+    def of(cls, limits: Any, *, wait_s: float = 0.0) -> Deadlines:
+        """From the limits of the configuration; a call that waits for a person is silent for `wait_s` more."""
+        return cls(
+            connect_s=limits.connect_s,
+            head_s=limits.call_head_s + wait_s,
+            idle_s=limits.call_idle_s + wait_s,
+            total_s=limits.call_total_s,
+            stream_idle_s=limits.get_stream_idle_s,
+        )
 
 
 class BackendSession:

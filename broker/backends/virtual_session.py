@@ -13,10 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
 
-from broker.backends.http1_types import Ticket
+from broker.backends.base import Flow, Legs, Owner, Refusal
 from broker.backends.listen_hub import LISTEN, ListenHub
-from broker.backends.stateless_http import Refusal, StatelessLegs
-from broker.backends.streamable_http import Owner
 from broker.era import evidence, undispatched
 from broker.gate import Gate
 from broker.hooks.runner import Runner
@@ -49,7 +47,7 @@ class Held(NamedTuple):
     """An open leg: the call it serves and the hold on its connection."""
 
     call: int
-    ticket: Ticket | None
+    ticket: Flow | None
 
 
 class VirtualSession:
@@ -73,12 +71,13 @@ class VirtualSession:
         self.principal = principal
         self.name = name
         self.gate = Gate(self, hooks)
-        self.http: StatelessLegs | None = None
+        self.http: Legs | None = None
         self.hub: ListenHub | None = None
         self.contradicted: Callable[[], None] = lambda: None
         self._frames: dict[int, Frame | bytes] = {}  # as the relay sent them, for a session that has to move
         self._queued = 0  # messages of the client that wait for the loop; later ones must not overtake them
         self.session_id: str | None = "stateless"
+        self.streams = True
         self.standing: Any = None
         self.closed = False
 
@@ -148,7 +147,7 @@ class VirtualSession:
         self._run(self.talk.close())
         self.gate.close()
 
-    # ---- what the server says (broker.backends.stateless_http.Owner) -----------------------------------------------
+    # ---- what the server says (broker.backends.base.StatelessOwner) -----------------------------------------------
 
     def leg_message(self, leg: int, frame: Frame) -> None:
         """One message of a leg."""

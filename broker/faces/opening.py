@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from broker.backends.stateless_http import StatelessLegs
-from broker.backends.streamable_http import BackendSession
+from broker.backends.base import SessionBackend
 from broker.backends.virtual_session import VirtualSession
 from broker.gate import Gate
 from broker.hooks.runner import Runner
@@ -23,10 +22,10 @@ from translators.session_client.machine import SESSION
 from translators.v2025_11_25__v2026_07_28.fields_schemas import tools_to_wrap
 
 if TYPE_CHECKING:
-    from broker.faces.context import FaceContext
+    from broker.context import ServerContext
 
 
-def open_relay(context: FaceContext, principal: Principal, revision: str, *, stateless: bool) -> Relay:
+def open_relay(context: ServerContext, principal: Principal, revision: str, *, stateless: bool) -> Relay:
     """The relay of a new session of a client of `revision`; nothing is sent yet.
 
     Before a stateless backend the client's side is translated to the newest session revision, and a virtual session
@@ -48,7 +47,7 @@ def open_relay(context: FaceContext, principal: Principal, revision: str, *, sta
     hooks = Runner((), context.wire) if stateless else context.hooks
     relay = Relay(talk, outbox, hooks, context.wheel, context.watch, principal=principal.id, name=context.name)
 
-    def build(relay: Relay, stateless: bool) -> BackendSession | VirtualSession:
+    def build(relay: Relay, stateless: bool) -> SessionBackend:
         return _stateless(context, principal, relay) if stateless else _session(context, relay)
 
     relay.backend = build(relay, stateless)
@@ -58,12 +57,12 @@ def open_relay(context: FaceContext, principal: Principal, revision: str, *, sta
     return relay
 
 
-def _session(context: FaceContext, relay: Relay) -> BackendSession:
+def _session(context: ServerContext, relay: Relay) -> SessionBackend:
     relay.gate = Gate(relay, context.hooks)
-    return BackendSession(context.pool, relay, context.deadlines, context.wire)
+    return context.reach.session(relay)
 
 
-def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> VirtualSession:
+def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> VirtualSession:
     relay.gate = Gate(relay, Runner((), context.wire))
     machine = SessionClient(
         context.facts(principal),
@@ -74,7 +73,7 @@ def _stateless(context: FaceContext, principal: Principal, relay: Relay) -> Virt
     virtual = VirtualSession(
         machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
     )
-    virtual.http = StatelessLegs(context.pool, virtual, context.deadlines, context.wire, observer=virtual.observe)
+    virtual.http = context.reach.legs(virtual, observer=virtual.observe)
     virtual.contradicted = lambda: context.contradicted(stateless=True)
     virtual.hub = context.hub(principal)
     return virtual

@@ -15,7 +15,6 @@ from msgspec import UNSET
 from broker.faces.classify import MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify, mismatch
 from broker.faces.context import FaceContext
 from broker.faces.stateless_call import ParamHeaders, StatelessCall
-from broker.faces.stateless_errors import refuse
 from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_params import STATE, binding, declared
 from broker.faces.stateless_relay import StatelessRelay
@@ -172,7 +171,7 @@ class StatelessFace:
         if modern.method not in ASKING:
             raise NotOpened
         context = self.context
-        belongs = binding(modern, principal, context.name, context.backend_url)
+        belongs = binding(modern, principal, context.name, context.reach.identity)
         opened = context.seal.open(tree.deep(modern.params[STATE]), belongs)
         return opened.inner, opened.round
 
@@ -194,6 +193,13 @@ class StatelessFace:
             except Unreadable:
                 return mismatch(f"Mcp-Param-{name}")
         return None
+
+
+def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
+    """The answer to a request that is not served."""
+    data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
+    reply = jsonrpc.error_response(frame_id, refusal.code, refusal.message, data)
+    return web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

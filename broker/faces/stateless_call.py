@@ -195,5 +195,5 @@ class StatelessCall:
 
     def _seal(self, inner: bytes) -> str:
         context = self.relay.context
-        belongs = binding(self.modern, self.caller, context.name, context.backend_url)
+        belongs = binding(self.modern, self.caller, context.name, context.reach.identity)
         return context.seal.seal(inner, belongs, round=self.round)

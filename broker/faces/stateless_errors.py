@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from aiohttp import web
-
-from broker.faces.classify import HEADER_MISMATCH, UNSUPPORTED_VERSION, Refusal
+from broker.faces.classify import HEADER_MISMATCH, UNSUPPORTED_VERSION
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.reply import broken
@@ -57,10 +55,3 @@ def given_on(frame: Frame) -> Frame:
         data = {"origin": "broker", "reason": "backend-error-code", "legacyCode": code}
         return jsonrpc.error_response(frame.id, reply.error.code, reply.error.message, data)
     return frame
-
-
-def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
-    """The answer to a request that is not served."""
-    data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
-    reply = jsonrpc.error_response(frame_id, refusal.code, refusal.message, data)
-    return web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")

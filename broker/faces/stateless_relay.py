@@ -11,8 +11,8 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from broker.backends.base import Legs, Refusal
 from broker.backends.session_pool import SessionPool
-from broker.backends.stateless_http import Refusal, StatelessLegs
 from broker.era_signs import evidence
 from broker.faces.classify import MODERN
 from broker.faces.stateless_call import StatelessCall
@@ -27,16 +27,16 @@ from translators.mirrored import Annotations
 from translators.reply import broken
 
 if TYPE_CHECKING:
-    from broker.faces.context import FaceContext
+    from broker.context import ServerContext
 
 
 class StatelessRelay:
     """One virtual server's modern traffic."""
 
-    def __init__(self, context: FaceContext) -> None:
+    def __init__(self, context: ServerContext) -> None:
         revision = by_id(MODERN[-1])
         self.context = context
-        self.legs = StatelessLegs(context.pool, self, context.deadlines, context.wire, observer=self._refused)
+        self.legs = context.reach.legs(self, observer=self._refused)
         self.bridge = SessionPool(context, self)
         self.outbox = Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
         self.calls: dict[int, StatelessCall] = {}
@@ -121,7 +121,7 @@ class StatelessRelay:
         """Remember a discovery for as long as it says it is fresh."""
         self.discoveries.keep((call.principal, bytes(call.told)), body, self.context.wheel.clock())
 
-    # ---- what the backend says (broker.backends.stateless_http.StatelessOwner) -------------------------------------
+    # ---- what the backend says (broker.backends.base.StatelessOwner) -------------------------------------
 
     def leg_message(self, leg: int, frame: Frame) -> None:
         """One message of a leg."""
@@ -168,7 +168,7 @@ class StatelessRelay:
         self.legs.close()
         self.bridge.close()
 
-    def _line(self, call: StatelessCall) -> StatelessLegs | SessionPool:
+    def _line(self, call: StatelessCall) -> Legs | SessionPool:
         """Where a call's request went."""
         return self.bridge if call.bridged else self.legs
 

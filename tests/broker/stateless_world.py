@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from broker.backends.base import Refusal
 from broker.backends.http1 import Limits
-from broker.backends.stateless_http import Refusal, StatelessLegs
+from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, WireLimits

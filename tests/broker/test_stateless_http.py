@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.backends.stateless_http import Refusal, StatelessLegs
+from broker.backends.base import Refusal
+from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, WireLimits

@@ -1,0 +1,120 @@
+"""What the broker needs of a backend, whatever transport leads to it: sessions, stateless requests, and a verdict.
+
+`Reach` is one configured backend; it opens sessions (of the four revisions that have them) and lines for requests that
+stand alone (2026-07-28). Invariant: whoever uses these never asks which transport it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from protocol_versions.base import Traits
+from protocol_versions.jsonrpc import Frame
+from translators.machine import ToServer
+
+
+class Flow(Protocol):
+    """The hold on a backend's stream: flow control for a reader that does not keep up."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Owner(Protocol):
+    """Who is told what a session's backend said."""
+
+    def backend_message(self, stream: int, frame: Frame) -> None: ...
+    def backend_failed(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None: ...
+    def backend_lost(self, call: int, body: bytes, session_id: str | None) -> None: ...
+    def backend_accepted(self, exchange: int) -> None: ...
+    def backend_stream(self, _usable: bool) -> None: ...
+    def backend_gap(self) -> None: ...
+    def backend_violation(self, reason: str) -> None: ...
+
+
+class SessionBackend(Protocol):
+    """One session with a backend. `legs` are its open calls by the number the relay gave them."""
+
+    session_id: str | None
+    closed: bool
+
+    @property
+    def streams(self) -> bool:
+        """True once an answer has come as a stream, on which the backend can also ask."""
+
+    @property
+    def standing(self) -> Any:
+        """The standing stream, None without one; `refused` says that the backend has none."""
+
+    @property
+    def legs(self) -> Mapping[int, Any]:
+        """Open calls; each has `call` and `ticket`, a Flow or None."""
+
+    def settle(self, revision: str, traits: Traits) -> None: ...
+    def forget(self) -> None: ...
+    def send(self, effect: ToServer) -> None: ...
+    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None: ...
+    def notify(self, body: bytes, exchange: int) -> None: ...
+    def abort(self, call: int) -> None: ...
+    def open_stream(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """How a backend refused a request: for judging its era (`broker.era`), never for a client.
+
+    `code` is that of the JSON-RPC error, None without one; `text` its message or the start of the body. `foreign_id`:
+    the error did not name our request.
+    """
+
+    status: int
+    code: int | None
+    text: str
+    foreign_id: bool = False
+
+
+Observer = Callable[[int, Refusal], None]
+"""Shown every refusal with its leg, before the owner hears of it."""
+
+
+class StatelessOwner(Protocol):
+    """Who is told what the backend said to requests that stand alone."""
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        """A notification of this leg, or, once and last, its response with the id of its request."""
+
+    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """There will be no response. `executed` is "no" when the backend provably never ran the request."""
+
+    def leg_violation(self, leg: int, reason: str) -> None:
+        """The backend broke a rule that harms nobody; the leg goes on, or is over already."""
+
+
+class Legs(Protocol):
+    """Open stateless requests, by numbers their owner chose."""
+
+    def post(self, leg: int, frame: Frame, headers: Sequence[tuple[str, str]], *, stream: bool = False) -> None: ...
+    def abort(self, leg: int) -> None: ...
+    def ticket(self, leg: int) -> Flow | None: ...
+    def close(self) -> None: ...
+
+
+class Reach(Protocol):
+    """One configured backend. `identity` tells it from others where something is bound to it."""
+
+    identity: str
+
+    def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
+        """A new session; nothing is sent yet. `patient`: its calls may wait for people."""
+
+    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
+        """A line for stateless requests."""
+
+    async def verdict(self) -> Any:
+        """The backend's era, found out by a probe (`broker.era_signs.Verdict`)."""
+
+    async def close(self) -> None:
+        """Every connection or process ends."""

@@ -1,0 +1,139 @@
+"""What the faces of one virtual server share, whatever their transport: the backend, what is known of it, reports.
+
+Faces over HTTP add admission and sessions of their own (`broker.faces.context`). Invariant: nothing here loads an HTTP
+server or a library of settings, so that a face on a pipe answers within a moment of its start.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from importlib.metadata import version
+from typing import Any
+
+from broker.backends.base import Reach
+from broker.backends.listen_hub import ListenHub
+from broker.backends.session_policy import SessionPolicy
+from broker.era import EraCache
+from broker.faces.classify import listed
+from broker.hooks.runner import Runner
+from broker.identity import Principal
+from broker.negotiate import AUTO, SESSION_REVISIONS
+from broker.seal import Seal
+from broker.watch import Watch
+from broker.wheel import Wheel
+from protocol_versions.jsonrpc import WireLimits
+from translators import tree
+from translators.session_client import Facts
+from translators.task_ids import TaskIds
+
+CLIENT_INFO = {"name": "dragoman", "version": version("dragoman")}
+"""How the broker names itself where it asks on nobody's behalf."""
+
+
+class ServerContext:
+    """One virtual server. `limits` has the members of `broker.settings_limits.Limits`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        reach: Reach,
+        revision: str,
+        face: str,
+        compare_lists: bool,
+        bridge: SessionPolicy,
+        revisions: tuple[str, ...],
+        limits: Any,
+        wheel: Wheel,
+        hooks: Runner,
+        watch: Watch,
+        wire: WireLimits,
+        seal: Seal,
+    ) -> None:
+        self.name = name
+        self.reach = reach
+        self.wheel = wheel
+        self.hooks = hooks
+        self.watch = watch
+        self.wire = wire
+        self.seal = seal
+        self.pin = revision
+        self.face = face
+        self.bridge = bridge
+        self.compare_lists = compare_lists
+        self.revisions = revisions
+        self.listed = listed(revisions)
+        self.served = tuple(revision for revision in revisions if revision in SESSION_REVISIONS)
+        self.era = EraCache(wheel.clock)
+        self.numbers = itertools.count(1)
+        self.max_streams = limits.streams_per_session
+        self.max_questions = limits.held_questions
+        self.max_events = limits.event_store_events
+        self.max_event_bytes = limits.event_store_bytes
+        self._hubs: dict[str, ListenHub] = {}
+        self._facts: dict[str, Facts] = {}
+        self._task_ids: dict[str, TaskIds] = {}
+
+    async def stateless(self, *, client: bool = False) -> bool:
+        """True if the backend is spoken to in stateless requests for a client that is stateless itself, or is not.
+
+        A server that speaks both eras is spoken to in the client's, because then nothing has to be bridged.
+        """
+        if self.pin != AUTO:
+            return self.pin not in SESSION_REVISIONS
+        verdict = await self.era.verdict(self.reach.verdict)
+        if self.face != "mirror":
+            return self.face == "stateless"
+        return verdict.kind == "modern" and (client or not _speaks_sessions(verdict.discovery))
+
+    def greeted(self, *, stateless: bool) -> None:
+        """A handshake succeeded: what was believed of the backend is confirmed."""
+        if self.pin == AUTO and not stateless:
+            self.era.confirmed()
+
+    def contradicted(self, *, stateless: bool) -> None:
+        """An answer does not fit the era the backend is believed to be of: the next session looks again."""
+        if self.pin == AUTO:
+            self.era.contradicted("modern" if stateless else "legacy")
+
+    async def era_after_failure(self, *, stateless: bool) -> bool:
+        """Look again at a backend whose face does not answer any more: True if it is stateless now."""
+        self.era.contradicted("modern" if stateless else "legacy", gone=True)
+        return await self.stateless()
+
+    def facts(self, principal: Principal) -> Facts:
+        """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
+        if not principal.input_capabilities:
+            return Facts()
+        return self._facts.setdefault(principal.id, Facts())
+
+    def hub(self, principal: Principal) -> ListenHub:
+        """The shared listen stream of a caller; nobody in particular shares nothing."""
+        found = self._hubs.get(principal.id)
+        if found is None:
+            found = ListenHub()
+            found.http = self.reach.legs(found)
+            if principal.input_capabilities:
+                self._hubs[principal.id] = found
+        return found
+
+    def task_ids(self, principal: Principal) -> TaskIds | None:
+        """The task ids of a caller, shared by its sessions; nobody in particular has none to come back for."""
+        if not principal.input_capabilities:
+            return TaskIds(_task_id)
+        found = self._task_ids.get(principal.id)
+        if found is None:
+            found = self._task_ids[principal.id] = TaskIds(_task_id)
+        return found
+
+
+def _task_id() -> str:
+    """128 random bits: without authorization, a task id is all that protects a task."""
+    return f"task-{secrets.token_urlsafe(16)}"
+
+
+def _speaks_sessions(discovery: Any) -> bool:
+    """True if a discovery lists a session revision beside the stateless one."""
+    versions = tree.deep(discovery.get("supportedVersions")) if isinstance(discovery, dict) else None
+    return isinstance(versions, list) and any(version in SESSION_REVISIONS for version in versions)
