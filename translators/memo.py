@@ -26,8 +26,8 @@ MAX_BYTES = 8 * 1024 * 1024
 """Held by all lanes together: a few dozen of the longest lists seen in public servers (200 tools, 93 KB), twice."""
 MAX_ENTRY_BYTES = 1024 * 1024
 """A longer list is not kept."""
-STRIDE = 257
-"""Every so many bytes one is taken into the key; equality is decided by all of them."""
+STRIDE, SAMPLES = 257, 64
+"""Every so many bytes one is taken into the key, but no more than about so many; equality is decided by all of them."""
 PROBES = 4
 """Lists under one key that are kept: pages and variants of one length that differ between the bytes taken."""
 WHOLE = 64
@@ -156,7 +156,7 @@ def _key(lane: object, body: Body) -> Any:
             return None
         length = len(value)
         size += length
-        key += (name, length, bytes(memoryview(value)[:: 1 if length <= WHOLE else STRIDE]))
+        key += (name, length, bytes(memoryview(value)[:: 1 if length <= WHOLE else max(STRIDE, length // SAMPLES)]))
     return tuple(key) if size <= MAX_ENTRY_BYTES else None
 
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from broker import sse
 from broker.backends.http1_types import BackendFailure, Ticket
+from broker.backends.seen import SEEN
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
@@ -208,7 +209,7 @@ class PostLeg:
                 self._fail("backend-garbage")
             return
         try:
-            frame = jsonrpc.decode_backend(body, self._session.limits)
+            frame = SEEN.decode(body, self._session.limits)
         except jsonrpc.Refused:
             self._fail("backend-garbage" if self._status < 400 else "backend-status")
             return

@@ -17,6 +17,7 @@ from broker import sse
 from broker.backends.base import Observer, Refusal, StatelessOwner
 from broker.backends.http1_types import BackendFailure, Pool, Ticket
 from broker.backends.legs import LINGER_S, REASONS
+from broker.backends.seen import SEEN
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, WireLimits
@@ -180,7 +181,7 @@ class StatelessLeg:
         legs = self._legs
         assert legs is not None
         try:
-            frame = jsonrpc.decode_backend(body, legs.limits)
+            frame = SEEN.decode(body, legs.limits)
         except jsonrpc.Refused:
             if self._status < 400:
                 self._fail("backend-garbage")
@@ -201,7 +202,7 @@ class StatelessLeg:
                 legs.owner.leg_violation(self._name, "message-after-answer")
                 continue
             try:
-                frame = jsonrpc.decode_backend(event.data, legs.limits)
+                frame = SEEN.decode(event.data, legs.limits)
             except jsonrpc.Refused as refused:
                 if refused.id is not None and refused.id == self._id:
                     self._fail("backend-garbage")  # this was to be the response: no other will come

@@ -15,6 +15,7 @@ import msgspec
 from broker.backends.base import Owner
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg, QuietLeg
+from broker.backends.seen import SEEN
 from broker.backends.standing import StandingLeg
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
@@ -89,7 +90,7 @@ class BackendSession:
         found: list[Frame] = []
         for text in texts:
             try:
-                found.append(jsonrpc.decode_backend(text, self.limits))
+                found.append(SEEN.decode(text, self.limits))
             except jsonrpc.Refused:
                 self.owner.backend_violation("unreadable-event")
         return found
