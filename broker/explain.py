@@ -14,7 +14,9 @@ import msgspec
 from protocol_versions import REVISIONS
 from protocol_versions.base import Part, Side
 from protocol_versions.strict import Refused, load
+from translators import STEPS
 from translators.loss import Noted
+from translators.rows import ROWS
 from translators.translation import HYGIENE, Acted, trace
 from translators.translation import translate as run
 
@@ -68,14 +70,11 @@ def explain_body(
     pair: dict[str, Any] = {"method": method, "part": part, "client": client, "server": server, "toward": toward}
     done = run(body, **pair)
     out = done.body if done.body is not None else done.answer
-    reason = "" if done.refusal is None else f"{done.refusal.code} {done.refusal.message}"
-    return Story(
-        None if out is None else msgspec.json.encode(out),
-        done.verdict,
-        reason or "nothing is sent",
-        done.losses,
-        tuple(trace(body, **pair)),
-    )
+    reason = "nothing is sent" if done.refusal is None else f"{done.refusal.code} {done.refusal.message}"
+    acted = tuple(trace(body, **pair))
+    if out is None and acted and acted[-1].change.emulates == "conversation":
+        reason += f"; between peers the broker does this itself ({acted[-1].change.name})"
+    return Story(None if out is None else msgspec.json.encode(out), done.verdict, reason, done.losses, acted)
 
 
 def rows() -> tuple[Row, ...]:
@@ -92,13 +91,10 @@ def rows() -> tuple[Row, ...]:
 def table_lines(found: tuple[Row, ...], *, markdown: bool = False) -> list[str]:
     """The square of revisions; a cell counts identical, rewritten, emulated and refused methods."""
     order = [revision.id for revision in REVISIONS]
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    for row in found:
-        counts.setdefault((row.client, row.server), Counter())[row.verdict] += 1
+    counts = Counter((row.client, row.server, row.verdict) for row in found)
 
     def cell(client: str, server: str) -> str:
-        count = counts.get((client, server))
-        return "-" if count is None else " / ".join(str(count[verdict]) for verdict in VERDICTS)
+        return " / ".join(str(counts[client, server, verdict]) for verdict in VERDICTS)
 
     head = ["client \\ server", *order]
     body = [[client, *(cell(client, server) for server in order)] for client in order]
@@ -110,14 +106,31 @@ def table_lines(found: tuple[Row, ...], *, markdown: bool = False) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in [head, *body]
     ]
-    return [*lines_text, "", f"methods: {' / '.join(VERDICTS)}; - is not spoken yet"]
+    return [*lines_text, "", f"methods: {' / '.join(VERDICTS)}"]
 
 
 def pair_lines(found: tuple[Row, ...], client: str, server: str) -> list[str]:
-    """Every method of one pair with its verdict and its losses, one a line."""
+    """Every method of one pair with its verdict and its losses, one a line; below it what stands in, or why not."""
     lines = []
     for row in found:
         if (row.client, row.server) == (client, server):
             lost = ", ".join(f"{path or 'body'} ({loss})" for path, loss in row.losses.items())
             lines.append(f"{row.verdict:10} {row.method} {row.part} toward {row.toward}{f': {lost}' if lost else ''}")
+            lines += [f"{'':12}{reason}" for reason in reasons(row)]
     return lines
+
+
+def reasons(row: Row) -> list[str]:
+    """What the broker does in a peer's stead for this kind of message, or what refuses it; for other rows nothing."""
+    if row.verdict == "refused":
+        return [row.changes[-1]]
+    if row.verdict != "emulated":
+        return []
+    changes = {change.name: change for step in STEPS for change in step.changes}
+    by = {one.id: one.by for one in ROWS}
+    told: set[str] = set()
+    for change in (changes[name] for name in row.changes):
+        # A question that is a request here and part of a result there is no Change's own emulation.
+        if change.emulates or row.part != "error":
+            told.update(name for name in change.rows if change.emulates == "body" or by[name] == "machine")
+    return [one.about for one in ROWS if one.id in told]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -84,13 +85,15 @@ def answer_with(reason: str, function: Callable[[Body, Context], Body]) -> Gate:
 
 
 Actions = Mapping[Slot, "tuple[Op, ...] | Gate"]
+Emulates = Literal["", "body", "conversation"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One wire-visible bullet, both directions. `spec` names the page and bullet it follows.
 
-    `rows` names the differences of `translators.rows` it covers; `emulates` marks a Change that stands in for behaviour
-    the reader's revision lacks, instead of only rewriting members.
+    `rows` names the differences of `translators.rows` it covers. `emulates` marks a Change that stands in for behaviour
+    the reader's revision lacks, instead of only rewriting members: in the "body" itself, or by what a "conversation"
+    does before a lane is asked, and then the actions are what is left to a translation that keeps no state.
     """
 
     name: str
@@ -98,7 +101,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     up: Actions = {}
     down: Actions = {}
     rows: tuple[str, ...] = ()
-    emulates: bool = False
+    emulates: Emulates = ""
 
     def __repr__(self) -> str:
         """By name: the tables would fill pages."""

@@ -44,14 +44,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def table() -> tuple[Row, ...]:
-    """Every row of every ordered pair that is spoken, oldest client first.
+    """Every row of every ordered pair, oldest client first.
 
     A result or error has no row where its request is refused. An error has one only where a Change touches it.
-    A client without sessions has rows with servers of its own revision only: nobody keeps sessions on its behalf.
     """
-    pairs = [(client, server) for client in REVISIONS for server in REVISIONS]
-    spoken = [(client, server) for client, server in pairs if client.traits.sessions or client is server]
-    return tuple(row for client, server in spoken for row in _pair(client, server))
+    return tuple(row for client in REVISIONS for server in REVISIONS for row in _pair(client, server))
 
 
 def _pair(client: Revision, server: Revision) -> list[Row]:
@@ -82,12 +79,12 @@ def _row(client: Revision, server: Revision, slot: Slot) -> Row:
     emulated = (slot in client.embedded) is not (slot in server.embedded)  # a request here, part of a result there
     for change, action in _met(client, server, slot):
         changes.append(change)
-        emulated = emulated or change.emulates
+        emulated = emulated or bool(change.emulates)
+        kept = change.emulates == "conversation"  # what a conversation does itself, a translation without one gives up
         if isinstance(action, Gate):
-            # What a conversation does itself, a translation without one refuses.
-            refused = action.verdict != "answered" and not change.emulates
+            refused = action.verdict != "answered" and not kept
             break
-        for op in action:
+        for op in () if kept else action:
             _note(losses, op)
     verdict: Verdict = "refused" if refused else "emulated" if emulated else "rewritten" if changes else "identical"
     return Row(

@@ -131,35 +131,35 @@ C50 edge discovery and consent changed; 401 and 403 pass with their headers
 """
 
 _STATELESS = """
-N1 machine initialize is gone: a session client is answered from server/discover
-N2 machine notifications/initialized is gone: it ends at the conversation
+N1 machine initialize is gone: a session client is answered from server/discover, and a discovery from initialize
+N2 machine notifications/initialized is gone: it ends at the conversation, which says it to a server with sessions
 N3 machine ping is gone: answered at once, whoever sends it
-N4 machine logging/setLevel is gone: the level is kept and said with each request
-N5 machine capabilities are declared by each request; the functions that map them are the step's
+N4 machine logging/setLevel is gone: kept and said with each request; of a server's session the most curious request's
+N5 machine capabilities are declared by each request; only those that declare the same share a server's session
 N6 step reserved keys of _meta: added to requests, taken out for session peers, never believed from them
 N7 machine a version that does not match is -32022 instead of a counter-offer
 N8 step resultType of every result; what is no result is refused
-N9 machine nothing may rely on earlier requests: the broker is the one that remembers
+N9 machine nothing may rely on earlier requests: the broker remembers, and one caller's requests share a session
 N10 machine instructions are those of server/discover or of initialize
-N11 machine clientInfo is said with each request, as the client introduced itself
-N12 later clients without sessions are not served, and only they may introduce themselves anew each time
+N11 machine clientInfo is said with each request, as the client introduced itself in its session
+N12 edge clients without sessions may introduce themselves anew each time: a session is opened in the first one's name
 N13 step lists and reads carry cache hints: stale at once and private, unless somebody knows better
-N14 same cursors are opaque
-N15 step answers that come with a retry: without a suspended call they are dropped
+N14 machine cursors are opaque; those of a session that requests share are refused once it was opened again
+N15 machine answers that come with a retry go to the call that was suspended; without one they are dropped
 N16 hygiene more than 100 completions
-N17 machine resources/subscribe and unsubscribe become the filter of one listening request
-N18 machine subscriptions/listen feeds the standing stream of a session client; older servers get none yet
-N19 machine sampling, roots and elicitation are requests of their own or entries of an interim result
+N17 machine resources/subscribe and unsubscribe become the filter of a listening request, and are made from it
+N18 machine subscriptions/listen feeds the standing stream of a session client, or is fed by that of a server
+N19 machine sampling, roots and elicitation are requests of their own, or entries of an interim result meanwhile
 N20 step tasks methods of both kinds, -32601
 N21 edge methods of vendors are not forwarded across this pair
-N22 machine a cancellation closes the stream of a call, or is a notification; each leg has its own
+N22 machine a cancellation closes the stream of a call, or is a notification; a question that is taken back is void
 N23 step progress of the client is dropped
-N24 machine log messages only during calls that asked for them
+N24 machine log messages only during calls that asked for them; those of no call are dropped
 N25 machine announcements travel on the listening stream or on the standing one
 N26 step notifications/roots/list_changed is dropped: a server asks again when it needs roots
-N27 step notifications/elicitation/complete
+N27 machine notifications/elicitation/complete lets a waiting call go on, or is made when a server asks no more
 N28 step notifications/tasks/status
-N29 machine the acknowledgement of a subscription ends at the conversation
+N29 machine the acknowledgement of a subscription ends at the conversation, or is made by it
 N30 step properties of an input schema may be booleans
 N31 step an output schema may be any schema: wrapped, or left out where it cannot be
 N32 step structuredContent may be any value: wrapped with its schema, else said as text
@@ -194,20 +194,20 @@ N60 edge Mcp-Method
 N61 edge Mcp-Name
 N62 step x-mcp-header of a tool: not shown to session clients, and only sound ones to others
 N63 edge Accept
-N64 later repeated headers are refused of clients without sessions, which are not served
+N64 edge repeated headers are refused
 N65 edge credentials belong to the leg
 N66 edge trace context in headers; in _meta it passes
 N67 edge Last-Event-ID
 N68 edge errors of requests travel with 200 to session clients
-N69 later an unknown method is 404 and -32601 for clients without sessions, which are not served
-N70 later a request without its envelope is 400 and -32602 where clients without sessions are served
-N71 later headers that disagree with the body are 400 and -32020 where clients without sessions are served
-N72 step a capability the client lacks, -32021: a tool error, or -32603
+N69 edge an unknown method is 404 and -32601 for clients without sessions
+N70 edge a request without its envelope is 400 and -32602 of clients without sessions
+N71 edge headers that disagree with the body are 400 and -32020 of clients without sessions
+N72 step a capability the client lacks, -32021: a tool error, or -32603 to session clients
 N73 edge a revision nobody speaks
 N74 edge sessions that are missing or unknown
 N75 step -32002 and -32602 for a resource that is not there
-N76 step -32042 of an older server
-N77 later a requestState of the broker's own exists only where clients without sessions are served
+N76 machine -32042 of an older server: a round of pages to visit and the call anew, or -32021 of what the client lacks
+N77 machine a requestState of the broker's own names a suspended call; one that is not right has one answer, -32602
 N78 edge overload
 N79 edge a backend that cannot be reached
 N80 edge 401 and 403

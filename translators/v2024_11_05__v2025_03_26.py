@@ -133,7 +133,7 @@ COMPLETIONS_CAPABILITY = Change(
     name="completions capability",
     spec=f"{LOG} other schema changes 3",
     rows=("A2",),
-    emulates=True,
+    emulates="body",
     up={
         result("initialize"): (
             fill("capabilities.completions", _completions_declared, Loss.NONE, given=("prompts", "resources")),

@@ -109,13 +109,22 @@ def test_a_wrong_translate_command_ends_with_2(arguments: tuple[str, ...], stdin
     assert "Traceback" not in done.stderr
 
 
-def test_revisions_print_every_pair_of_sessions_and_every_method_of_one() -> None:
+def test_translate_says_that_the_broker_does_itself_what_it_cannot_say() -> None:
+    pair = ("--client", "2026-07-28", "--server", "2025-03-26")
+    done = dragoman("translate", "--method", "server/discover", "--part", "params", *pair, stdin="{}")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "between peers the broker does this itself (discovery)" in done.stderr
+
+
+def test_revisions_print_every_pair_and_every_method_of_one() -> None:
     rows = json.loads(dragoman("revisions", "--json").stdout)
-    assert len({(row["client"], row["server"]) for row in rows}) >= 16
+    assert len({(row["client"], row["server"]) for row in rows}) == 25
     table = dragoman("revisions").stdout.splitlines()
     assert len(table[0].split()) == 8  # `client \ server` and five revisions
     pair = dragoman("revisions", "--pair", "2024-11-05", "2025-11-25").stdout
-    assert "elicitation/create" in pair
+    assert "refused    elicitation/create params toward client\n            elicitation\n" in pair
+    bridged = dragoman("revisions", "--pair", "2026-07-28", "2024-11-05").stdout
+    assert "emulated   server/discover params toward server\n            initialize is gone" in bridged
     assert dragoman("revisions", "--pair", "2024-11-05", "1999-01-01").returncode == 2
 
 

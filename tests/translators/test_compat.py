@@ -18,9 +18,8 @@ def _row(client: str, server: str, part: str, method: str, toward: str) -> Row:
 
 
 def test_every_ordered_pair_has_rows() -> None:
-    servers = [revision.id for revision in REVISIONS]
-    pairs = {(client, server) for client in IDS for server in servers}
-    assert {(row.client, row.server) for row in table()} == pairs | {("2026-07-28", "2026-07-28")}
+    every = [revision.id for revision in REVISIONS]
+    assert {(row.client, row.server) for row in table()} == {(client, server) for client in every for server in every}
 
 
 @pytest.mark.parametrize("revision", [*IDS, "2026-07-28"])
@@ -105,6 +104,41 @@ def test_a_question_inside_a_result_is_emulated_as_a_request() -> None:
     assert (roots.verdict, roots.losses) == ("emulated", {"_meta": Loss.COSMETIC})
     assert _row("2025-11-25", "2026-07-28", "result", "roots/list", "server").verdict == "emulated"
     assert _row("2025-03-26", "2026-07-28", "params", "elicitation/create", "client").verdict == "refused"
+
+
+@pytest.mark.parametrize("server", IDS)
+def test_what_a_conversation_does_for_a_client_without_sessions_is_emulated(server: str) -> None:
+    for method in ("server/discover", "subscriptions/listen"):
+        assert _row("2026-07-28", server, "params", method, "server").verdict == "emulated"
+        assert _row("2026-07-28", server, "result", method, "client").verdict == "emulated"
+    for method in ("roots/list", "sampling/createMessage", "ping"):
+        assert _row("2026-07-28", server, "params", method, "client").verdict == "emulated"
+        assert _row("2026-07-28", server, "result", method, "server").verdict == "emulated"
+    for toward in ("client", "server"):
+        assert _row("2026-07-28", server, "notification", "notifications/cancelled", toward).verdict == "emulated"
+
+
+@pytest.mark.parametrize("server", IDS)
+def test_answers_that_come_with_a_retry_are_lost_by_no_conversation(server: str) -> None:
+    for method in ("tools/call", "prompts/get", "resources/read"):
+        row = _row("2026-07-28", server, "params", method, "server")
+        assert row.verdict == "emulated"
+        assert not {"inputResponses", "requestState"} & row.losses.keys()
+
+
+def test_only_tasks_are_refused_between_a_client_without_sessions_and_a_server_with_them() -> None:
+    refused = {
+        (row.server, row.method)
+        for row in table()
+        if row.client == "2026-07-28" and row.server in IDS and row.verdict == "refused"
+    }
+    tasks = ("notifications/tasks/status", "tasks/cancel", "tasks/get", "tasks/list", "tasks/result")
+    assert refused == {("2025-11-25", method) for method in tasks}
+
+
+def test_the_end_of_an_elicitation_by_url_wakes_a_call_instead_of_reaching_a_client_without_sessions() -> None:
+    row = _row("2026-07-28", "2025-11-25", "notification", "notifications/elicitation/complete", "client")
+    assert (row.verdict, row.losses) == ("emulated", {})
 
 
 def test_a_tool_result_of_a_newer_server_is_rewritten_for_every_session_client() -> None:

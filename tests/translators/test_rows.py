@@ -23,6 +23,10 @@ def test_what_a_step_answers_for_is_named_by_a_change_and_the_other_way_round() 
     assert by_step <= named <= by_step | {row.id for row in ROWS if row.by == "machine"}
 
 
+def test_only_tasks_are_left_for_later() -> None:
+    assert {row.id for row in ROWS if row.by == "later"} == {"C11", "T14"}
+
+
 def test_what_hygiene_answers_for_is_named_by_a_repair() -> None:
     named = {row for change in REPAIRS for row in change.rows}
     # Two differences of a step have a side that every reader needs.

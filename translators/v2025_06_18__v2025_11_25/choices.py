@@ -145,7 +145,7 @@ ENUMS = Change(
     name=NAME,
     spec=f"{LOG} major 5",
     rows=("C34", "C36", "T11"),
-    emulates=True,
+    emulates="body",
     down={
         ask("elicitation/create"): (
             each(FIELDS, _legacy_titles, Loss.CARRIED, having=("oneOf",)),

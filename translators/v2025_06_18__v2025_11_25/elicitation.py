@@ -104,7 +104,7 @@ URL_REQUIRED = Change(
     name="URL elicitation required",
     spec=f"{LOG} major 6",
     rows=("C33",),
-    emulates=True,
+    emulates="body",
     down={
         error("tools/call"): (answer_if(_needs_url, _as_tool_error, Loss.DEGRADED),),
         **{

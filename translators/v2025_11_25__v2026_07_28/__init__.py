@@ -19,15 +19,21 @@ from translators.change import Step
 from translators.v2025_11_25__v2026_07_28.fields_errors import RESERVED_CODES, RESOURCE_ABSENT
 from translators.v2025_11_25__v2026_07_28.fields_headers import HEADERS
 from translators.v2025_11_25__v2026_07_28.fields_meta import META
-from translators.v2025_11_25__v2026_07_28.fields_questions import ELICITATION_IDS, ROUND_TRIPS
+from translators.v2025_11_25__v2026_07_28.fields_questions import (
+    ELICITATION_COMPLETE,
+    ELICITATION_IDS,
+    RETRIES,
+    ROUND_TRIPS,
+)
 from translators.v2025_11_25__v2026_07_28.fields_removed import (
     CANCELLATION,
     CLIENT_PROGRESS,
     DISCOVERY,
     HANDSHAKE,
     LISTENING,
+    LOG_LEVEL,
+    PING,
     ROOTS_CHANGED,
-    SESSION_UTILITIES,
     SUBSCRIBING,
 )
 from translators.v2025_11_25__v2026_07_28.fields_results import CACHE_HINTS, RESULT_TYPE
@@ -43,12 +49,14 @@ STEP = Step(
         DISCOVERY,
         SUBSCRIBING,
         LISTENING,
-        SESSION_UTILITIES,
+        PING,
+        LOG_LEVEL,
         ROOTS_CHANGED,
         CLIENT_PROGRESS,
         CANCELLATION,
         TASKS_MOVED,
         ROUND_TRIPS,
+        RETRIES,
         RESULT_TYPE,
         CACHE_HINTS,
         RESOURCE_ABSENT,
@@ -56,6 +64,7 @@ STEP = Step(
         UNMOVABLE_SCHEMA,
         HEADERS,
         ELICITATION_IDS,
+        ELICITATION_COMPLETE,
         RESERVED_CODES,
     ),
 )

@@ -26,7 +26,7 @@ ELICITATION_ID = "elicitationId"
 ROUND_TRIPS = Change(
     name="questions in interim results",
     spec=f"{LOG} major 7",
-    rows=("N15", "N19", "N39", "N40"),
+    rows=("N19", "N39", "N40"),
     up={
         ask("sampling/createMessage"): (drop("_meta", Loss.DEGRADED),),
         ask("elicitation/create"): (drop("_meta", Loss.DEGRADED),),
@@ -34,7 +34,14 @@ ROUND_TRIPS = Change(
         answer("elicitation/create"): (drop("_meta", Loss.DEGRADED),),
         answer("roots/list"): (drop("_meta", Loss.DEGRADED),),
     },
-    # Answers that come with a retry belong to a suspended call; without one they have no reader.
+)
+
+RETRIES = Change(
+    name="answers that come with a retry",
+    spec=f"{LOG} major 7",
+    rows=("N15", "N77"),
+    emulates="conversation",
+    # They belong to a suspended call; without one they have no reader.
     down=slots(RETRIED, params, drop("inputResponses", Loss.DEGRADED), drop("requestState", Loss.DEGRADED)),
 )
 
@@ -60,10 +67,17 @@ def _identified(body: Body, ctx: Context) -> Any:
 ELICITATION_IDS = Change(
     name="ids of elicitations by URL",
     spec=f"{LOG} minor 11",
-    rows=("N27", "N38"),
+    rows=("N38",),
     up={
         ask("elicitation/create"): (each(ELICITATION_ID, _set_aside, Loss.STASHED),),
-        notification("notifications/elicitation/complete"): swallow("elicitation-completion-removed"),
     },
     down={ask("elicitation/create"): (fill(ELICITATION_ID, _identified, Loss.NONE, given=("url",)),)},
+)
+
+ELICITATION_COMPLETE = Change(
+    name="completion of elicitations by URL",
+    spec=f"{LOG} minor 11",
+    rows=("N27",),
+    emulates="conversation",
+    up={notification("notifications/elicitation/complete"): swallow("elicitation-completion-removed")},
 )

@@ -1,7 +1,7 @@
 """What only one of the two revisions has: the handshake, discovery, subscriptions, pings, levels, announcements.
 
 Follows changelog majors 2 to 5. A conversation across this pair answers most of these itself before a lane is asked
-(the Changes that say `emulates`); the gates state what is left to a translation that keeps no state.
+(each Change that says so); the gates state what is left to a translation that keeps no state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HANDSHAKE = Change(
     name="handshake",
     spec=f"{LOG} major 2",
     rows=("N1", "N2"),
-    emulates=True,
+    emulates="conversation",
     up={
         params("initialize"): refuse(
             METHOD_NOT_FOUND, "handshake-removed", "The server's protocol revision has no handshake"
@@ -37,7 +37,8 @@ HANDSHAKE = Change(
 DISCOVERY = Change(
     name="discovery",
     spec=f"{LOG} major 3",
-    rows=("N1",),
+    rows=("N1", "N10"),
+    emulates="conversation",
     down={
         params("server/discover"): refuse(
             METHOD_NOT_FOUND, "discovery-unsupported", "The server's protocol revision has no discovery"
@@ -52,7 +53,7 @@ SUBSCRIBING = Change(
     name="subscribing to resources",
     spec=f"{LOG} major 4",
     rows=("N17",),
-    emulates=True,
+    emulates="conversation",
     up={params("resources/subscribe"): _NO_SUBSCRIBE, params("resources/unsubscribe"): _NO_SUBSCRIBE},
 )
 
@@ -60,6 +61,7 @@ LISTENING = Change(
     name="listening to subscriptions",
     spec=f"{LOG} major 4",
     rows=("N18", "N29"),
+    emulates="conversation",
     down={
         params("subscriptions/listen"): refuse(
             METHOD_NOT_FOUND, "listening-unsupported", "The server's protocol revision has no listening"
@@ -68,14 +70,20 @@ LISTENING = Change(
     },
 )
 
-SESSION_UTILITIES = Change(
-    name="ping and log level",
+PING = Change(
+    name="ping",
     spec=f"{LOG} major 5",
-    rows=("N3", "N4"),
-    emulates=True,
+    rows=("N3",),
+    emulates="conversation",
+    up={params("ping"): _PONG, ask("ping"): _PONG},
+)
+
+LOG_LEVEL = Change(
+    name="log level",
+    spec=f"{LOG} major 5",
+    rows=("N4",),
+    emulates="conversation",
     up={
-        params("ping"): _PONG,
-        ask("ping"): _PONG,
         params("logging/setLevel"): refuse(
             METHOD_NOT_FOUND, "level-removed", "The server's protocol revision has no level that lasts"
         ),
@@ -104,9 +112,12 @@ def _names_no_request(body: Body, _ctx: Context) -> bool:
 CANCELLATION = Change(
     name="cancellation of a request",
     spec="2026-07-28/basic/patterns/cancellation.mdx",
-    rows=("N37",),
+    rows=("N22", "N37"),
+    emulates="conversation",
     up={
         notification("notifications/cancelled", toward): (swallow_if(_names_no_request, "cancelled-without-request"),)
         for toward in ("client", "server")
     },
+    # A client of the newer revision closes the request's stream; there is nothing to rewrite in what is said for it.
+    down={notification("notifications/cancelled", "server"): ()},
 )
