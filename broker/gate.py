@@ -1,20 +1,23 @@
 """Policy on the way in and out of the backend: hooks judged in order, refusals fed back as if the backend had spoken.
 
 A hook that awaits holds back every later message of its session, because order holds; one that does not costs no task.
+A question of the backend and its answer are judged in the same slots whether they are messages of their own or travel
+inside results and requests (`broker.hooks.inner`). An answer that is refused becomes a cancel, or, where its question
+knows no cancel, an error to the backend.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from msgspec import UNSET
 
+from broker.hooks import inner
 from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
+from broker.turns import Turns
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import ToServer
@@ -33,8 +36,6 @@ TARGET = {
 }
 """The member that names what a call is about."""
 
-Turn = Callable[[], "Awaitable[None] | None"]
-
 
 class Edge(Protocol):
     """The backend's edge of one session: whoever sends to a backend and hears from it."""
@@ -49,19 +50,34 @@ class Edge(Protocol):
     def is_open(self, call: int) -> bool: ...
 
 
+class Rounds(Protocol):
+    """What an edge knows of a call whose questions travel inside its results, and their answers inside its retries."""
+
+    def round_of(self, call: int) -> int:
+        """Which request of its call this is, counted from 1."""
+
+    def asked(self, call: int) -> Mapping[str, str]:
+        """The method of each question that this request may answer, by key."""
+
+    def settle(self, call: int, answers: dict[str, Any]) -> None:
+        """Questions of the result that comes next are answered already; the answers go with the call's next request."""
+
+
 class Gate:
-    """The hooks of one session's traffic. `idle` gates are free."""
+    """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
-    __slots__ = ("_busy", "_edge", "_infos", "_queue", "_tasks", "hooks", "idle")
+    __slots__ = ("_asked", "_edge", "_infos", "_rounds", "_turns", "hooks", "idle")
 
-    def __init__(self, edge: Edge, hooks: Runner) -> None:
+    def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
         self._edge = edge
+        self._rounds = rounds
         self.hooks = hooks
         self.idle = not hooks.hooks
         self._infos: dict[int, CallInfo] = {}
-        self._queue: deque[Turn] | None = None
-        self._busy = False
-        self._tasks: set[asyncio.Task[None]] | None = None
+        self._asked: dict[
+            Any, tuple[str, CallInfo]
+        ] = {}  # questions whose answers are of interest, by the backend's id
+        self._turns = Turns()
 
     def forget(self, call: int) -> None:
         """A call has ended."""
@@ -69,9 +85,7 @@ class Gate:
 
     def close(self) -> None:
         """The session is over: hooks that are still awaited are cancelled, what waits behind them is dropped."""
-        self._queue = None
-        for task in tuple(self._tasks or ()):
-            task.cancel()
+        self._turns.close()
 
     def to_backend(self, effect: ToServer) -> bool:
         """Judge a message for the backend; False if no hook wants it and nothing holds it back."""
@@ -82,12 +96,18 @@ class Gate:
         if effect.call:
             target = TARGET.get(method)
             value = _text(frame, target) if target is not None else None
-            self._infos[effect.call] = CallInfo(method, value, edge.principal, edge.name)
-        if part != "result" and self.hooks.wants(part, method, "server"):
+            number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
+            self._infos[effect.call] = CallInfo(method, value, edge.principal, edge.name, number)
+        if part == "result":
+            asked = self._asked.pop(frame.id, None) if self._asked else None
+            if asked is not None and frame.result is not UNSET:
+                self._judge_answer(effect, *asked)
+                return True
+        elif self.hooks.wants(part, method, "server") or self._carries_answers(frame):
             self._judge_to_backend(effect, part, method)
             return True
-        if self._busy:
-            self._later(lambda: self._send(effect))
+        if self._turns.busy:
+            self._turns.later(lambda: self._send(effect))
             return True
         return False
 
@@ -101,13 +121,63 @@ class Gate:
                 return True
         elif frame.result is not UNSET:
             info = self._infos.get(frame.id) if type(frame.id) is int else None
-            if info is not None and self.hooks.wants("result", info.method, "client"):
+            if info is not None and (self.hooks.wants("result", info.method, "client") or self._asks(frame)):
                 self._judge_from_backend(stream, frame, "result", info.method)
                 return True
-        if self._busy:
-            self._later(lambda: self._edge.from_backend(stream, frame))
+        if self._turns.busy:
+            self._turns.later(lambda: self._pass_on(stream, frame))
             return True
+        if method is not UNSET:
+            self._remember(stream, frame)
         return False
+
+    def _carries_answers(self, frame: Frame) -> bool:
+        """True if a request holds answers that policy may refuse."""
+        given = self._rounds is not None and frame.params is not UNSET and inner.RESPONSES in frame.params
+        return given and self.hooks.answers
+
+    def _asks(self, frame: Frame) -> bool:
+        """True if a result holds questions that policy may refuse."""
+        asks = self._rounds is not None and frame.result is not UNSET and inner.REQUESTS in frame.result
+        return asks and self.hooks.questions
+
+    def _remember(self, stream: int, frame: Frame) -> None:
+        """Keep whose question this is, if its answer is of interest; one that is taken back will have none."""
+        method: Any = frame.method
+        if frame.id is not UNSET and self.hooks.wants("result", method, "server"):
+            edge = self._edge
+            self._asked[frame.id] = method, self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
+        elif self._asked and method == "notifications/cancelled":
+            asked = _value(frame, "requestId")
+            if type(asked) in (int, str):
+                self._asked.pop(asked, None)
+
+    def _pass_on(self, stream: int, frame: Frame) -> None:
+        if frame.method is not UNSET:
+            self._remember(stream, frame)
+        self._edge.from_backend(stream, frame)
+
+    def _judge_answer(self, effect: ToServer, method: str, info: CallInfo) -> None:
+        """The client's answer to a question that was a request of its own."""
+        frame, edge = effect.frame, self._edge
+        body: Any = frame.result
+
+        def settle(verdict: Verdict) -> None:
+            answer = effect
+            if isinstance(verdict, Deny | Drop):
+                edge.watch.note(edge.name, "denied", method, verdict.reason)
+                if method == inner.ELICITATION:
+                    frame.result = inner.cancelled()
+                else:
+                    code = verdict.code if isinstance(verdict, Deny) else jsonrpc.INTERNAL_ERROR
+                    message = verdict.message if isinstance(verdict, Deny) else "The answer was refused by policy"
+                    reply = broken(frame.id, "denied", code=code, message=message)  # type: ignore[arg-type]
+                    answer = msgspec.structs.replace(effect, frame=reply)
+            elif isinstance(verdict, Replace):
+                frame.result = verdict.body
+            edge.to_backend(answer)
+
+        self._turns.judge(lambda: self.hooks.judge("result", method, "server", body, info), settle)
 
     def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> None:
         frame = effect.frame
@@ -131,7 +201,17 @@ class Gate:
                 frame.params = verdict.body
             self._send(effect)
 
-        self._judge(lambda: self.hooks.judge(part, method, "server", params, info), settle)
+        def ask() -> Verdict | Awaitable[Verdict]:
+            verdict = self.hooks.judge(part, method, "server", params, info)
+            if self._rounds is None or not self.hooks.answers:
+                return verdict
+            asked = self._rounds.asked(effect.call)
+            return inner.then(verdict, lambda first: inner.answers(self.hooks, first, params, info, self._note, asked))
+
+        self._turns.judge(ask, settle)
+
+    def _note(self, method: str, reason: str) -> None:
+        self._edge.watch.note(self._edge.name, "denied", method, reason)
 
     def _send(self, effect: ToServer) -> None:
         call, edge = effect.call, self._edge
@@ -142,6 +222,7 @@ class Gate:
         edge = self._edge
         body: Any = frame.result if part == "result" else frame.params if frame.params is not UNSET else {}
         info = self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
+        settled: dict[str, Any] = {}
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
@@ -160,57 +241,31 @@ class Gate:
                 frame.result = verdict.body
             elif isinstance(verdict, Replace):
                 frame.params = verdict.body
-            edge.from_backend(stream, frame)
+            if settled and self._rounds is not None:
+                self._rounds.settle(stream, settled)
+            self._pass_on(stream, frame)
 
-        self._judge(lambda: self.hooks.judge(part, method, "client", body, info), settle)
+        def ask() -> Verdict | Awaitable[Verdict]:
+            verdict = self.hooks.judge(part, method, "client", body, info)
+            if part != "result" or self._rounds is None or not self.hooks.questions:
+                return verdict
+            return inner.then(
+                verdict, lambda first: inner.questions(self.hooks, first, body, info, self._note, settled)
+            )
 
-    def _judge(self, ask: Callable[[], Verdict | Awaitable[Verdict]], settle: Callable[[Verdict], None]) -> None:
-        def turn() -> Awaitable[None] | None:
-            verdict = ask()
-            if inspect.isawaitable(verdict):
-                return _settled(verdict, settle)
-            settle(verdict)
-            return None
-
-        self._later(turn)
-
-    def _later(self, turn: Turn) -> None:
-        """Run now, or behind the hook that is being awaited."""
-        if not self._busy:
-            self._start(turn)
-        else:
-            if self._queue is None:
-                self._queue = deque()
-            self._queue.append(turn)
-
-    def _start(self, turn: Turn) -> None:
-        pending = turn()
-        if pending is not None:
-            self._busy = True
-            task = asyncio.ensure_future(self._finish(pending))
-            if self._tasks is None:
-                self._tasks = set()
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _finish(self, pending: Awaitable[None]) -> None:
-        try:
-            await pending
-        finally:
-            self._busy = False
-            while self._queue and not self._busy:
-                self._start(self._queue.popleft())
-
-
-async def _settled(pending: Awaitable[Verdict], settle: Callable[[Verdict], None]) -> None:
-    settle(await pending)
+        self._turns.judge(ask, settle)
 
 
 def _text(frame: Frame, member: str) -> str | None:
+    value = _value(frame, member)
+    return None if value is None else str(value)
+
+
+def _value(frame: Frame, member: str) -> Any:
     if frame.params is UNSET or member not in frame.params:
         return None
     value = frame.params[member]
     try:
-        return str(jsonrpc.open_value(value)) if not isinstance(value, str) else value
+        return jsonrpc.open_value(value) if type(value) is msgspec.Raw else value
     except jsonrpc.Refused:
         return None

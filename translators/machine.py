@@ -10,7 +10,7 @@ whole lists. Exchanges, calls and streams are named by integers the broker mints
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -38,11 +38,15 @@ class FromClient(Event, frozen=True, gc=False):
 
 
 class FromServer(Event, frozen=True, gc=False):
-    """The backend (or, with origin `broker`, a hook or the relay on its behalf) wrote one message on a stream."""
+    """The backend (or, with origin `broker`, a hook or the relay on its behalf) wrote one message on a stream.
+
+    `settled` holds answers, by key, to questions of a result that policy has taken out of it: nobody is asked those.
+    """
 
     stream: int
     frame: Frame
     origin: Origin = "peer"
+    settled: dict[str, Any] | None = None
 
 
 class Failed(Event, frozen=True, gc=False):

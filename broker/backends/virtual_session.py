@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from broker.backends.base import Flow, Legs, Owner, Refusal
 from broker.backends.listen_hub import LISTEN, ListenHub
+from broker.backends.virtual_rounds import LegRounds
 from broker.era import evidence, undispatched
 from broker.gate import Gate
 from broker.hooks.runner import Runner
@@ -70,7 +71,8 @@ class VirtualSession:
         self.watch = watch
         self.principal = principal
         self.name = name
-        self.gate = Gate(self, hooks)
+        self.rounds = LegRounds(talk)
+        self.gate = Gate(self, hooks, self.rounds)
         self.http: Legs | None = None
         self.hub: ListenHub | None = None
         self.contradicted: Callable[[], None] = lambda: None
@@ -223,7 +225,7 @@ class VirtualSession:
         """Take a message that policy has passed."""
         if frame.method is UNSET and not self.gate.idle:
             self.gate.forget(stream)
-        self.feed(FromServer(stream, frame, origin))
+        self.feed(FromServer(stream, frame, origin, self.rounds.taken(stream)))
 
     # ---- effects --------------------------------------------------------------------------------------------------
 

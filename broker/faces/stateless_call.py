@@ -15,11 +15,22 @@ from msgspec import UNSET, Raw
 
 from broker.faces.stateless_errors import given_on
 from broker.faces.stateless_listen import LISTEN, Subscription
-from broker.faces.stateless_params import CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, binding, declared, is_retry, outgoing
+from broker.faces.stateless_params import (
+    CLIENT_INFO,
+    LOG_LEVEL,
+    PROGRESS_TOKEN,
+    STATE,
+    binding,
+    declared,
+    is_retry,
+    outgoing,
+)
 from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, Violation, discovered, hinted, interim
 from broker.faces.stateless_results import typed as result_type
+from broker.faces.stateless_rounds import CallRounds
 from broker.gate import Gate
-from broker.seal import Unsealable
+from broker.hooks.inner import REQUESTS
+from broker.seal import MAX_ROUNDS, Unsealable
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
@@ -65,7 +76,6 @@ class StatelessCall:
         self.client_id = client_id
         self.caller = caller
         self.exchange = exchange
-        self.round = round
         self.param_headers = param_headers
         self.bridged = bridged
         self.session_key = session_key
@@ -79,8 +89,9 @@ class StatelessCall:
         self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
         self.open = True
         hooks = relay.context.hooks
+        self.rounds = CallRounds(round)
         # Before a backend with sessions, that session's relay is the backend's edge, and has the hooks.
-        self.gate = Gate(self, hooks) if hooks.hooks and not bridged else None
+        self.gate = Gate(self, hooks, self.rounds) if hooks.hooks and not bridged else None
 
     @property
     def client_info(self) -> Any:
@@ -88,13 +99,25 @@ class StatelessCall:
         return tree.deep(self.modern.meta.get(CLIENT_INFO))
 
     def start(self, inner: bytes | None) -> None:
-        """Send the request; `inner` is the backend's own state, opened, that takes the sealed one's place."""
+        """Send the request; `inner` is what was sealed as its state: the backend's own, and what goes with it."""
         params = outgoing(self.modern, self.told, self.number)
-        if inner is not None:
-            params["requestState"] = Raw(inner)
+        self.rounds.resume(params, inner)
+        self._send(params)
+
+    def _send(self, params: dict[str, Any]) -> None:
         effect = ToServer(self.number, jsonrpc.request(self.number, self.method, params))
         if self.gate is None or not self.gate.to_backend(effect):
             self.to_backend(effect)
+
+    def _again(self, body: dict[str, Any]) -> None:
+        """Policy has answered all that the backend asked: the call goes on, and its client hears nothing of it."""
+        if self.rounds.number >= MAX_ROUNDS:
+            self.finish(broken(self.number, "too-many-rounds"))
+            return
+        self.relay.renumber(self)
+        params = outgoing(self.modern, self.told, self.number)
+        self.rounds.go_on(params, body.get(STATE))
+        self._send(params)
 
     def heard(self, frame: Frame) -> None:
         """One message of the backend on this call's leg."""
@@ -144,6 +167,8 @@ class StatelessCall:
                 self.relay.to_client(self, frame)
         elif frame.error is not UNSET:
             self.finish(given_on(frame))
+        elif self.rounds.settled and frame.result is not UNSET and self.rounds.may_go_on(self.method, frame.result):
+            self._again(frame.result)
         else:
             self.finish(self._completed(frame))
 
@@ -178,7 +203,9 @@ class StatelessCall:
         try:
             kind = result_type(body)
             if kind == INPUT_REQUIRED:
-                interim(self.method, body, self.capabilities, self.relay.context.wire, self._seal)
+                interim(
+                    self.method, body, self.capabilities, self.relay.context.wire, lambda state: self._seal(state, body)
+                )
             elif kind == COMPLETE and self.method in CACHEABLE:
                 hinted(body, filtered=self.gate is not None, retry=is_retry(self.modern))
                 if self.method == "server/discover":
@@ -193,7 +220,10 @@ class StatelessCall:
         frame.result = self.subscription.marked(body) if self.subscription is not None else body
         return frame
 
-    def _seal(self, inner: bytes) -> str:
+    def _seal(self, state: bytes | None, body: dict[str, Any]) -> str | None:
         context = self.relay.context
+        inner = self.rounds.carried(state, body[REQUESTS], judged=self.gate is not None and context.hooks.answers)
+        if inner is None:
+            return None
         belongs = binding(self.modern, self.caller, context.name, context.reach.identity)
-        return context.seal.seal(inner, belongs, round=self.round)
+        return context.seal.seal(inner, belongs, round=self.rounds.number)

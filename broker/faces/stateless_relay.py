@@ -60,6 +60,12 @@ class StatelessRelay:
             self.listening[call.principal] += 1
         return call
 
+    def renumber(self, call: StatelessCall) -> None:
+        """A call goes on by another request: a new leg, under an id that was never used."""
+        del self.calls[call.number]
+        call.number = next(self._numbers)
+        self.calls[call.number] = call
+
     def leave(self, call: StatelessCall) -> None:
         """Nobody waits any more: a call that is still open is cancelled, which on HTTP means its leg is closed."""
         self.outbox.exchanges.pop(call.exchange.id, None)

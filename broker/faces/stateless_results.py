@@ -88,9 +88,9 @@ def interim(
     body: Result,
     capabilities: dict[str, Any],
     limits: WireLimits,
-    seal: Callable[[bytes], str],
+    seal: Callable[[bytes | None], str | None],
 ) -> None:
-    """Check what a backend asks for against what the client declared, and seal its state.
+    """Check what a backend asks for against what the client declared, and seal its state, None if it gave none.
 
     Raises:
         Violation: the backend must not ask this, here or of this client.
@@ -116,8 +116,9 @@ def interim(
     body["inputRequests"] = opened
     for hint in ("ttlMs", "cacheScope"):
         body.pop(hint, None)
-    if state is not None:
-        body[STATE] = seal(bytes(_text(state)))
+    token = seal(None if state is None else bytes(_text(state)))
+    if token is not None:
+        body[STATE] = token
 
 
 def without(body: Result, names: list[str]) -> None:

@@ -19,12 +19,16 @@ Body = dict[str, Any]
 
 
 class CallInfo(msgspec.Struct, frozen=True):
-    """The call a message belongs to: its method, target (tool or prompt name, or URI), caller and backend."""
+    """The call a message belongs to: its method, target (tool or prompt name, or URI), caller and backend.
+
+    `round` counts the requests of one call: from 2 on, they are retries that answer what the server asked.
+    """
 
     method: str
     target: str | None
     principal: str
     backend: str
+    round: int = 1
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -70,7 +74,11 @@ class Pattern(msgspec.Struct, frozen=True):
 
 
 class Hook:
-    """Base of all hooks. `slots` says which messages it wants; others never cost anything."""
+    """Base of all hooks. `slots` says which messages it wants; others never cost anything.
+
+    A server's question is `Slot("params", METHOD, "client")` and its answer `Slot("result", METHOD, "server")` in every
+    revision, also where it travels inside a result, and its answer inside a request (2026-07-28).
+    """
 
     slots: tuple[Pattern, ...] = ()
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from broker.hooks.base import PASS, Body, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
+from broker.hooks.inner import QUESTIONS
 from protocol_versions import jsonrpc
 from protocol_versions.base import Side, Slot
 from protocol_versions.jsonrpc import WireLimits
@@ -28,6 +29,10 @@ class Runner:
         self.hooks = tuple(hooks)
         self.limits = limits
         self._cache: dict[tuple[str, str, Side], tuple[Slot, tuple[tuple[Hook, Pattern], ...]] | None] = {}
+        self.questions = any(self.wants("params", method, "client") for method in QUESTIONS)
+        """Whether any hook judges what servers ask; what travels inside results stays unopened otherwise."""
+        self.answers = any(self.wants("result", method, "server") for method in QUESTIONS)
+        """Whether any hook judges what clients answer."""
 
     def wants(self, part: str, method: str, toward: Side) -> bool:
         """True if any hook covers the slot; the common answer, no, costs one look-up."""

@@ -21,12 +21,12 @@ def crossing(**settings: Any) -> AbstractAsyncContextManager[World]:
     return world(backend={"revision": REVISION, **settings.pop("backend", {})}, **settings)
 
 
-def discovery(capabilities: Json | None = None, *versions: str) -> Json:
+def discovery(offers: Json | None = None, *versions: str) -> Json:
     """A `server/discover` result."""
     return {
         "resultType": "complete",
         "supportedVersions": list(versions or (REVISION,)),
-        "capabilities": {"tools": {}} if capabilities is None else capabilities,
+        "capabilities": {"tools": {}} if offers is None else offers,
         "ttlMs": 0,
         "cacheScope": "private",
         "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "scripted", "version": "1"}},
@@ -75,9 +75,9 @@ class Listened:
         await self.streams[-1].event({"method": method})
 
 
-async def greeted(here: World, capabilities: Json | None = None, **options: Any) -> Reply:
+async def greeted(here: World, offers: Json | None = None, **options: Any) -> Reply:
     """The backend is discovered, the client has its session; `options` are those of `Client.open`."""
-    here.backend.on("server/discover", completes(**discovery(capabilities)))
+    here.backend.on("server/discover", completes(**discovery(offers)))
     return await here.client.open(**options)
 
 

@@ -18,23 +18,33 @@ from translators.reply import answered, broken, notify
 from translators.session_client import rounds, urls
 from translators.session_client.rounds import PATIENCE_S, Ask, Bridge
 from translators.session_client.subscribing import final
+from translators.tree import Body
 
 if TYPE_CHECKING:
     from translators.session_client.machine import SessionClient
 
+ELICITATION = "elicitation/create"
 ACCEPT = {"action": "accept"}
 CANCEL = {"action": "cancel"}
 
 
-def ask_round(talk: SessionClient, bridge: Bridge, result: Any) -> list[Effect]:
-    """Everything an `input_required` result leads to. Raises Fault, Refused and what UNREADABLE lists."""
+def ask_round(talk: SessionClient, bridge: Bridge, result: Any, settled: Body) -> list[Effect]:
+    """Everything an `input_required` result leads to. Raises Fault, Refused and what UNREADABLE lists.
+
+    `settled` are answers to questions of this round that are not in the result any more.
+    """
     questions = rounds.read(bridge, result, talk.envelope.capabilities)
     effects = urls.completed(bridge, questions)
+    bridge.questions = {**dict.fromkeys(settled, ELICITATION), **{key: asked[0] for key, asked in questions.items()}}
+    if not questions and settled:
+        rounds.count(bridge, asks=True)
+        bridge.answers = dict(settled)
+        return [*effects, *talk.send(bridge)]
     if not questions:
         rounds.count(bridge, asks=False)
         return [*effects, SetTimer(f"state:{bridge.call}", rounds.state_delay_s(bridge)), *_patience(bridge)]
     known = urls.held(bridge, questions)
-    bridge.answers = {key: dict(ACCEPT) for key in known}
+    bridge.answers = {**settled, **{key: dict(ACCEPT) for key in known}}
     if len(known) == len(questions):
         return [*effects, SetTimer(f"state:{bridge.call}", urls.hold_s(bridge)), *_patience(bridge)]
     rounds.count(bridge, asks=True)
@@ -70,7 +80,7 @@ def answer_of_client(talk: SessionClient, frame: Frame) -> list[Effect]:
         return [Note("dropped", reason="answer-late")]
     bridge.asks.pop(ask.key, None)
     if frame.error is not UNSET:
-        if ask.method != "elicitation/create":
+        if ask.method != ELICITATION:
             # The pattern has no place for an error: the call ends here, and the server is not told.
             return give_up(talk, bridge, "input-refused")
         bridge.answers[ask.key] = dict(CANCEL)

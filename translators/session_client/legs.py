@@ -19,6 +19,7 @@ from translators.session_client import lists, urls
 from translators.session_client.asking import ask_round, give_up, take_back
 from translators.session_client.rounds import Bridge, Fault
 from translators.session_client.subscribing import final
+from translators.tree import Body
 from translators.v2025_11_25__v2026_07_28.fields_errors import older_error
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ MAX_PROGRESS = 1e300
 """Larger values could not be told apart from the next one."""
 
 
-def answer_of_call(talk: SessionClient, bridge: Bridge, frame: Frame, origin: Origin) -> list[Effect]:
-    """The one answer of a leg: the end of the call, or a round."""
+def answer_of_call(
+    talk: SessionClient, bridge: Bridge, frame: Frame, origin: Origin, settled: Body | None = None
+) -> list[Effect]:
+    """The one answer of a leg: the end of the call, or a round, of which some questions may be `settled` already."""
     bridge.leg = 0
     if frame.error is not UNSET:
         return _error(talk, bridge, frame.error, origin)
@@ -47,7 +50,7 @@ def answer_of_call(talk: SessionClient, bridge: Bridge, frame: Frame, origin: Or
         else:
             kind = tree.whole(result, "resultType")
         if kind == "input_required":
-            return ask_round(talk, bridge, result)
+            return ask_round(talk, bridge, result, settled or {})
         if kind != "complete" and "resultType" in result:
             return _broken(talk, bridge, "unsupported-result-type")
         ctx = bridge.ctx

@@ -98,7 +98,7 @@ class SessionClient:
                 return self._request(event.exchange, frame)
             return self._notification(frame)
         if isinstance(event, FromServer):
-            return self._from_server(event.stream, event.frame, event.origin)
+            return self._from_server(event.stream, event.frame, event.origin, event.settled)
         if isinstance(event, Failed):
             return self._failed(event.call, event.reason)
         if isinstance(event, Expired):
@@ -207,7 +207,7 @@ class SessionClient:
 
     # ---- the server's side ----------------------------------------------------------------------------------------
 
-    def _from_server(self, leg: int, frame: Frame, origin: Origin) -> list[Effect]:
+    def _from_server(self, leg: int, frame: Frame, origin: Origin, settled: Body | None) -> list[Effect]:
         inner = self.inner.get(leg)
         if inner == LISTEN:
             return from_listen(self, leg, frame)
@@ -221,7 +221,7 @@ class SessionClient:
         if inner is not None:
             return self._inner_answer(leg, frame)
         bridge = self.bridges.get(self.legs.pop(leg, 0))
-        return [] if bridge is None else answer_of_call(self, bridge, frame, origin)
+        return [] if bridge is None else answer_of_call(self, bridge, frame, origin, settled)
 
     def _inner_answer(self, leg: int, frame: Frame) -> list[Effect]:
         inner = self.inner.pop(leg)

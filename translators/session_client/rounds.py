@@ -59,6 +59,7 @@ class Bridge(msgspec.Struct):
     leg: int = 0
     round: int = 0
     state_rounds: int = 0
+    questions: dict[str, str] = {}  # key -> method, of the round asked last
     asks: dict[str, str] = {}
     answers: dict[str, Any] = {}
     state: Raw | msgspec.UnsetType = UNSET
