@@ -14,6 +14,7 @@ from aiohttp import web
 from broker import edge, telemetry
 from broker.backends.http1 import make_pool
 from broker.backends.http_reach import HttpReach
+from broker.backends.session_pool import SessionPool
 from broker.backends.streamable_http import Deadlines
 from broker.backends.tls import client_context
 from broker.context import CLIENT_INFO
@@ -35,6 +36,9 @@ WIND_DOWN: web.AppKey[list[Callable[[], None]]] = web.AppKey("wind_down", list)
 
 POSTS: web.AppKey[dict[str, Handler]] = web.AppKey("posts", dict)
 """The POST handlers by exact path, for `broker.serve` to call without the router."""
+
+POOLS: web.AppKey[dict[str, SessionPool]] = web.AppKey("pools", dict)
+"""What stateless clients share of each server with sessions."""
 
 CONTEXTS: web.AppKey[dict[str, FaceContext]] = web.AppKey("contexts", dict)
 
@@ -93,6 +97,7 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         app.router.add_options(path, face.options)
     app[CONTEXTS] = contexts
     app[POSTS] = posts
+    app[POOLS] = {face.context.name: face.modern.relay.bridge for face in faces}
     app[WIND_DOWN] = [face.modern.relay.wind_down for face in faces]
 
     async def close(_app: web.Application) -> None:

@@ -102,6 +102,19 @@ class ServerContext:
         self.era.contradicted("modern" if stateless else "legacy", gone=True)
         return await self.stateless()
 
+    async def left_sessions(self) -> bool:
+        """Look again at a backend that opens no session any more: True if it takes stateless requests now."""
+        if self.pin == AUTO:
+            self.era.contradicted("legacy", gone=True)
+        return await self.stateless(client=True)
+
+    def forget_tools(self, principal: str) -> None:
+        """The tools may be others now, as this caller sees them; as everybody does, for the empty name."""
+        if principal:
+            self._facts.pop(principal, None)
+        else:
+            self._facts.clear()
+
     def facts(self, principal: Principal) -> Facts:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
         if not principal.input_capabilities:

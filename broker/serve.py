@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy; nginx asks for 511, Go for SOMAXCONN
 YOUNG_OBJECTS: Final = 10_000  # before a collection: some hundred calls, where Python's 700 are seven (3 to 7 % of CPU)
-SPARE_FILES: Final = 256  # descriptors left for backends, files and the interpreter when connections are capped
+SPARE_FILES: Final = 256  # descriptors for files, pipes and the interpreter, beside those of connections
 
 CreateApp = Callable[["Settings", int], web.Application]
 """`(settings, the port that was bound) -> the application`."""
@@ -231,12 +231,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def raise_file_limit(limits: Limits) -> None:
-    """Ask for as many open files as the connections may need, as far as the system allows; say if it is less."""
+    """Ask for the open files that clients and one backend may need, as far as the system allows; say if it is less."""
     if sys.platform == "win32":
         return
     import resource
 
-    wanted = limits.connections + SPARE_FILES
+    wanted = limits.connections + limits.pool_connections + limits.pool_streams + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

@@ -78,12 +78,12 @@ class Limits(BaseModel):
     idle connections within an hour."""
     result_bytes: int = within(16 * MIB, 1 * KIB, 1_024 * MIB)
     """One message from a backend. Precedent: four times the client's cap, room for base64 images and audio."""
-    pool_connections: int = within(512, 1, 10_000)
-    """Connections to one backend. Precedent: half of Envoy's circuit breaker and of the usual limit on open files,
-    1,024; clients need the other half."""
-    pool_streams: int = within(1_024, 1, 100_000)
-    """Standing streams from one backend, counted apart from calls. Precedent: Envoy circuit breaker,
-    max_connections 1024."""
+    pool_connections: int = within(2_048, 1, 100_000)
+    """Connections to one backend. Precedent: Envoy circuit breaker, max_connections 1024, and one for each of the
+    `parked` calls, whose answers are still to come."""
+    pool_streams: int = within(5_000, 1, 100_000)
+    """Standing streams from one backend, counted apart from calls. Precedent: one for each of `backend_sessions`;
+    without it a server's questions are lost."""
     pool_waiting: int = within(1_024, 0, 100_000)
     """Calls waiting for a connection to one backend; further ones are refused. Precedent: Envoy circuit breaker,
     max_pending_requests 1024."""
@@ -132,6 +132,9 @@ class Limits(BaseModel):
     """Sessions with one backend for one caller's 2026-07-28 requests. Precedent: one for each parked call."""
     backend_sessions: int = within(5_000, 1, 1_000_000)
     """Such sessions with one backend for all callers. Precedent: half of `sessions`, each has a client half as well."""
+    backend_calls_per_principal: int = within(512, 1, 100_000)
+    """Such requests of one caller to one backend at once, and never more than half of `pool_connections`. Precedent: a
+    quarter of `pool_connections`, so that no caller has them all."""
     backend_session_idle_s: float = within(300.0, 0.001, 86_400)
     """Such a session is ended this long after its last request. Precedent: the MCP TypeScript SDK's examples, 5 min."""
     park_s: float = within(600.0, 0.001, 600)

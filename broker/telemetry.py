@@ -108,7 +108,7 @@ def note(kind: str, *, backend: str = "", method: str = "", reason: str = "", pa
     counts[kind, backend, method, reason] += 1
     rate = _rate((kind, backend, reason))
     if rate.due(time.monotonic()):
-        level: Level = "warning" if kind in {"failed", "violation", "refused", "dropped"} else "info"
+        level: Level = "warning" if kind in {"failed", "violation", "refused", "dropped", "cannot-ask"} else "info"
         _say_rated(level, kind, rate, backend=backend, method=method, reason=reason, pair=pair, **more)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from protocol_versions.jsonrpc import ErrorObject, Frame
+from translators import tree
 from translators.errors import INTERNAL_ERROR, Refused
 
 PeerId = int | str
@@ -19,6 +20,20 @@ def broken(frame_id: PeerId, reason: str, *, code: int = INTERNAL_ERROR, message
     """An error the broker made: `data` says so, so that nobody takes it for the peer's."""
     data = msgspec.Raw(_encode({"origin": "broker", "reason": reason}))
     return Frame(id=frame_id, error=ErrorObject(code=code, message=message or TEXTS.get(reason, reason), data=data))
+
+
+def reason_of(frame: Frame) -> str:
+    """Why the broker made this error; empty for an error of a peer, and for anything else."""
+    if type(frame.error) is not ErrorObject or frame.error.data is UNSET:
+        return ""
+    try:
+        data = tree.deep(frame.error.data)
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    if not isinstance(data, dict) or data.get("origin") != "broker":
+        return ""
+    reason = data.get("reason")
+    return reason if isinstance(reason, str) else ""
 
 
 def refused(frame_id: PeerId, refusal: Refused) -> Frame:

@@ -13,7 +13,7 @@ from broker.outbox import Outbox
 from broker.relay import Relay
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators.machine import Effect, Failed, OpenStream, Origin, ToClient
+from translators.machine import Effect, Failed, Note, OpenStream, Origin, ToClient
 
 
 class Player(Protocol):
@@ -22,6 +22,7 @@ class Player(Protocol):
     def session_message(self, exchange: int, frame: Frame, origin: Origin) -> None: ...
     def session_accepted(self, exchange: int) -> None: ...
     def session_resumed(self, *, again: bool) -> None: ...
+    def session_gone(self) -> None: ...
 
 
 class NoOutbox(Outbox):
@@ -78,9 +79,17 @@ class PooledRelay(Relay):
         self.player.session_accepted(exchange)
 
     def _rare(self, effect: Effect | Failed) -> None:
+        if isinstance(effect, Note) and effect.kind == "session-not-reopened":
+            self.player.session_gone()  # before the calls that waited for it fail
         super()._rare(effect)
         if isinstance(effect, OpenStream) and effect.then < 0:
             self.player.session_resumed(again=True)  # the link has opened a lost session again
+
+    def _open_stream(self, then: int) -> None:
+        super()._open_stream(then)
+        if then in self._stream_after:
+            # Also where nothing can be asked: what is told of announcements depends on whether it stands.
+            self._stream_after[then] = True
 
     def backend_gap(self) -> None:
         """The standing stream was away, and nothing says what it would have carried."""

@@ -14,10 +14,12 @@ from msgspec import UNSET
 
 from broker.backends.base import Flow
 from broker.backends.pooled_relay import PooledRelay
+from broker.backends.session_timers import Timers
 from protocol_versions.jsonrpc import Frame
 from translators import handshake
+from translators.link import LOST
 from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, SetTimer, ToClient, ToServer
-from translators.reply import answered
+from translators.reply import broken, reason_of
 from translators.stateless_client import Asked, Greeted, StatelessClient, Unopened
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ class PooledSession:
         self.wrapped = wrapped
         self.used = pool.now()
         self.closed = False
-        self._discovers: set[int] = set()
+        self.gone = False
+        """Whether the backend has lost the session and will not open it again; what still runs in it may end."""
+        self.may_be_asked = any(name in group.capabilities for name in handshake.INPUTS)
+        self._timers = Timers(pool.context.wheel, self._expired, talk.awaits)
         self._greeting: Frame | None = None
         self._events: deque[Event] = deque()
         self._running = False
@@ -55,13 +60,10 @@ class PooledSession:
     def post(self, asked: Asked) -> None:
         """A request of a client."""
         self.used = self.pool.now()
-        if asked.frame.method == "server/discover":
-            self._discovers.add(asked.leg)
         self.feed(asked)
 
     def abandon(self, leg: int) -> None:
         """Nobody waits for this leg any more."""
-        self._discovers.discard(leg)
         self._run(self.talk.abandon(leg, self.pool.now()))
         self._end_if_done()
 
@@ -77,7 +79,7 @@ class PooledSession:
         if self.closed:
             return
         self._run(self.talk.close(reason))
-        self.closed = True
+        self._over()
         self.relay.close()
 
     # ---- what the relay says (broker.backends.pooled_relay.Player) --------------------------------------------------
@@ -88,10 +90,13 @@ class PooledSession:
             return
         if frame.method is UNSET:
             if frame.id == PING:
-                self._pong()
+                self._pong(frame, origin)
                 return
-            if type(frame.id) is int and self.talk.inner.get(frame.id) == "initialize" and not self._greets(frame):
+            opening = type(frame.id) is int and self.talk.inner.get(frame.id) == "initialize"
+            if opening and not self._greets(frame, origin):
                 return
+        elif frame.method == "notifications/tools/list_changed":
+            self.pool.tools_changed(self)
         self.feed(FromServer(exchange, frame, origin))
 
     def session_accepted(self, exchange: int) -> None:
@@ -101,14 +106,25 @@ class PooledSession:
 
     def session_resumed(self, *, again: bool) -> None:
         """What the session would have said meanwhile is lost; `again`: so is what it remembered."""
+        self.pool.tools_changed(self)
         self._run(self.talk.resync(self.pool.now(), again=again))
+
+    def session_gone(self) -> None:
+        """The backend has lost the session, and refuses to open it again."""
+        if not self.gone:
+            self.gone = True
+            self.pool.retire(self)
 
     # ---- the handshake ----------------------------------------------------------------------------------------------
 
-    def _greets(self, frame: Frame) -> bool:
+    def _greets(self, frame: Frame, origin: Origin) -> bool:
         """True if the machine may go on with this answer to `initialize` now."""
         if frame.result is UNSET:
-            self.pool.refused(self)
+            if origin == "peer" or reason_of(frame) == "backend-status":
+                # Nothing was asked of it yet: whatever waits may still be asked of a server of another era.
+                waiting, self.talk.waiting = self.talk.waiting, {}
+                for leg in waiting:
+                    self.pool.not_run(leg, broken(leg, "backend-status"))
             return True
         self.pool.greeted(self)
         declared = self.relay.talk.peers.declared
@@ -126,11 +142,13 @@ class PooledSession:
         self.relay.client_frame(PING, Frame(id=PING, method="ping"))
         return False
 
-    def _pong(self) -> None:
+    def _pong(self, pong: Frame, origin: Origin) -> None:
         frame, self._greeting = self._greeting, None
         if frame is None:
             return
-        if self.relay.session.streams:
+        if origin == "broker":  # no answer came, which says nothing about answers
+            self.feed(FromServer(0, Frame(id=frame.id, error=pong.error), origin))
+        elif self.relay.session.streams:
             self.feed(FromServer(0, frame))
         else:
             self._replace("json-answers")
@@ -138,7 +156,7 @@ class PooledSession:
     def _replace(self, why: str) -> None:
         """Open another session that declares no input; what waits for this one goes there."""
         waiting, self.talk.waiting = self.talk.waiting, {}
-        self.closed = True
+        self._over()
         # Not within the relay's own turn: it still has effects of this answer to carry out.
         asyncio.get_running_loop().call_soon(self.relay.close)
         self.pool.cannot_ask(self, list(waiting.values()), why)
@@ -177,35 +195,30 @@ class PooledSession:
                 number = effect.call or effect.exchange  # type: ignore[attr-defined]
                 self.relay.client_frame(number, effect.frame)  # type: ignore[attr-defined]
             elif kind is SetTimer:
-                asyncio.get_running_loop().call_later(effect.after_s, self._expired, effect.key)  # type: ignore[attr-defined]
+                self._timers.add(effect.key, effect.after_s)  # type: ignore[attr-defined]
             elif kind is Note:
                 self.pool.note(effect)  # type: ignore[arg-type]
             elif kind is Unopened:
-                self.closed = True
+                self._over()
                 self.pool.unopened(self)
                 asyncio.get_running_loop().call_soon(self.relay.close)
 
     def _answer(self, effect: ToClient) -> None:
-        leg, frame = effect.exchange, effect.frame
         if effect.final:
             self.used = self.pool.now()
-            if leg in self._discovers:
-                self._discovers.discard(leg)
-                frame = self._discovery(leg, frame)
-        self.pool.to_leg(leg, frame, final=effect.final)
-
-    def _discovery(self, leg: int, frame: Frame) -> Frame:
-        """A discovery is remembered: clients take a backend that is away for one of another era."""
-        if frame.result is not UNSET:
-            self.group.discovery = dict(frame.result)
-        elif self.group.discovery is not None:
-            return answered(leg, {**self.group.discovery, "ttlMs": 0})
-        return frame
+            if self.gone and effect.frame.error is not UNSET and reason_of(effect.frame) == LOST:
+                self.pool.not_run(effect.exchange, effect.frame)
+                return
+        self.pool.to_leg(effect.exchange, effect.frame, final=effect.final)
 
     def _expired(self, key: str) -> None:
         if not self.closed:
             self.feed(Expired(key))
 
+    def _over(self) -> None:
+        self.closed = True
+        self._timers.close()
+
     def _end_if_done(self) -> None:
-        if self.wrapped and self.talk.idle and self.talk.phase == "ready" and not self.closed:
-            self.pool.end(self, "wrapped")
+        if (self.wrapped or self.gone) and self.talk.idle and self.talk.phase == "ready" and not self.closed:
+            self.pool.end(self, "wrapped" if self.wrapped else "gone")

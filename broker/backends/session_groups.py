@@ -31,7 +31,6 @@ class Group(msgspec.Struct):
     capabilities: dict[str, Any]
     memory: Memory
     sessions: list[PooledSession] = []
-    discovery: dict[str, Any] | None = None
 
 
 class Groups:
@@ -60,14 +59,17 @@ class Groups:
             group = self._by_key[key] = Group(key, capabilities, Memory())
         return group
 
-    def drop(self, group: Group) -> None:
-        """Nothing of a group is worth keeping."""
-        self._by_key.pop(group.key, None)
+    def keep(self, group: Group) -> None:
+        """A group has a session."""
+        self._by_key[group.key] = group
 
-    def sweep(self) -> None:
-        """Forget groups without a session."""
-        for group in [group for group in self._by_key.values() if not group.sessions]:
-            self.drop(group)
+    def drop(self, group: Group) -> None:
+        """A group without sessions has nothing that is worth keeping."""
+        if self._by_key.get(group.key) is group:
+            del self._by_key[group.key]
+
+    def __len__(self) -> int:
+        return len(self._by_key)
 
 
 def silent(capabilities: dict[str, Any]) -> dict[str, Any]:

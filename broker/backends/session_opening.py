@@ -10,7 +10,7 @@ from broker.gate import Gate
 from broker.negotiate import backend_offer
 from broker.outbox import Outbox
 from translators.conversation import Conversation
-from translators.handshake import INPUTS, Peers
+from translators.handshake import Peers
 from translators.stateless_client import StatelessClient
 from translators.stateless_client.calls import Quota
 from translators.stateless_client.machine import SESSION, Rules
@@ -59,7 +59,6 @@ def open_session(
         name=context.name,
     )
     relay.gate = Gate(relay, context.hooks)
-    asks = any(name in group.capabilities for name in INPUTS)
     session = PooledSession(pool, group, talk, relay, wrapped=wrapped)
-    relay.serve(session, context.reach.session(relay, patient=asks))
+    relay.serve(session, context.reach.session(relay, patient=session.may_be_asked))
     return session

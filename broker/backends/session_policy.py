@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class SessionPolicy(msgspec.Struct, frozen=True):
-    """From `servers.NAME` and `limits`; times in seconds."""
+    """From `servers.NAME` and `limits`; times in seconds.
+
+    Neither what one caller has open nor what is suspended may take more than half of the connections.
+    """
 
     session: str
     key_header: str
@@ -23,6 +26,7 @@ class SessionPolicy(msgspec.Struct, frozen=True):
     list_ttl_ms: int
     sessions_per_principal: int
     sessions: int
+    calls_per_principal: int
     idle_s: float
     park_s: float
     parked: int
@@ -34,6 +38,7 @@ class SessionPolicy(msgspec.Struct, frozen=True):
     def of(cls, backend: Backend, limits: Limits) -> SessionPolicy:
         """The policy of one backend."""
         place, _, name = (backend.session_key or "").partition(":")
+        half = max(limits.pool_connections // 2, 1)
         return cls(
             session=backend.session,
             key_header=name if place == "header" else "",
@@ -44,9 +49,10 @@ class SessionPolicy(msgspec.Struct, frozen=True):
             list_ttl_ms=backend.list_ttl_ms,
             sessions_per_principal=limits.backend_sessions_per_principal,
             sessions=limits.backend_sessions,
+            calls_per_principal=min(limits.backend_calls_per_principal, half),
             idle_s=limits.backend_session_idle_s,
             park_s=limits.park_s,
-            parked=limits.parked,
+            parked=min(limits.parked, half),  # each holds a connection, and others need some too
             parked_per_principal=limits.parked_per_principal,
             parked_per_session=limits.parked_per_session,
             batch_s=limits.park_batch_s,

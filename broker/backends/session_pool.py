@@ -1,4 +1,4 @@
-"""The sessions that stateless requests share before a session backend: whose request goes into which.
+"""The sessions that stateless requests share before a session backend.
 
 A session belongs to one caller and one set of declared capabilities, because a session's capabilities never change and
 a server lists tools by them. Policies (`servers.NAME.session`):
@@ -9,29 +9,31 @@ a server lists tools by them. Policies (`servers.NAME.session`):
     shared   one session for everybody, which can ask nobody anything
 
 Lists, discovery and subscriptions always go to a caller's first session, so that they do not depend on which one is
-free. Invariant: no two callers ever share a session, but in `shared`.
+free (see `session_rooms`). Invariants: every request is answered, whatever becomes of its session; none is sent twice
+unless the backend provably never ran it; no caller takes all connections.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from broker.backends.base import Flow
 from broker.backends.pooled_session import PooledSession
-from broker.backends.session_groups import Group, Groups, silent
+from broker.backends.session_groups import Group, silent
 from broker.backends.session_opening import open_session
+from broker.backends.session_rooms import Rooms
 from protocol_versions.jsonrpc import Frame
 from translators import tree
-from translators.handshake import INPUTS
-from translators.inputs import ASKING
 from translators.machine import Note
 from translators.reply import broken
 from translators.stateless_client import LOST, Asked, Habits, State, bad_state, read_state
-from translators.stateless_client.answers import QUIET_CALLS
 from translators.stateless_client.calls import Quota
+from translators.stateless_client.listening import LISTEN
 from translators.stateless_client.machine import SESSION
 
 if TYPE_CHECKING:
@@ -57,14 +59,16 @@ class SessionPool:
         self.policy = context.bridge
         self.owner = secrets.token_urlsafe(6)
         self.habits = Habits()
-        self.groups = Groups()
-        self.sessions: dict[int, PooledSession] = {}
-        self.legs: dict[int, PooledSession] = {}
-        self._cannot_ask_until = 0.0
+        self.rooms = Rooms(self.policy, self.habits, lambda session: self.end(session, "evicted"))
+        self.legs: dict[int, tuple[PooledSession, str]] = {}  # and whose call it is; nobody's, for a subscription
+        self._open: Counter[str] = Counter()
+        self._mute_until = 0.0
         self._quotas: dict[str, Quota] = {}
         self._everybody = Quota(self.policy.parked)
         self._minted = 0
         self._sweeping = False
+        self._not_run: list[tuple[int, Frame]] = []
+        self._looking: asyncio.Task[None] | None = None
 
     def now(self) -> float:
         """Seconds of the monotonic clock."""
@@ -81,26 +85,29 @@ class SessionPool:
             if state is None:
                 self.relay.leg_message(call.number, bad_state(call.number))
                 return
-        asked = Asked(call.number, frame, call.capabilities, call.level, state)
+        if call.method != LISTEN and self._open[call.principal] >= self.policy.calls_per_principal:
+            self._refuse(call)
+            return
         session = self._resumed(call, state) if state is not None else self._route(call)
         if session is not None:
-            self.legs[call.number] = session
-            session.post(asked)
+            self._send(session, Asked(call.number, frame, call.capabilities, call.level, state), call)
 
     def abort(self, leg: int) -> None:
         """Nobody waits for this leg any more."""
-        session = self.legs.pop(leg, None)
+        session = self._close_leg(leg)
         if session is not None:
             session.abandon(leg)
 
     def ticket(self, leg: int) -> Flow | None:
         """The hold on the backend's stream that serves a leg."""
-        session = self.legs.get(leg)
-        return session.ticket(leg) if session is not None else None
+        found = self.legs.get(leg)
+        return found[0].ticket(leg) if found is not None else None
 
     def close(self) -> None:
         """The broker stops."""
-        for session in list(self.sessions.values()):
+        if self._looking is not None:
+            self._looking.cancel()
+        for session in list(self.rooms.sessions.values()):
             self.end(session, "shutdown")
 
     # ---- what a session says ---------------------------------------------------------------------------------------
@@ -108,8 +115,14 @@ class SessionPool:
     def to_leg(self, leg: int, frame: Frame, *, final: bool) -> None:
         """A message for one request."""
         if final:
-            self.legs.pop(leg, None)
+            self._close_leg(leg)
         self.relay.leg_message(leg, frame)
+
+    def not_run(self, leg: int, frame: Frame) -> None:
+        """A request the backend refused to open a session for; `frame` is its answer, unless another era runs it."""
+        self._not_run.append((leg, frame))
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_again())
 
     def note(self, note: Note) -> None:
         """What a machine noted."""
@@ -119,27 +132,32 @@ class SessionPool:
         """A handshake succeeded."""
         self.context.greeted(stateless=False)
 
-    def refused(self, session: PooledSession) -> None:  # noqa: ARG002
-        """A handshake was refused: the backend may be of another era by now."""
-        self.context.contradicted(stateless=False)
-
     def unopened(self, session: PooledSession) -> None:
         """A session could not be opened; the next request tries again."""
-        self._forget(session)
+        self.rooms.remove(session)
+
+    def retire(self, session: PooledSession) -> None:
+        """A session takes no further requests."""
+        self.rooms.retire(session)
+
+    def tools_changed(self, session: PooledSession) -> None:
+        """What was learned of the tools holds no longer for whoever uses this session."""
+        self.context.forget_tools(session.group.key[0])
 
     def cannot_ask(self, session: PooledSession, waiting: list[Asked], why: str) -> None:
         """The backend has no way to ask: its sessions declare no input, and what waited gets one of those."""
-        self._cannot_ask_until = self.now() + CANNOT_ASK_S
-        self.note(Note("degraded", "initialize", why))
+        self._mute_until = self.now() + CANNOT_ASK_S
+        self.note(Note("cannot-ask", "initialize", why))
         group = session.group
-        self._forget(session)
-        other = self.groups.get(group.key[0], group.key[1], silent(group.capabilities))
+        self.rooms.remove(session)
+        other = self.rooms.groups.get(group.key[0], group.key[1], silent(group.capabilities))
         fresh = other.sessions[0] if other.sessions and not session.wrapped else None
         if fresh is None:
-            fresh = self._open(other, wrapped=session.wrapped)
+            fresh = self._begin(other, session.talk.client_info, wrapped=session.wrapped)
         for asked in waiting:
-            self.legs[asked.leg] = fresh
-            fresh.post(asked)
+            call = self.relay.calls.get(asked.leg)
+            if call is not None:
+                self._send(fresh, asked, call)
 
     @property
     def trusts_answers(self) -> bool:
@@ -148,80 +166,84 @@ class SessionPool:
 
     def end(self, session: PooledSession, why: str) -> None:
         """A session is over: what is left of it is answered, and the backend told."""
-        self._forget(session)
+        self.rooms.remove(session)
         session.close("shutdown" if why == "shutdown" else "session-ended")
 
-    # ---- whose request goes where ----------------------------------------------------------------------------------
+    # ---- requests --------------------------------------------------------------------------------------------------
+
+    def _send(self, session: PooledSession, asked: Asked, call: StatelessCall) -> None:
+        self._close_leg(asked.leg)
+        principal = "" if call.method == LISTEN else call.principal
+        self.legs[asked.leg] = session, principal
+        self._open[principal] += 1
+        # A server may ask what its session declared, and what this request declares: never more than both.
+        if not session.may_be_asked:
+            asked = Asked(asked.leg, asked.frame, silent(asked.capabilities), asked.level, asked.state)
+        session.post(asked)
+
+    def _close_leg(self, leg: int) -> PooledSession | None:
+        session, principal = self.legs.pop(leg, (None, ""))
+        if session is not None:
+            self._open[principal] -= 1
+            if not self._open[principal]:
+                del self._open[principal]
+        return session
 
     def _resumed(self, call: StatelessCall, state: State) -> PooledSession | None:
         """The session that holds a suspended call, or any for a call that was not suspended."""
-        session = self.sessions.get(state.session) if state.owner == self.owner else None
+        session = self.rooms.sessions.get(state.session) if state.owner == self.owner else None
         if session is not None and not session.closed:
             return session
         if state.kind == "visit":
             return self._route(call)
-        reply = bad_state(call.number)
+        reply, reason = bad_state(call.number), "state-unknown"
         if state.owner != self.owner:
-            reply = broken(call.number, LOST, message=LOST_TEXT)
-        self.context.watch.note(self.context.name, "refused", call.method, "state-unknown")
+            reply, reason = broken(call.number, LOST, message=LOST_TEXT), LOST
+        self.context.watch.note(self.context.name, "refused", call.method, reason)
         self.relay.leg_message(call.number, reply)
         return None
 
     def _route(self, call: StatelessCall) -> PooledSession | None:
-        wrapped = self.policy.session == "wrap" or call.caller.per_call_sessions
-        group = self._group(call)
-        asks = call.method in ASKING
-        if wrapped and (asks or call.caller.per_call_sessions):
-            return self._room(call, group, wrapped=True)
-        open_now = [session for session in group.sessions if not session.wrapped]
-        if not open_now:
-            return self._room(call, group, wrapped=False)
-        if asks and self._exclusive(group):
-            free = next((session for session in open_now if not session.talk.may_ask), None)
-            if free is not None:
-                return free
-            if len(open_now) < self.policy.sessions_per_principal:
-                return self._room(call, group, wrapped=False) or open_now[-1]
-        return open_now[0]
+        rooms = self.rooms
+        rooms.mute = self.now() < self._mute_until
+        place = rooms.place(call)
+        session = place.session
+        if session is None and rooms.room(place.group, wrapped=place.wrapped):
+            return self._begin(place.group, call.client_info, wrapped=place.wrapped)
+        session = session or place.instead
+        if session is None:
+            if not place.group.sessions:
+                rooms.groups.drop(place.group)
+            self._refuse(call)
+        return session
 
-    def _group(self, call: StatelessCall) -> Group:
-        if self.policy.session == "shared":
-            return self.groups.get("", "", {})  # whoever asked, nobody in particular could be asked back
-        capabilities = self.groups.read(bytes(call.told))
-        if self.policy.park == "off" or self.now() < self._cannot_ask_until:
-            capabilities = silent(capabilities)
-        return self.groups.get(call.caller.id, call.session_key, capabilities)
+    def _refuse(self, call: StatelessCall) -> None:
+        self.context.watch.note(self.context.name, "refused", call.method, "overloaded")
+        self.relay.leg_message(call.number, broken(call.number, "overloaded"))
 
-    def _exclusive(self, group: Group) -> bool:
-        """True if two calls of one session could not tell whose question came on the standing stream."""
-        if not any(name in group.capabilities for name in INPUTS):
-            return False
-        if self.policy.attribution != "auto":
-            return self.policy.attribution == "exclusive"
-        habits = self.habits
-        return habits.asks_on_stream or (not habits.asks_in_call and habits.quiet < QUIET_CALLS)
-
-    def _room(self, call: StatelessCall, group: Group, *, wrapped: bool) -> PooledSession | None:
-        """A new session, if the caller may have one more; an idle one of the same caller goes for it."""
-        principal = group.key[0]
-        mine = [session for session in self.sessions.values() if session.group.key[0] == principal]
-        full = len(mine) >= self.policy.sessions_per_principal or len(self.sessions) >= self.policy.sessions
-        if full:
-            idle = [session for session in mine if session.talk.idle and not session.wrapped]
-            if not idle:
-                self.context.watch.note(self.context.name, "refused", call.method, "overloaded")
-                self.relay.leg_message(call.number, broken(call.number, "overloaded"))
-                return None
-            self.end(min(idle, key=lambda session: session.used), "evicted")
-        return self._open(group, wrapped=wrapped, client_info=call.client_info)
+    async def _look_again(self) -> None:
+        """Ask the backend for its era: what it did not run is asked of its other face, or answered as it was."""
+        try:
+            stateless = await self.context.left_sessions()
+        except Exception as error:  # whatever went wrong: who waits is answered
+            self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
+            stateless = False
+        self._looking = None
+        found, self._not_run = self._not_run, []
+        for leg, frame in found:
+            self._close_leg(leg)
+            if stateless:
+                self.relay.cross(leg)
+            else:
+                self.relay.leg_message(leg, frame)
 
     # ---- sessions --------------------------------------------------------------------------------------------------
 
-    def _open(self, group: Group, *, wrapped: bool, client_info: Any = None) -> PooledSession:
+    def _begin(self, group: Group, client_info: Any, *, wrapped: bool) -> PooledSession:
         self._minted += 1
         session = open_session(self, group, self._minted, self._quotas_of(group), client_info, wrapped=wrapped)
-        group.sessions.append(session)
-        self.sessions[self._minted] = session
+        self.rooms.groups.keep(group)
+        self.rooms.add(session)
         session.open()
         if not self._sweeping:
             self._sweeping = True
@@ -235,23 +257,12 @@ class SessionPool:
             found = self._quotas[principal] = Quota(self.policy.parked_per_principal)
         return self._everybody, found
 
-    def _forget(self, session: PooledSession) -> None:
-        self.sessions.pop(session.talk.number, None)
-        group = session.group
-        if session in group.sessions:
-            group.sessions.remove(session)
-        if not group.sessions and group.discovery is None:
-            self.groups.drop(group)
-
     def _sweep(self) -> None:
-        now = self.now()
-        for session in list(self.sessions.values()):
-            if session.talk.idle and now - session.used > self.policy.idle_s:
-                self.end(session, "idle")
-        self.groups.sweep()
-        held = {session.group.key[0] for session in self.sessions.values()}
-        for principal in [principal for principal in self._quotas if principal not in held]:
+        now, rooms = self.now(), self.rooms
+        for session in rooms.idle(now - self.policy.idle_s):
+            self.end(session, "idle")
+        for principal in [principal for principal in self._quotas if not rooms.holds(principal)]:
             del self._quotas[principal]
-        self._sweeping = bool(self.sessions)
+        self._sweeping = bool(rooms.sessions)
         if self._sweeping:
             self.context.wheel.add(now + SWEEP_S, self._sweep)

@@ -129,11 +129,12 @@ class FaceContext(ServerContext):
         reply = jsonrpc.error_response(frame_id, code, message, {"origin": "broker", "reason": reason})
         return refuse(status, jsonrpc.encode(reply))
 
-    def audit(self, request: web.Request, reason: str, status: int) -> None:
+    def audit(self, request: web.Request, reason: str, status: int, principal: str = "") -> None:
         """One line for a refused input."""
         telemetry.audit(
             "refused",
             reason=reason,
+            principal=principal,
             backend=self.name,
             peer=request.remote or "",
             status=status,

@@ -7,12 +7,22 @@ the client's going is the cancellation.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 from msgspec import UNSET
 
-from broker.faces.classify import MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify, mismatch
+from broker.faces.classify import (
+    CLIENT_CAPABILITIES,
+    MODERN,
+    SESSION_ID,
+    VERSION_HEADER,
+    Modern,
+    Refusal,
+    classify,
+    mismatch,
+)
 from broker.faces.context import FaceContext
 from broker.faces.stateless_call import ParamHeaders, StatelessCall
 from broker.faces.stateless_listen import LISTEN
@@ -31,6 +41,7 @@ from translators.mirrored import Annotations, Unreadable, agrees
 from translators.reply import TEXTS
 from translators.stateless_client.state import INVALID_STATE, INVALID_TEXT
 
+DISCOVER: Final = "server/discover"
 ALLOW: Final = {"Allow": "POST, OPTIONS"}
 PARAM: Final = "mcp-param-"
 _HEAD: Final = b"Content-Type: application/json\r\n"
@@ -43,6 +54,14 @@ MAX_SESSION_KEY: Final = 256
 
 TOO_MANY: Final = Refusal(
     429, jsonrpc.INTERNAL_ERROR, "Too Many Requests: subscription limit reached", "subscriptions"
+)  # fmt: skip
+
+
+MAX_CAPABILITIES: Final = 16 * 1024
+"""Bytes of capabilities that a session is opened with; those of SDK clients are below 200."""
+
+TOO_CAPABLE: Final = Refusal(
+    400, jsonrpc.INVALID_PARAMS, "Invalid params: clientCapabilities is too large", "capabilities"
 )  # fmt: skip
 
 
@@ -77,45 +96,44 @@ class StatelessFace:
         if isinstance(verdict, Modern):
             return await self._post(request, principal, verdict, decoded)
         if isinstance(verdict, Refusal):
-            return self._refuse(request, verdict, decoded)
+            return self._refuse(request, verdict, decoded, principal)
         if verdict == "notification":  # this revision has none that a client POSTs, and no backend waits for one
             context.watch.note(context.name, "dropped", reason="client-notification")
             return web.Response(status=202)
         return None
 
-    def _refuse(self, request: web.Request, refusal: Refusal, frame: Frame) -> web.Response:
-        self.context.audit(request, refusal.reason, refusal.status)
+    def _refuse(self, request: web.Request, refusal: Refusal, frame: Frame, principal: Principal) -> web.Response:
+        self.context.audit(request, refusal.reason, refusal.status, principal.id)
         return refuse(refusal, frame.id if frame.method is not UNSET else UNSET)
 
     async def _post(
         self, request: web.Request, principal: Principal, modern: Modern, frame: Frame
     ) -> web.StreamResponse:
         """One request, whose envelope and standard headers are in order."""
-        context = self.context
-        bridged = not await context.stateless(client=True)
-        away = self._away() if bridged else None
-        if away is not None:
-            return self._refuse(request, away, frame)
+        context, relay = self.context, self.relay
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)
-        refusal = self._parameters(request, principal, modern)
-        if refusal is not None:
-            return self._refuse(request, refusal, frame)
-        if modern.method == LISTEN and self.relay.listening[principal.id] >= context.max_streams:
-            return self._refuse(request, TOO_MANY, frame)
-        if modern.method == "server/discover":
-            kept = self.relay.discoveries.fresh(
-                (principal.id, bytes(declared(modern.meta, principal)[0])), context.wheel.clock()
-            )
+        key = (principal.id, bytes(declared(modern.meta, principal)[0])) if modern.method == DISCOVER else None
+        kept = relay.discoveries.fresh(key, context.wheel.clock()) if key is not None else None
+        if kept is not None:
+            return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
+        bridged = not await context.stateless(client=True)
+        refusal = self._away() if bridged else None
+        if refusal is not None and key is not None:
+            kept = relay.discoveries.stale(key, context.wheel.clock())
             if kept is not None:
                 return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
+        if refusal is None:
+            refusal = self._unfit(request, principal, modern, bridged=bridged)
         inner, rounds = None, 0
-        if STATE in modern.params:
+        if refusal is None and STATE in modern.params:
             try:
-                inner, rounds = self._open(principal, modern)
+                inner, rounds, bridged = self._open(principal, modern, bridged=bridged)
             except NotOpened:
-                return self._refuse(request, BAD_STATE, frame)
-        call = self.relay.begin(
+                refusal = BAD_STATE
+        if refusal is not None:
+            return self._refuse(request, refusal, frame, principal)
+        call = relay.begin(
             modern=modern,
             client_id=_id(frame),
             caller=principal,
@@ -157,6 +175,8 @@ class StatelessFace:
                 return await write_stream(request, exchange.stream, context, {})
         finally:
             self.relay.leave(call)
+            if call.fault:
+                context.audit(request, call.fault, exchange.status, call.principal)
         assert exchange.body is not None
         return self._whole(request, exchange.status, exchange.body)
 
@@ -167,13 +187,28 @@ class StatelessFace:
                 return whole
         return web.Response(status=status, body=body, content_type="application/json")
 
-    def _open(self, principal: Principal, modern: Modern) -> tuple[bytes, int]:
+    def _open(self, principal: Principal, modern: Modern, *, bridged: bool) -> tuple[bytes, int, bool]:
+        """What a state holds, its round, and whether it is that of a call in a session.
+
+        A backend may have changed its era since: a call that was suspended before goes on where it is.
+        """
         if modern.method not in ASKING:
             raise NotOpened
-        context = self.context
-        belongs = binding(modern, principal, context.name, context.reach.identity)
-        opened = context.seal.open(tree.deep(modern.params[STATE]), belongs)
-        return opened.inner, opened.round
+        context, token = self.context, tree.deep(modern.params[STATE])
+        for sessions in (bridged, not bridged):
+            belongs = binding(modern, principal, context.name, context.reach.identity, bridged=sessions)
+            with suppress(NotOpened):
+                opened = context.seal.open(token, belongs)
+                return opened.inner, opened.round, sessions
+        raise NotOpened
+
+    def _unfit(self, request: web.Request, principal: Principal, modern: Modern, *, bridged: bool) -> Refusal | None:
+        """The refusal of a request that says too much, or something else in its headers than in its body."""
+        if bridged and len(modern.meta[CLIENT_CAPABILITIES]) > MAX_CAPABILITIES:
+            return TOO_CAPABLE
+        if modern.method == LISTEN and self.relay.listening[principal.id] >= self.context.max_streams:
+            return TOO_MANY
+        return self._parameters(request, principal, modern)
 
     def _parameters(self, request: web.Request, principal: Principal, modern: Modern) -> Refusal | None:
         """The refusal if a Mcp-Param header of a tool that is known differs from the body."""

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Raw
 
-from broker.faces.stateless_errors import given_on
+from broker.faces.stateless_errors import fault_of, given_on, is_away
 from broker.faces.stateless_listen import LISTEN, Subscription
 from broker.faces.stateless_params import (
-    CLIENT_INFO,
     LOG_LEVEL,
     PROGRESS_TOKEN,
     STATE,
     binding,
     declared,
+    introduction,
     is_retry,
     outgoing,
 )
@@ -38,6 +38,7 @@ from translators.errors import Refused
 from translators.machine import Origin, ToServer
 from translators.mirrored import headers_of
 from translators.reply import broken
+from translators.stateless_client import bad_state
 
 if TYPE_CHECKING:
     from broker.faces.classify import Modern
@@ -88,6 +89,8 @@ class StatelessCall:
         self.level = LEVELS.index(level) if level in LEVELS else len(LEVELS)
         self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
         self.open = True
+        self.fault = ""
+        """Why the broker refused this request, for the audit."""
         hooks = relay.context.hooks
         self.rounds = CallRounds(round)
         # Before a backend with sessions, that session's relay is the backend's edge, and has the hooks.
@@ -96,7 +99,7 @@ class StatelessCall:
     @property
     def client_info(self) -> Any:
         """How the client introduces itself with this request; None if it does not."""
-        return tree.deep(self.modern.meta.get(CLIENT_INFO))
+        return introduction(self.modern.meta)
 
     def start(self, inner: bytes | None) -> None:
         """Send the request; `inner` is what was sealed as its state: the backend's own, and what goes with it."""
@@ -118,6 +121,16 @@ class StatelessCall:
         params = outgoing(self.modern, self.told, self.number)
         self.rounds.go_on(params, body.get(STATE))
         self._send(params)
+
+    def cross(self) -> None:
+        """The backend has left sessions behind and ran nothing of this call: ask it as it wants to be asked."""
+        if STATE in self.modern.params:
+            self.finish(bad_state(self.number))  # what was suspended is gone with its session
+            return
+        self.bridged = False
+        hooks = self.relay.context.hooks
+        self.gate = Gate(self, hooks, self.rounds) if hooks.hooks else None
+        self.start(None)
 
     def heard(self, frame: Frame) -> None:
         """One message of the backend on this call's leg."""
@@ -174,9 +187,14 @@ class StatelessCall:
 
     def finish(self, frame: Frame) -> None:
         """Answer the client, in its own id; the first answer is the only one."""
-        if self.open:
-            frame.id = self.client_id
-            self.relay.answer(self, frame)
+        if not self.open:
+            return
+        if frame.error is not UNSET:
+            self.fault = fault_of(frame)
+            if self.method == "server/discover" and is_away(frame):
+                frame = self.relay.last_discovery(self, frame)
+        frame.id = self.client_id
+        self.relay.answer(self, frame)
 
     # ---- the client's view ----------------------------------------------------------------------------------------
 
@@ -225,5 +243,5 @@ class StatelessCall:
         inner = self.rounds.carried(state, body[REQUESTS], judged=self.gate is not None and context.hooks.answers)
         if inner is None:
             return None
-        belongs = binding(self.modern, self.caller, context.name, context.reach.identity)
+        belongs = binding(self.modern, self.caller, context.name, context.reach.identity, bridged=self.bridged)
         return context.seal.seal(inner, belongs, round=self.rounds.number)

@@ -12,8 +12,8 @@ from typing import Any, Final
 from broker.faces.classify import HEADER_MISMATCH, UNSUPPORTED_VERSION
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators.reply import broken
-from translators.stateless_client import bad_state
+from translators.reply import broken, reason_of
+from translators.stateless_client import LOST, bad_state
 
 MISSING_CAPABILITY: Final = -32021
 RESOURCE_NOT_FOUND: Final = -32002
@@ -29,6 +29,23 @@ _STATUS: Final = {
 _BAD_STATE: Final = bad_state(0).error.data  # type: ignore[union-attr]
 _RESERVED: Final = range(-32099, -32019)
 """-32099 to -32020: "Implementations MUST NOT emit any code from this sub-range that is not defined"."""
+
+
+_FAULTS: Final = frozenset((jsonrpc.INVALID_REQUEST, jsonrpc.INVALID_PARAMS, jsonrpc.METHOD_NOT_FOUND))
+_LIMITS: Final = frozenset(("overloaded", LOST))
+
+
+def fault_of(frame: Frame) -> str:
+    """Why the broker refused what the client sent; empty for every other error."""
+    reason, error = reason_of(frame), frame.error
+    assert isinstance(error, jsonrpc.ErrorObject)
+    return reason if error.code in _FAULTS or reason in _LIMITS else ""
+
+
+def is_away(frame: Frame) -> bool:
+    """True for an error that says of the backend that it cannot be had now."""
+    reason = reason_of(frame)
+    return reason.startswith("backend-") or reason == "overloaded"
 
 
 def status_of(frame: Frame) -> int:

@@ -30,6 +30,12 @@ INPUTS: Final = ("elicitation", "roots", "sampling")
 STATE: Final = "requestState"
 RESPONSES: Final = "inputResponses"
 
+MAX_INFO_BYTES: Final = 16 * 1024
+"""Longest introduction that is kept for a session; icons are by URL or small."""
+
+MAX_NAME: Final = 256
+"""Characters of a name or version in one that is cut."""
+
 _SERVERS_OWN: Final = frozenset((SUBSCRIPTION_ID, PREFIX + "serverInfo"))
 _encode = msgspec.json.encode
 
@@ -43,6 +49,15 @@ def declared(meta: Members, principal: Principal) -> tuple[Raw, dict[str, Any]]:
         for name in INPUTS:
             changed |= capabilities.pop(name, None) is not None
     return (Raw(_encode(capabilities)) if changed else raw), capabilities
+
+
+def introduction(meta: Members) -> Any:
+    """How the client introduces itself, None if it does not; of one that says too much, its name and version."""
+    raw = meta.get(CLIENT_INFO)
+    said = tree.deep(raw)
+    if raw is None or len(raw) <= MAX_INFO_BYTES:
+        return said
+    return {"name": said["name"][:MAX_NAME], "version": said["version"][:MAX_NAME]}
 
 
 def without_tasks(capabilities: dict[str, Any]) -> bool:
@@ -61,8 +76,11 @@ def outgoing(modern: Modern, capabilities: Raw, token: int) -> dict[str, Any]:
     return {**modern.params, "_meta": meta}
 
 
-def binding(modern: Modern, principal: Principal, server: str, backend: str) -> Binding:
-    """What a `requestState` of this request belongs to: everything that the request says besides its answers."""
+def binding(modern: Modern, principal: Principal, server: str, backend: str, *, bridged: bool) -> Binding:
+    """What a `requestState` of this request belongs to: everything that the request says besides its answers.
+
+    `bridged` tells the states of suspended calls in sessions from those of a stateless backend: neither is the other's.
+    """
     said = {
         name: tree.deep(value)
         for name, value in modern.params.items()
@@ -71,7 +89,7 @@ def binding(modern: Modern, principal: Principal, server: str, backend: str) -> 
     return Binding(
         principal=principal.id,
         server=server,
-        backend=backend,
+        backend=f"session {backend}" if bridged else backend,
         method=modern.method,
         target=modern.target or "",
         digest=digest_of(said),

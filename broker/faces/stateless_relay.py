@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from broker.context import ServerContext
 
 
+SLOW_FACTOR = 16
+"""How far beyond its bound a call's queue may grow before messages are dropped: what was under way when it stopped."""
+
+
 class StatelessRelay:
     """One virtual server's modern traffic."""
 
@@ -84,7 +88,10 @@ class StatelessRelay:
     def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
         """POST to the backend, or give to the session that stands for it."""
         if call.bridged:
-            self.bridge.post(call, frame)
+            try:
+                self.bridge.post(call, frame)
+            except Exception as error:
+                self._bug(call, error)
             return
         if self.context.watch.tapping:
             self.context.watch.frame("backend", "out", self.context.name, frame)
@@ -98,9 +105,12 @@ class StatelessRelay:
         exchange = call.exchange
         if exchange.id not in self.outbox.exchanges or exchange.abandoned:
             return
+        stream, most = exchange.stream, context.watch.queue_bytes
+        if stream is not None and stream.queued > most and call.bridged and not self._keeps_up(call, stream.queued):
+            return
         self.outbox.send(exchange.id, jsonrpc.encode(frame), final=False)
         stream, ticket = exchange.stream, self._line(call).ticket(call.number)
-        if stream is None or ticket is None or stream.pressure or stream.queued <= context.watch.queue_bytes:
+        if stream is None or ticket is None or stream.pressure or stream.queued <= most:
             return
 
         def relieve() -> None:
@@ -110,6 +120,34 @@ class StatelessRelay:
         stream.pressure = True
         ticket.pause()
         stream.when_relieved(relieve)
+
+    def _keeps_up(self, call: StatelessCall, queued: int) -> bool:
+        """True if a reader that is behind may still be told this.
+
+        What comes on a session's standing stream, which others share, cannot be held back for one of them: a
+        subscription ends in good order, for its client to begin another; of a call, the messages are dropped.
+        """
+        watch, name = self.context.watch, self.context.name
+        if call.subscription is not None:
+            watch.note(name, "dropped", call.method, "slow-reader")
+            self.bridge.abort(call.number)
+            call.finish(jsonrpc.response(call.number, call.subscription.ended()))
+            return False
+        if queued > SLOW_FACTOR * watch.queue_bytes:
+            watch.note(name, "dropped", call.method, "slow-reader")
+            return False
+        return True
+
+    def cross(self, leg: int) -> None:
+        """A call that no session ran is asked of the backend's stateless face."""
+        call = self.calls.get(leg)
+        if call is not None:
+            call.cross()
+
+    def last_discovery(self, call: StatelessCall, otherwise: Frame) -> Frame:
+        """The last good discovery of this caller, for a backend that is away."""
+        kept = self.discoveries.stale((call.principal, bytes(call.told)), self.context.wheel.clock())
+        return otherwise if kept is None else jsonrpc.response(call.number, kept)
 
     def answer(self, call: StatelessCall, frame: Frame) -> None:
         """The call's one answer: a status and a JSON object, or the last event of its stream."""
@@ -139,10 +177,8 @@ class StatelessRelay:
         try:
             self._learn(call, frame)
             call.heard(frame)
-        except Exception as error:  # a bug of ours ends one call, and is told to the operator without its text
-            self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
-            self._line(call).abort(leg)
-            call.finish(broken(leg, "internal"))
+        except Exception as error:
+            self._bug(call, error)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:  # noqa: ARG002
         """A call gets no answer from the backend: it gets one from us."""
@@ -173,6 +209,12 @@ class StatelessRelay:
             call.finish(broken(call.number, "shutdown", message="The broker is shutting down"))
         self.legs.close()
         self.bridge.close()
+
+    def _bug(self, call: StatelessCall, error: Exception) -> None:
+        """A bug of ours ends one call, and is told to the operator without its text."""
+        self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
+        self._line(call).abort(call.number)
+        call.finish(broken(call.number, "internal"))
 
     def _line(self, call: StatelessCall) -> Legs | SessionPool:
         """Where a call's request went."""

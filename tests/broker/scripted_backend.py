@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from broker.app import create_app
+from broker.backends.session_pool import SessionPool
 from broker.faces.context import FaceContext
 from broker.serve import Running, start
 from broker.settings import Settings
@@ -292,8 +293,9 @@ class Client:
 class World:
     """A backend, a broker before it, and a client before that."""
 
-    def __init__(self, backend: ScriptedBackend, broker: Running, context: FaceContext) -> None:
+    def __init__(self, backend: ScriptedBackend, broker: Running, context: FaceContext, pool: SessionPool) -> None:
         self.backend = backend
+        self.pool = pool
         self.broker = broker
         self.port = broker.port
         self.context = context
@@ -309,7 +311,7 @@ class World:
 @asynccontextmanager
 async def world(*, backend: Json | None = None, limits: Json | None = None, **settings: Any) -> AsyncIterator[World]:
     """Everything up; at the end everything is down again, whatever happened."""
-    from broker.app import CONTEXTS
+    from broker.app import CONTEXTS, POOLS
 
     scripted = ScriptedBackend()
     server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
@@ -322,14 +324,16 @@ async def world(*, backend: Json | None = None, limits: Json | None = None, **se
         **settings,
     )
     contexts: list[FaceContext] = []
+    pools: list[SessionPool] = []
 
     def create(config: Settings, port: int) -> Any:
         app = create_app(config, port=port)
         contexts.extend(app[CONTEXTS].values())
+        pools.extend(app[POOLS].values())
         return app
 
     broker = await start(config, create)
-    here = World(scripted, broker, contexts[0])
+    here = World(scripted, broker, contexts[0], pools[0])
     try:
         yield here
     finally:

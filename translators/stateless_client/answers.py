@@ -40,8 +40,8 @@ MAX_TOMB_BYTES = 64 * 1024
 QUIET_CALLS = 20
 """Calls without a question after which a server is not expected to ask on its standing stream."""
 
-UNKNOWN_OUTCOME = frozenset(("backend-closed", "backend-timeout", "backend-status", "backend-session-lost"))
-"""Why a call that was sent may have no answer though the server ran it."""
+UNKNOWN_OUTCOME = frozenset(("backend-closed", "backend-timeout", "backend-status"))
+"""Why a call that was sent may have no answer though the server ran it; a lost session proves that it did not."""
 
 UNKNOWN_TEXT = "The connection to the server was lost while the call was in progress; it may have taken effect."
 

@@ -158,6 +158,14 @@ class StatelessClient:
             event.frame.method in ASKING for event in self.waiting.values()
         )
 
+    def awaits(self, key: str) -> bool:
+        """True if the timer of that key may still change anything."""
+        kind, _, name = key.partition(":")
+        number = int(name.partition(":")[0])
+        if kind == "subscribed":
+            return number in self.listens.legs
+        return number in (self.held if kind == "held" else self.calls)
+
     # ---- the client's side ------------------------------------------------------------------------------------------
 
     def _asked(self, event: Asked) -> list[Effect]:

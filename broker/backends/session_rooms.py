@@ -1,0 +1,139 @@
+"""Which session a request goes into, and whether there is room for one more.
+
+A caller's plain sessions are bounded by `backend_sessions_per_principal`; a session for one request alone (`wrap`, or
+a caller who may be several people) is as good as a call, and bounded with the calls. All of them together are bounded
+by `backend_sessions`. Invariants: no two callers ever share a session, but in `shared`; a session with anything open
+in it is never ended to make room.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from broker.backends.session_groups import Group, Groups, silent
+from broker.backends.session_policy import SessionPolicy
+from translators.handshake import INPUTS
+from translators.inputs import ASKING
+from translators.stateless_client import Habits
+from translators.stateless_client.answers import QUIET_CALLS
+
+if TYPE_CHECKING:
+    from broker.backends.pooled_session import PooledSession
+    from broker.faces.stateless_call import StatelessCall
+
+
+class Place(msgspec.Struct):
+    """Where a request belongs: this `session`; else a new one of the group; if there is no room for it, `instead`."""
+
+    group: Group
+    wrapped: bool = False
+    session: PooledSession | None = None
+    instead: PooledSession | None = None
+
+
+class Rooms:
+    """The sessions of one backend. `end` ends one that is idle."""
+
+    def __init__(self, policy: SessionPolicy, habits: Habits, end: Callable[[PooledSession], None]) -> None:
+        self.policy = policy
+        self.habits = habits
+        self.groups = Groups()
+        self.sessions: dict[int, PooledSession] = {}
+        self.mute = False
+        """Whether the backend is known to have no way to ask."""
+        self._end = end
+        self._held: Counter[tuple[str, bool]] = Counter()
+
+    def place(self, call: StatelessCall) -> Place:
+        """The place of a request that takes up nothing that was suspended."""
+        policy = self.policy
+        shared = policy.session == "shared"
+        alone = call.caller.per_call_sessions and not shared
+        asks = call.method in ASKING
+        group = self._group(call)
+        if alone or (policy.session == "wrap" and asks):
+            return Place(group, wrapped=True)
+        plain = [session for session in group.sessions if not session.wrapped]
+        if not plain:
+            return Place(group)
+        if not (asks and self._exclusive(group)):
+            return Place(group, session=plain[0])
+        free = next((session for session in plain if not session.talk.may_ask), None)
+        return Place(group, session=free, instead=min(plain, key=_open))
+
+    def room(self, group: Group, *, wrapped: bool) -> bool:
+        """True if this group may have one more session; one that is idle goes for it."""
+        principal, policy = group.key[0], self.policy
+        most = policy.calls_per_principal if wrapped else policy.sessions_per_principal
+        if self._held[principal, wrapped] >= most and not self._evict(principal):
+            return False
+        return len(self.sessions) < policy.sessions or self._evict(principal) or self._evict(None)
+
+    def add(self, session: PooledSession) -> None:
+        """A session begins."""
+        self.sessions[session.talk.number] = session
+        session.group.sessions.append(session)
+        self._held[session.group.key[0], session.wrapped] += 1
+
+    def retire(self, session: PooledSession) -> None:
+        """No further request goes into this session."""
+        if session in session.group.sessions:
+            session.group.sessions.remove(session)
+        if not session.group.sessions:
+            self.groups.drop(session.group)
+
+    def remove(self, session: PooledSession) -> None:
+        """A session is over."""
+        if self.sessions.pop(session.talk.number, None) is None:
+            return
+        self.retire(session)
+        key = (session.group.key[0], session.wrapped)
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+    def idle(self, before: float) -> list[PooledSession]:
+        """The sessions nobody has used since that moment."""
+        return [session for session in self.sessions.values() if session.talk.idle and session.used < before]
+
+    def holds(self, principal: str) -> bool:
+        """True if a caller has any session."""
+        return bool(self._held.get((principal, False)) or self._held.get((principal, True)))
+
+    def _group(self, call: StatelessCall) -> Group:
+        if self.policy.session == "shared":
+            return self.groups.get("", "", {})  # whoever asked, nobody in particular could be asked back
+        capabilities = self.groups.read(bytes(call.told))
+        if self.policy.park == "off" or self.mute:
+            capabilities = silent(capabilities)
+        return self.groups.get(call.caller.id, call.session_key, capabilities)
+
+    def _exclusive(self, group: Group) -> bool:
+        """True if two calls of one session could not tell whose question came on the standing stream."""
+        if not any(name in group.capabilities for name in INPUTS):
+            return False
+        if self.policy.attribution != "auto":
+            return self.policy.attribution == "exclusive"
+        habits = self.habits
+        return habits.asks_on_stream or (not habits.asks_in_call and habits.quiet < QUIET_CALLS)
+
+    def _evict(self, principal: str | None) -> bool:
+        """End the idle session that was used longest ago, of one caller or of all; False if all are busy."""
+        idle = [
+            session
+            for session in self.sessions.values()
+            if session.talk.idle and not session.wrapped and (principal is None or session.group.key[0] == principal)
+        ]
+        if not idle:
+            return False
+        self._end(min(idle, key=lambda session: session.used))
+        return True
+
+
+def _open(session: PooledSession) -> int:
+    """How much is open in a session."""
+    return len(session.talk.calls) + len(session.talk.waiting)
