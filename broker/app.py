@@ -5,24 +5,19 @@ One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp
 
 from __future__ import annotations
 
-import os
-import ssl
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from broker import edge, telemetry
-from broker.backends.http1 import make_pool
-from broker.backends.http_reach import HttpReach
 from broker.backends.session_pool import SessionPool
-from broker.backends.streamable_http import Deadlines
-from broker.backends.tls import client_context
-from broker.context import CLIENT_INFO
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.runner import Runner
+from broker.limit_values import wire_of
+from broker.reaching import reach_of
 from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
 from broker.tap import Tap
@@ -53,28 +48,13 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
     wheel = Wheel()
     door = EdgeSettings.of(settings, port)
     edge.install_cors(app, door)
-    wire, pool_limits = limits.wire(), limits.pool()
+    wire = wire_of(limits)
     contexts: dict[str, FaceContext] = {}
     posts: dict[str, Handler] = {}
     faces: list[StreamableHttp] = []
     seal = Seal(key_of(key.get_secret_value()) for key in settings.seal_keys)
     for name, backend in settings.servers.items():
-        pool = make_pool(
-            backend.url,
-            wheel=wheel,
-            tls=_tls(backend),
-            limits=pool_limits,
-            headers=backend.request_headers(),
-            proxy_env=os.environ if backend.proxy == "environment" else None,
-        )
-        reach = HttpReach(
-            backend.url,
-            pool,
-            wire,
-            CLIENT_INFO,
-            deadlines=Deadlines.of(limits),
-            patient=Deadlines.of(limits, wait_s=limits.park_s),
-        )
+        reach = reach_of(name, backend, limits, wheel)
         contexts[name] = FaceContext(
             name,
             backend,
@@ -120,10 +100,3 @@ def _hooks(backend: Backend) -> list[FilterNames]:
         for kind in ("tools", "prompts", "resources", "templates")
     }
     return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []
-
-
-def _tls(backend: Backend) -> ssl.SSLContext | None:
-    """The context for a backend with authorities or a certificate of its own; None for the system's."""
-    if backend.ca_bundle is None and backend.client_certificate is None:
-        return None
-    return client_context(ca_file=backend.ca_bundle, cert_file=backend.client_certificate, key_file=backend.client_key)

@@ -14,6 +14,7 @@ import click
 from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
+from broker.cli_stdio import stdio
 from broker.cli_translate import revisions, translate
 
 EPILOG = """\b
@@ -29,6 +30,7 @@ Exit codes
 Examples
   dragoman demo
   dragoman proxy http://127.0.0.1:3000/mcp
+  dragoman stdio -- npx -y some-server
   dragoman serve dragoman.yaml
   dragoman report http://127.0.0.1:3000/mcp --client 2025-03-26
   dragoman revisions
@@ -77,6 +79,7 @@ def key_new(name: str) -> None:
 
 cli.add_command(proxy)
 cli.add_command(serve)
+cli.add_command(stdio)
 cli.add_command(translate)
 cli.add_command(revisions)
 cli.add_command(report)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from broker.cli_codes import CANNOT_BIND, CONFIGURATION, RUNTIME
+from broker.cli_stdio import KINDS, filter_options, target_of
 
 if TYPE_CHECKING:
     from broker.serve import Running
     from broker.settings import Settings
 
-KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
 FORMATS = click.Choice(["auto", "json", "pretty"])
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 SAMPLES = click.Choice(["2026-07-28", "2025-11-25"])
@@ -29,19 +29,8 @@ def _log_options(command: _Command) -> _Command:
     return click.option("--log-format", type=FORMATS, help="`auto` is pretty on a terminal.  [default: auto]")(command)
 
 
-def _filter_options(command: _Command) -> _Command:
-    for kind, plural in reversed(KINDS.items()):
-        command = click.option(
-            f"--{kind}-deny", multiple=True, metavar="GLOB", help=f"Hide the {plural} whose name matches; repeatable."
-        )(command)
-        command = click.option(
-            f"--{kind}-allow", multiple=True, metavar="GLOB", help=f"Show only such {plural}; repeatable."
-        )(command)
-    return command
-
-
 @click.command()
-@click.argument("url")
+@click.argument("target", nargs=-1, required=True, metavar="URL | -- COMMAND...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks one.")
 @click.option("--backend-revision", default="auto", show_default=True, help="Revision the server is pinned to.")
@@ -56,11 +45,11 @@ def _filter_options(command: _Command) -> _Command:
 @click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Further Host accepted; repeatable.")
 @click.option("--key", multiple=True, metavar="NAME=SHA256", help="Caller's key, as `dragoman key new` prints it.")
 @click.option("--anonymous", type=click.Choice(["auto", "allow", "refuse"]), default="auto", show_default=True)
-@_filter_options
+@filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @_log_options
-def proxy(url: str, **given: Any) -> None:
-    """Serve the MCP server at URL to clients of every revision, at http://HOST:PORT/mcp.
+def proxy(target: tuple[str, ...], **given: Any) -> None:
+    """Serve an MCP server, at a URL or a command, to clients of every revision, at http://HOST:PORT/mcp.
 
     \b
     Examples
@@ -68,16 +57,18 @@ def proxy(url: str, **given: Any) -> None:
       dragoman proxy https://mcp.example.com/mcp --bearer-file token.txt --port 9000
       dragoman proxy http://127.0.0.1:3000/mcp --backend-revision 2024-11-05 --tap frames.jsonl
       dragoman proxy http://127.0.0.1:3000/mcp --tool-deny 'delete_*'
+      dragoman proxy --port 9000 -- npx -y some-server --its-option
     """
-    run(_proxy_settings(url, given))
+    run(_proxy_settings(target_of(target), given))
 
 
-def _proxy_settings(url: str, given: dict[str, Any]) -> Settings:
+def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Settings:
     """Settings of the command line; problems are named as in a file, without the server's place."""
     from broker.settings import PROXY_NAME, Settings, SettingsError
 
     backend: dict[str, Any] = {
         "revision": given["backend_revision"],
+        "inherit_env": not isinstance(target, str),
         "headers": _pairs("--header", given["header"]),
         "bearer_file": given["bearer_file"],
         "ca_bundle": given["ca_bundle"],
@@ -92,7 +83,7 @@ def _proxy_settings(url: str, given: dict[str, Any]) -> Settings:
     revisions = given["client_revisions"]
     try:
         return Settings.for_proxy(
-            url,
+            target,
             backend=backend,
             host=given["host"],
             port=given["port"],
@@ -197,7 +188,7 @@ def run(settings: Settings) -> None:
 
     def ready(broker: Running) -> None:
         for name, backend in settings.servers.items():
-            telemetry.announce("ready", url=broker.url + settings.path_of(name), server=name, backend=backend.url)
+            telemetry.announce("ready", url=broker.url + settings.path_of(name), server=name, backend=backend.place)
         if settings.anonymous_allowed:
             telemetry.announce("anonymous callers are served", local=settings.local)
 

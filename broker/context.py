@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import secrets
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from broker.backends.base import Reach
 from broker.backends.listen_hub import ListenHub
 from broker.backends.session_policy import SessionPolicy
 from broker.era import EraCache
-from broker.faces.classify import listed
+from broker.faces.classify import UNSUPPORTED_VERSION, listed
 from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.negotiate import AUTO, SESSION_REVISIONS
@@ -26,6 +26,9 @@ from protocol_versions.jsonrpc import WireLimits
 from translators import tree
 from translators.session_client import Facts
 from translators.task_ids import TaskIds
+
+if TYPE_CHECKING:
+    from broker.relay import Relay
 
 CLIENT_INFO = {"name": "dragoman", "version": version("dragoman")}
 """How the broker names itself where it asks on nobody's behalf."""
@@ -82,6 +85,8 @@ class ServerContext:
         """
         if self.pin != AUTO:
             return self.pin not in SESSION_REVISIONS
+        if self.reach.greets_first and not client and self.era.settled is None:
+            return self.face == "stateless"
         verdict = await self.era.verdict(self.reach.verdict)
         if self.face != "mirror":
             return self.face == "stateless"
@@ -96,6 +101,14 @@ class ServerContext:
         """An answer does not fit the era the backend is believed to be of: the next session looks again."""
         if self.pin == AUTO:
             self.era.contradicted("modern" if stateless else "legacy")
+
+    async def has_left_sessions(self, relay: Relay, *, stateless: bool) -> bool:
+        """True if the backend opens no sessions because it is stateless now; the relay is closed then."""
+        talk = relay.talk
+        if stateless or self.pin != AUTO or talk.phase == "open" or talk.refused_with != UNSUPPORTED_VERSION:
+            return False
+        relay.close()
+        return await self.era_after_failure(stateless=False)
 
     async def era_after_failure(self, *, stateless: bool) -> bool:
         """Look again at a backend whose face does not answer any more: True if it is stateless now."""

@@ -142,6 +142,7 @@ class Settings(Section):
     def secrets(self) -> list[str]:
         """Every secret in the clear, for redaction."""
         headers = [value for backend in self.servers.values() for value in backend.request_headers().values()]
+        headers += [value for backend in self.servers.values() for value in backend.environment().values()]
         return headers + [key.get_secret_value() for key in self.seal_keys]
 
     @classmethod
@@ -174,10 +175,13 @@ class Settings(Section):
             raise SettingsError(lines) from None
 
     @classmethod
-    def for_proxy(cls, url: str, *, backend: dict[str, Any] | None = None, **settings: Any) -> Self:
-        """Settings of `dragoman proxy URL`: one server, at /mcp. `backend` adds members of its section.
+    def for_proxy(
+        cls, target: str | tuple[str, ...], *, backend: dict[str, Any] | None = None, **settings: Any
+    ) -> Self:
+        """Settings of `dragoman proxy`: one server, at /mcp, by its address or its command. `backend` adds members.
 
         Raises:
             SettingsError: with one line per problem.
         """
-        return cls.build({**settings, "single": True, "servers": {PROXY_NAME: {**(backend or {}), "url": url}}})
+        where: dict[str, Any] = {"url": target} if isinstance(target, str) else {"command": target}
+        return cls.build({**settings, "single": True, "servers": {PROXY_NAME: {**(backend or {}), **where}}})

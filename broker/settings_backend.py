@@ -96,9 +96,19 @@ class Filter(Section):
 
 
 class Backend(Section):
-    """One server behind the broker."""
+    """One server behind the broker: at a `url`, or a `command` that is started."""
 
-    url: str = Field(description="http:// or https:// address of its Streamable HTTP endpoint.")
+    url: str = Field(default="", description="http:// or https:// address of its endpoint.")
+    command: tuple[str, ...] = Field(
+        default=(), description="Instead of `url`: program and arguments of a server on standard input and output."
+    )
+    env: dict[str, Secret] = Field(
+        default={}, description="Of a command: variables it is given: NAME: text | env:VAR | file:PATH."
+    )
+    inherit_env: bool = Field(
+        default=False, description="Of a command: whether it is given the broker's whole environment as well."
+    )
+    cwd: Path | None = Field(default=None, description="Of a command: the folder it is started in.")
     revision: Annotated[str, AfterValidator(_backend_revision)] = Field(
         default="auto", description="`auto` (negotiate), or the revision it is pinned to."
     )
@@ -151,6 +161,8 @@ class Backend(Section):
     @field_validator("url")
     @classmethod
     def _web_address(cls, value: str) -> str:
+        if not value:
+            return value
         try:
             parts = urlsplit(value)
             port = parts.port
@@ -162,6 +174,21 @@ class Backend(Section):
             raise ValueError("expected no user or password in the URL; use `headers` or `bearer_file`")
         if parts.fragment or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in value):
             raise ValueError("expected an http:// or https:// URL without fragment, spaces or control characters")
+        return value
+
+    @field_validator("command")
+    @classmethod
+    def _startable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value and (not value[0] or any("\0" in part for part in value)):
+            raise ValueError("expected a program and its arguments")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _nameable(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, secret in value.items():
+            if not name or "=" in name or "\0" in name or "\0" in secret.get_secret_value():
+                raise ValueError("expected names of variables without `=`, and values without NUL")
         return value
 
     @field_validator("session_key")
@@ -191,6 +218,13 @@ class Backend(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("expected either `url` or `command`")
+        over_http = ("headers", "bearer_file", "ca_bundle", "client_certificate", "client_key")
+        if self.command and any(getattr(self, name) for name in over_http):
+            raise ValueError(f"a command has none of: {', '.join(over_http)}")
+        if self.url and (self.env or self.cwd is not None or self.inherit_env):
+            raise ValueError("only a command has env, inherit_env and cwd")
         if self.session_key is not None and self.session != "pooled":
             raise ValueError("session_key needs `session: pooled`")
         if self.client_key is not None and self.client_certificate is None:
@@ -201,6 +235,15 @@ class Backend(Section):
             if not _VALUE.fullmatch(read_secret(self.bearer_file)):
                 raise ValueError(f"{self.bearer_file} must hold one line of visible ASCII")
         return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its address, or its program."""
+        return self.url or self.command[0]
+
+    def environment(self) -> dict[str, str]:
+        """The configured variables with their secrets in the clear: for the process alone."""
+        return {name: value.get_secret_value() for name, value in self.env.items()}
 
     def request_headers(self) -> dict[str, str]:
         """Every configured header with its secret in the clear: for the connection pool alone."""

@@ -6,13 +6,11 @@ the precedent the default follows. Invariant: nothing the broker keeps for a pee
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-if TYPE_CHECKING:
-    from broker.backends import http1_types
-    from protocol_versions.jsonrpc import WireLimits
+from broker.limit_values import DEFAULTS as V
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -31,122 +29,124 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     # What a client may send, and how slowly.
-    head_receipt_s: float = within(10.0, 0.001, 300)
+    head_receipt_s: float = within(V.head_receipt_s, 0.001, 300)
     """A request's head must be complete this long after its first byte, and the first byte this long after the
     connection. Precedent: Go net/http guides, ReadHeaderTimeout 10 s."""
-    body_receipt_s: float = within(20.0, 0.001, 600)
+    body_receipt_s: float = within(V.body_receipt_s, 0.001, 600)
     """A request's body must be complete this long after its head. Precedent: Apache mod_reqtimeout, body=20."""
-    keep_alive_s: float = within(75.0, 0.001, 3_600)
+    keep_alive_s: float = within(V.keep_alive_s, 0.001, 3_600)
     """An idle client connection is closed after this. Precedent: nginx keepalive_timeout 75 s."""
-    linger_s: float = within(1.0, 0, 10)
+    linger_s: float = within(V.linger_s, 0, 10)
     """How long an unread body is swallowed after an early answer. Precedent: Envoy delayed_close_timeout 1 s."""
-    connections: int = within(10_000, 1, 1_000_000)
+    connections: int = within(V.connections, 1, 1_000_000)
     """Open client connections; further ones are closed at once. Precedent: Envoy edge guide, global downstream
     connection limit."""
-    header_bytes: int = within(16 * KIB, 1 * KIB, 256 * KIB)
+    header_bytes: int = within(V.header_bytes, 1 * KIB, 256 * KIB)
     """Longest request line and longest header field. Precedent: Node.js --max-http-header-size 16 KiB."""
-    header_count: int = within(100, 16, 1_000)
+    header_count: int = within(V.header_count, 16, 1_000)
     """Header fields of one request. Precedent: Envoy max_headers_count 100."""
-    body_bytes: int = within(4 * MIB, 1 * KIB, 256 * MIB)
+    body_bytes: int = within(V.body_bytes, 1 * KIB, 256 * MIB)
     """Body of one client request. Precedent: the MCP Python and TypeScript SDKs, 4 MiB."""
-    depth: int = within(64, 8, 200)
+    depth: int = within(V.depth, 8, 200)
     """Nesting of arrays and objects. Precedent: Jackson caps 1,000, serde 128; no MCP shape needs more than a
     dozen."""
-    nodes: int = within(200_000, 1_000, 10_000_000)
+    nodes: int = within(V.nodes, 1_000, 10_000_000)
     """JSON values in one message. Precedent: CVE-2026-111768, 4 MiB of array elements exhausts a validator."""
-    number_chars: int = within(64, 20, 1_000)
+    number_chars: int = within(V.number_chars, 20, 1_000)
     """Length of one number literal. Precedent: CPython's digit limit exists because conversion is quadratic; a
     double needs 24."""
-    batch: int = within(50, 1, 1_000)
+    batch: int = within(V.batch, 1, 1_000)
     """Messages in one 2025-03-26 batch. Precedent: the Ethereum JSON-RPC nodes' batch caps; advisory
     GHSA-f897-62hf-6gxq."""
 
     # What a backend may send, and how slowly.
-    connect_s: float = within(10.0, 0.001, 120)
+    connect_s: float = within(V.connect_s, 0.001, 120)
     """TCP and TLS set-up to a backend. Precedent: gRPC's 20 s, Envoy's 5 s."""
-    call_head_s: float = within(300.0, 0.001, 24 * HOUR)
+    call_head_s: float = within(V.call_head_s, 0.001, 24 * HOUR)
     """From the request to the head of the backend's answer; a tool that answers in JSON works during it. Precedent:
     MCP Python SDK, 300 s read timeout."""
-    call_idle_s: float = within(300.0, 0.001, 24 * HOUR)
+    call_idle_s: float = within(V.call_idle_s, 0.001, 24 * HOUR)
     """Silence inside a backend's answer. Precedent: MCP Python SDK, sse_read_timeout 300 s; Envoy
     stream_idle_timeout 300 s."""
-    call_total_s: float = within(HOUR, 0.001, 7 * 24 * HOUR)
+    call_total_s: float = within(V.call_total_s, 0.001, 7 * 24 * HOUR)
     """One call from its arrival to its end, however busy it is. Precedent: the cancellation page, a maximum timeout
     whatever the progress."""
-    get_stream_idle_s: float = within(HOUR, 0.001, 24 * HOUR)
+    start_s: float = within(V.start_s, 0.001, 3_600)
+    """How long a command may take to answer `initialize`. Precedent: package runners download before they start."""
+    get_stream_idle_s: float = within(V.get_stream_idle_s, 0.001, 24 * HOUR)
     """Silence on a backend's standing stream before it is opened anew. Precedent: AWS and GCP load balancers drop
     idle connections within an hour."""
-    result_bytes: int = within(16 * MIB, 1 * KIB, 1_024 * MIB)
+    result_bytes: int = within(V.result_bytes, 1 * KIB, 1_024 * MIB)
     """One message from a backend. Precedent: four times the client's cap, room for base64 images and audio."""
-    pool_connections: int = within(2_048, 1, 100_000)
+    pool_connections: int = within(V.pool_connections, 1, 100_000)
     """Connections to one backend. Precedent: Envoy circuit breaker, max_connections 1024, and one for each of the
     `parked` calls, whose answers are still to come."""
-    pool_streams: int = within(5_000, 1, 100_000)
+    pool_streams: int = within(V.pool_streams, 1, 100_000)
     """Standing streams from one backend, counted apart from calls. Precedent: one for each of `backend_sessions`;
     without it a server's questions are lost."""
-    pool_waiting: int = within(1_024, 0, 100_000)
+    pool_waiting: int = within(V.pool_waiting, 0, 100_000)
     """Calls waiting for a connection to one backend; further ones are refused. Precedent: Envoy circuit breaker,
     max_pending_requests 1024."""
-    pool_idle_s: float = within(4.0, 0, HOUR)
+    pool_idle_s: float = within(V.pool_idle_s, 0, HOUR)
     """An unused backend connection is closed after this, below the server's own 5 s. Precedent: Node.js
     keepAliveTimeout 5 s, uvicorn --timeout-keep-alive 5 s."""
 
     # What is kept for a client.
-    session_ttl_s: float = within(30 * MINUTE, 0.001, 24 * HOUR)
+    session_ttl_s: float = within(V.session_ttl_s, 0.001, 24 * HOUR)
     """A session nobody used is forgotten. Precedent: ToolHive, 30 min."""
-    session_lifetime_s: float = within(24 * HOUR, 0.001, 30 * 24 * HOUR)
+    session_lifetime_s: float = within(V.session_lifetime_s, 0.001, 30 * 24 * HOUR)
     """A session ends this long after its start, used or not. Precedent: OWASP session management, absolute
     timeout."""
-    sessions_per_principal: int = within(1_000, 1, 1_000_000)
+    sessions_per_principal: int = within(V.sessions_per_principal, 1, 1_000_000)
     """Live sessions of one caller. Precedent: ToolHive, 1,000 a pod."""
-    sessions: int = within(10_000, 1, 1_000_000)
+    sessions: int = within(V.sessions, 1, 1_000_000)
     """Live sessions of the whole process. Precedent: at 40 KB each, 400 MB."""
-    streams_per_session: int = within(100, 1, 10_000)
+    streams_per_session: int = within(V.streams_per_session, 1, 10_000)
     """Open SSE streams and calls in flight of one session. Precedent: Envoy edge guide, 100 concurrent streams."""
-    held_questions: int = within(32, 1, 1_000)
+    held_questions: int = within(V.held_questions, 1, 1_000)
     """A backend's requests waiting for one session's client. Precedent: far above what a person answers at once."""
-    stream_queue_bytes: int = within(64 * KIB, 4 * KIB, 64 * MIB)
+    stream_queue_bytes: int = within(V.stream_queue_bytes, 4 * KIB, 64 * MIB)
     """Bytes waiting for a slow reader of one stream, the event being written not counted; beyond it the stream is
     ended, to be resumed. Precedent: Envoy edge guide, 64 KiB windows."""
-    event_store_s: float = within(5 * MINUTE, 0, HOUR)
+    event_store_s: float = within(V.event_store_s, 0, HOUR)
     """How long a stream's events can be replayed after a break. Precedent: mobile and proxy reconnects happen
     within seconds; 5 min covers a laptop's lid."""
-    event_store_events: int = within(1_000, 0, 1_000_000)
+    event_store_events: int = within(V.event_store_events, 0, 1_000_000)
     """Events kept for replay per stream. Precedent: NATS and Mercure history sizes."""
-    event_store_bytes: int = within(1 * MIB, 0, 256 * MIB)
+    event_store_bytes: int = within(V.event_store_bytes, 0, 256 * MIB)
     """Bytes kept for replay per stream. Precedent: 1 MiB times the streams of a busy session stays below a result's
     cap."""
-    comment_interval_s: float = within(15.0, 0.001, 600)
+    comment_interval_s: float = within(V.comment_interval_s, 0.001, 600)
     """A comment is sent on a silent client stream this often, so that no box between closes it. Precedent: WHATWG
     server-sent events, 'every 15 seconds or so'."""
-    commit_to_sse_s: float = within(5.0, 0, 300)
+    commit_to_sse_s: float = within(V.commit_to_sse_s, 0, 300)
     """A call whose answer may still be plain JSON becomes an SSE stream after this. Precedent: below the 10 s at
     which hosts show a call as stuck."""
 
     # How the process ends.
-    drain_s: float = within(8.0, 0, 600)
+    drain_s: float = within(V.drain_s, 0, 600)
     """Calls in flight may finish this long after SIGTERM. Precedent: docker stop kills after 10 s."""
 
     # Stateless clients before servers with sessions.
-    backend_sessions_per_principal: int = within(32, 1, 10_000)
+    backend_sessions_per_principal: int = within(V.backend_sessions_per_principal, 1, 10_000)
     """Sessions with one backend for one caller's 2026-07-28 requests. Precedent: one for each parked call."""
-    backend_sessions: int = within(5_000, 1, 1_000_000)
+    backend_sessions: int = within(V.backend_sessions, 1, 1_000_000)
     """Such sessions with one backend for all callers. Precedent: half of `sessions`, each has a client half as well."""
-    backend_calls_per_principal: int = within(512, 1, 100_000)
+    backend_calls_per_principal: int = within(V.backend_calls_per_principal, 1, 100_000)
     """Such requests of one caller to one backend at once, and never more than half of `pool_connections`. Precedent: a
     quarter of `pool_connections`, so that no caller has them all."""
-    backend_session_idle_s: float = within(300.0, 0.001, 86_400)
+    backend_session_idle_s: float = within(V.backend_session_idle_s, 0.001, 86_400)
     """Such a session is ended this long after its last request. Precedent: the MCP TypeScript SDK's examples, 5 min."""
-    park_s: float = within(600.0, 0.001, 600)
+    park_s: float = within(V.park_s, 0.001, 600)
     """How long a call waits for a 2026-07-28 client's answers to its questions, each round anew. Precedent: the life of
     a sealed `requestState`, OAuth authorization codes (RFC 6749 section 4.1.2) 10 min."""
-    parked: int = within(1_000, 1, 1_000_000)
+    parked: int = within(V.parked, 1, 1_000_000)
     """Calls of one backend that wait so. Precedent: at 20 KB each, 20 MB."""
-    parked_per_principal: int = within(32, 1, 100_000)
+    parked_per_principal: int = within(V.parked_per_principal, 1, 100_000)
     """Calls of one caller that wait so. Precedent: far above the dialogs a person has open at once."""
-    parked_per_session: int = within(8, 1, 100_000)
+    parked_per_session: int = within(V.parked_per_session, 1, 100_000)
     """Calls of one session that wait so. Precedent: parallel tool calls of one turn of a model."""
-    park_batch_s: float = within(0.04, 0, 5)
+    park_batch_s: float = within(V.park_batch_s, 0, 5)
     """Questions that follow each other this closely are asked in one round. Precedent: Nagle's algorithm, 40 ms."""
 
     @model_validator(mode="after")
@@ -162,45 +162,3 @@ class Limits(BaseModel):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be above {high}")
         return self
-
-    def wire(self) -> WireLimits:
-        """What the strict decoder is told."""
-        from protocol_versions.jsonrpc import WireLimits
-
-        return WireLimits(
-            body=self.body_bytes,
-            backend_body=self.result_bytes,
-            depth=self.depth,
-            nodes=self.nodes,
-            number=self.number_chars,
-            batch=self.batch,
-        )
-
-    def pool(self) -> http1_types.Limits:
-        """What one backend's connection pool is told."""
-        from broker.backends.http1_types import Limits as PoolLimits
-
-        return PoolLimits(
-            max_connections=self.pool_connections,
-            max_waiting=self.pool_waiting,
-            max_streams=self.pool_streams,
-            idle_expiry_s=self.pool_idle_s,
-            max_body_bytes=self.result_bytes,
-        )
-
-    def call_timeouts(self) -> http1_types.Timeouts:
-        """Deadlines of one call to a backend."""
-        from broker.backends.http1_types import Timeouts
-
-        return Timeouts(
-            connect_s=self.connect_s,
-            head_s=self.call_head_s,
-            idle_s=self.call_idle_s,
-            total_s=self.call_total_s,
-        )
-
-    def stream_timeouts(self) -> http1_types.Timeouts:
-        """Deadlines of a standing stream from a backend."""
-        from broker.backends.http1_types import Timeouts
-
-        return Timeouts(connect_s=self.connect_s, head_s=self.call_head_s, idle_s=self.get_stream_idle_s, total_s=None)

@@ -124,6 +124,11 @@ def note_loss(*, backend: str, pair: str, method: str, path: str, change: str, l
 loss = note_loss
 
 
+def server_said(backend: str, text: str, dropped: int) -> None:
+    """A line a command wrote to its standard error, which means nothing by itself; `dropped` lines went before it."""
+    log("info", "server-stderr", backend=backend, text=text, **({"not_written": dropped} if dropped else {}))
+
+
 def audit(event: str, *, reason: str, principal: str = "", backend: str = "", peer: str = "", **fields: Any) -> None:
     """Record a refused input: one line each, until a flood; then exact counts of what was not written out.
 

@@ -150,6 +150,7 @@ def _welcome(talk: Conversation, call: Call, frame: Frame) -> list[Effect]:
             return _offer_again(talk, call, offer)
         talk.book.close(call)
         talk.phase = "new"
+        talk.refused_with = frame.error.code
         reply = Frame(id=call.client_id, error=frame.error)
         return [ToClient(call.exchange, reply, True), End(call.id, "error")]
     assert frame.result is not UNSET

@@ -68,6 +68,7 @@ class Conversation:
         self.phase = "new"
         self.pipe: Tables | None = None
         self.level: str | None = None
+        self.refused_with = 0  # the code of the error that `initialize` was last answered with
         self.subscriptions: dict[str, None] = {}
         self.facts: dict[str, Any] = {}
         self.task_ids = task_ids

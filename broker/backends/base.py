@@ -106,6 +106,8 @@ class Reach(Protocol):
     """One configured backend. `identity` tells it from others where something is bound to it."""
 
     identity: str
+    greets_first: bool
+    """True if a session is opened without asking for the era first: the answer to `initialize` tells."""
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
         """A new session; nothing is sent yet. `patient`: its calls may wait for people."""

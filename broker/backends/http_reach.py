@@ -34,6 +34,8 @@ class HttpReach:
         self._patient = patient
         self._prober = Prober(pool, client_info)
 
+    greets_first = False
+
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
         """A session over POST, GET and DELETE."""
         return BackendSession(self.pool, owner, self._patient if patient else self._deadlines, self._wire)

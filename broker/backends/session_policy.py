@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
     from broker.settings import Backend
-    from broker.settings_limits import Limits
 
 
-class SessionPolicy(msgspec.Struct, frozen=True):
+class SessionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """From `servers.NAME` and `limits`; times in seconds.
 
     Neither what one caller has open nor what is suspended may take more than half of the connections.
     """
 
-    session: str
-    key_header: str
-    key_meta: str
-    park: str
-    attribution: str
-    unsolicited: str
-    list_ttl_ms: int
+    session: str = "pooled"
+    key_header: str = ""
+    key_meta: str = ""
+    park: str = "auto"
+    attribution: str = "auto"
+    unsolicited: str = "error"
+    list_ttl_ms: int = 0
     sessions_per_principal: int
     sessions: int
     calls_per_principal: int
@@ -35,11 +34,11 @@ class SessionPolicy(msgspec.Struct, frozen=True):
     batch_s: float
 
     @classmethod
-    def of(cls, backend: Backend, limits: Limits) -> SessionPolicy:
+    def of(cls, backend: Backend, limits: Any) -> SessionPolicy:
         """The policy of one backend."""
         place, _, name = (backend.session_key or "").partition(":")
-        half = max(limits.pool_connections // 2, 1)
-        return cls(
+        return cls.defaults(
+            limits,
             session=backend.session,
             key_header=name if place == "header" else "",
             key_meta=name if place == "meta" else "",
@@ -47,6 +46,13 @@ class SessionPolicy(msgspec.Struct, frozen=True):
             attribution=backend.attribution,
             unsolicited=backend.unsolicited,
             list_ttl_ms=backend.list_ttl_ms,
+        )
+
+    @classmethod
+    def defaults(cls, limits: Any, **chosen: Any) -> SessionPolicy:
+        """What holds where nobody chose; `limits` has the members of `broker.settings_limits.Limits`."""
+        half = max(limits.pool_connections // 2, 1)
+        return cls(
             sessions_per_principal=limits.backend_sessions_per_principal,
             sessions=limits.backend_sessions,
             calls_per_principal=min(limits.backend_calls_per_principal, half),
@@ -56,4 +62,5 @@ class SessionPolicy(msgspec.Struct, frozen=True):
             parked_per_principal=limits.parked_per_principal,
             parked_per_session=limits.parked_per_session,
             batch_s=limits.park_batch_s,
+            **chosen,
         )

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from broker.context import ServerContext
 
 
-def open_relay(context: ServerContext, principal: Principal, revision: str, *, stateless: bool) -> Relay:
+def open_relay(
+    context: ServerContext, principal: Principal, revision: str, *, stateless: bool, outbox: Outbox | None = None
+) -> Relay:
     """The relay of a new session of a client of `revision`; nothing is sent yet.
 
     Before a stateless backend the client's side is translated to the newest session revision, and a virtual session
@@ -36,7 +38,7 @@ def open_relay(context: ServerContext, principal: Principal, revision: str, *, s
     talk = Conversation(
         peers, max_calls=context.max_streams, task_ids=context.task_ids(principal), tools_to_wrap=tools_to_wrap
     )
-    outbox = Outbox(
+    outbox = outbox or Outbox(
         by_id(revision).traits,
         context.numbers,
         max_events=context.max_events,

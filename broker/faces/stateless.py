@@ -7,7 +7,6 @@ the client's going is the cancellation.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -25,32 +24,23 @@ from broker.faces.classify import (
 )
 from broker.faces.context import FaceContext
 from broker.faces.stateless_call import ParamHeaders, StatelessCall
+from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
 from broker.faces.stateless_listen import LISTEN
-from broker.faces.stateless_params import STATE, binding, declared
+from broker.faces.stateless_params import STATE, declared
 from broker.faces.stateless_relay import StatelessRelay
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
-from broker.negotiate import AUTO
 from broker.seal import NotOpened
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
-from translators.inputs import ASKING
 from translators.mirrored import Annotations, Unreadable, agrees
-from translators.reply import TEXTS
-from translators.stateless_client.state import INVALID_STATE, INVALID_TEXT
 
 DISCOVER: Final = "server/discover"
 ALLOW: Final = {"Allow": "POST, OPTIONS"}
 PARAM: Final = "mcp-param-"
 _HEAD: Final = b"Content-Type: application/json\r\n"
-
-BAD_STATE: Final = Refusal(400, jsonrpc.INVALID_PARAMS, INVALID_TEXT, INVALID_STATE)
-"""The one answer to every state that is not right, whatever is wrong with it."""
-
-MAX_SESSION_KEY: Final = 256
-"""Characters of a session key that count; conversation ids are shorter."""
 
 TOO_MANY: Final = Refusal(
     429, jsonrpc.INTERNAL_ERROR, "Too Many Requests: subscription limit reached", "subscriptions"
@@ -118,7 +108,7 @@ class StatelessFace:
         if kept is not None:
             return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
         bridged = not await context.stateless(client=True)
-        refusal = self._away() if bridged else None
+        refusal = away(context) if bridged else None
         if refusal is not None and key is not None:
             kept = relay.discoveries.stale(key, context.wheel.clock())
             if kept is not None:
@@ -128,7 +118,7 @@ class StatelessFace:
         inner, rounds = None, 0
         if refusal is None and STATE in modern.params:
             try:
-                inner, rounds, bridged = self._open(principal, modern, bridged=bridged)
+                inner, rounds, bridged = opened_state(context, principal, modern, bridged=bridged)
             except NotOpened:
                 refusal = BAD_STATE
         if refusal is not None:
@@ -140,25 +130,9 @@ class StatelessFace:
             round=rounds + 1,
             param_headers=_params(request),
             bridged=bridged,
-            session_key=self._session_key(request, modern) if bridged else "",
+            session_key=session_key(context, request.headers, modern) if bridged else "",
         )
         return await self._answered(request, call, inner)
-
-    def _away(self) -> Refusal | None:
-        """Why no backend takes the request, None if one with sessions does. One that is only away says so."""
-        verdict = self.context.era.settled or self.context.era.last
-        if self.context.pin != AUTO or verdict is None or verdict.kind in ("legacy", "modern"):
-            return None
-        reason = "backend-unauthorized" if verdict.kind == "auth" else "backend-connect"
-        return Refusal(200, jsonrpc.INTERNAL_ERROR, TEXTS[reason], reason)
-
-    def _session_key(self, request: web.Request, modern: Modern) -> str:
-        """What the operator lets requests of one caller keep their sessions apart by; empty for nothing."""
-        policy = self.context.bridge
-        if policy.key_header:
-            return request.headers.get(policy.key_header, "")[:MAX_SESSION_KEY]
-        value = tree.deep(modern.meta.get(policy.key_meta)) if policy.key_meta else None
-        return value[:MAX_SESSION_KEY] if isinstance(value, str) else ""
 
     async def _answered(self, request: web.Request, call: StatelessCall, inner: bytes | None) -> web.StreamResponse:
         """Carry a call out; however this ends, nothing of the call is left behind."""
@@ -186,21 +160,6 @@ class StatelessFace:
             if whole is not None:
                 return whole
         return web.Response(status=status, body=body, content_type="application/json")
-
-    def _open(self, principal: Principal, modern: Modern, *, bridged: bool) -> tuple[bytes, int, bool]:
-        """What a state holds, its round, and whether it is that of a call in a session.
-
-        A backend may have changed its era since: a call that was suspended before goes on where it is.
-        """
-        if modern.method not in ASKING:
-            raise NotOpened
-        context, token = self.context, tree.deep(modern.params[STATE])
-        for sessions in (bridged, not bridged):
-            belongs = binding(modern, principal, context.name, context.reach.identity, bridged=sessions)
-            with suppress(NotOpened):
-                opened = context.seal.open(token, belongs)
-                return opened.inner, opened.round, sessions
-        raise NotOpened
 
     def _unfit(self, request: web.Request, principal: Principal, modern: Modern, *, bridged: bool) -> Refusal | None:
         """The refusal of a request that says too much, or something else in its headers than in its body."""

@@ -37,12 +37,12 @@ SLOW_FACTOR = 16
 class StatelessRelay:
     """One virtual server's modern traffic."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
         revision = by_id(MODERN[-1])
         self.context = context
         self.legs = context.reach.legs(self, observer=self._refused)
         self.bridge = SessionPool(context, self)
-        self.outbox = Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
+        self.outbox = outbox or Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
         self.calls: dict[int, StatelessCall] = {}
         self.listening: Counter[str] = Counter()
         self.discoveries = Discoveries()

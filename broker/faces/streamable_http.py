@@ -25,6 +25,7 @@ from broker.faces.writer import write_stream
 from broker.identity import Principal
 from broker.negotiate import client_revision
 from broker.outbox import Exchange
+from broker.relay import Relay
 from broker.serve_connection import Connection
 from broker.sessions import Session, TooManySessions
 from protocol_versions import by_id, jsonrpc
@@ -154,22 +155,29 @@ class StreamableHttp:
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         stateless = await context.stateless()
-        relay = open_relay(context, principal, revision, stateless=stateless)
-        talk, outbox = relay.talk, relay.outbox
-        exchange = outbox.open(1, may_stream=False)
-        relay.client_frame(exchange.id, frame)
-        try:
-            await exchange.decided()
-        except asyncio.CancelledError:
-            relay.close()
-            raise
-        if talk.phase != "open":
+        relay, exchange = await self._greet(open_relay(context, principal, revision, stateless=stateless), frame)
+        if await context.has_left_sessions(relay, stateless=stateless):
+            stateless = True
+            frame.params = dict(relay.talk.peers.asked)
+            relay, exchange = await self._greet(open_relay(context, principal, revision, stateless=True), frame)
+        if relay.talk.phase != "open":
             relay.close()
             return self._answer(exchange, {})
         context.greeted(stateless=stateless)
         session = Session(principal.id, revision, relay, context.wheel.clock())
         context.sessions.add(session)
         return self._answer(exchange, self._headers(session))
+
+    async def _greet(self, relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
+        """Open a session, and wait for what the backend says to that."""
+        exchange = relay.outbox.open(1, may_stream=False)
+        relay.client_frame(exchange.id, frame)
+        try:
+            await exchange.decided()
+        except asyncio.CancelledError:
+            relay.close()
+            raise
+        return relay, exchange
 
     async def _message(
         self, request: web.Request, session: Session, frames: list[Frame], *, batch: bool

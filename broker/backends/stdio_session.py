@@ -1,0 +1,205 @@
+"""One session with a backend that is a child process: the process is the session, and its end is the session's end.
+
+Follows basic/transports (stdio) of 2024-11-05 to 2025-11-25. Invariants: a process is given one `initialize`, and a new
+one for the next; an answer is matched by id; a call whose process ended is never run again; what waits too long is
+failed and cancelled at the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from broker.backends.base import Owner
+from broker.backends.child import Child
+from protocol_versions import jsonrpc
+from protocol_versions.base import Traits
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.machine import ToServer
+from translators.reply import notify
+
+if TYPE_CHECKING:
+    from broker.backends.stdio_reach import StdioReach
+
+SESSION = "stdio"
+"""What stands for the id of a session that needs none: the pipe."""
+
+_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class PipeLeg(msgspec.Struct):
+    """An open call; `due` is when it is given up."""
+
+    call: int
+    ticket: Child | None
+    started: float
+    due: float
+    initialize: bool = False
+
+
+class Pipe:
+    """The one stream of a process, as the standing stream of a session."""
+
+    refused = False
+
+    def __init__(self, session: StdioSession) -> None:
+        self._session = session
+
+    def pause(self) -> None:
+        """Stop reading the process."""
+        if self._session.child is not None:
+            self._session.child.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._session.child is not None:
+            self._session.child.resume()
+
+
+class StdioSession:
+    """A session as the process knows it."""
+
+    streams = True
+
+    def __init__(self, reach: StdioReach, owner: Owner, *, patient: bool) -> None:
+        self.reach = reach
+        self.owner = owner
+        self.session_id: str | None = SESSION
+        self.standing: Any = Pipe(self)
+        self.closed = False
+        self.child: Child | None = None
+        self._wait_s = reach.wait_s if patient else 0.0
+        self._legs: dict[int, PipeLeg] = {}
+        self._batching = False
+        self._greeted = False
+
+    @property
+    def legs(self) -> Mapping[int, PipeLeg]:
+        """The open calls."""
+        return self._legs
+
+    def settle(self, revision: str, traits: Traits) -> None:  # noqa: ARG002
+        """The process has answered `initialize`."""
+        self._batching = traits.batching
+        self._greeted = True
+
+    def forget(self) -> None:
+        """The session is lost: the next `initialize` goes to another process."""
+        self._end()
+
+    def send(self, effect: ToServer) -> None:
+        """Write what the relay decided to send."""
+        body = jsonrpc.encode(effect.frame)
+        if effect.call:
+            self.request(effect.call, body, initialize=effect.initialize)
+        else:
+            self.notify(body, effect.exchange)
+
+    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
+        """Write a request; its answer or failure comes to the owner."""
+        if initialize and (self.child is None or self._greeted):
+            self._end()
+            self.child = self.reach.spawn(self)
+        now = self.reach.now()
+        limit = self.reach.start_s if initialize else self.reach.head_s + self._wait_s
+        self._legs[call] = PipeLeg(call, self.child, now, now + limit, initialize)
+        if self.child is None or not self.child.write(body):
+            del self._legs[call]
+            asyncio.get_running_loop().call_soon(self.owner.backend_failed, call, "backend-closed", "no")
+
+    def notify(self, body: bytes, exchange: int) -> None:
+        """Write a notification or an answer; a pipe takes it at once."""
+        if self.child is not None:
+            self.child.write(body)
+        asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
+
+    def abort(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        self._legs.pop(call, None)
+
+    def open_stream(self) -> None:
+        """The pipe stands already."""
+        if not self.closed:
+            asyncio.get_running_loop().call_soon(self.owner.backend_stream, True)
+
+    def close(self) -> None:
+        """The session is over, and so is its process."""
+        self.closed = True
+        self._legs.clear()
+        self._end()
+        self.reach.sessions.discard(self)
+
+    def sweep(self, now: float) -> None:
+        """Give up what has waited too long."""
+        for leg in [leg for leg in self._legs.values() if leg.due <= now]:
+            del self._legs[leg.call]
+            if self.child is not None and not leg.initialize:
+                self.child.write(jsonrpc.encode(notify("notifications/cancelled", {"requestId": leg.call})))
+            self.owner.backend_failed(leg.call, "backend-timeout", "unknown")
+
+    # ---- what the process says (broker.backends.child.ChildOwner) --------------------------------------------------
+
+    def child_line(self, line: bytes) -> None:
+        """One message, or on a 2025-03-26 session a batch."""
+        for text in self._texts(line):
+            try:
+                frame = jsonrpc.decode_backend(text, self.reach.wire)
+            except jsonrpc.Refused:
+                self.owner.backend_violation("unreadable-line")
+                continue
+            if frame.method is UNSET:
+                self._answer(frame)
+            else:
+                if frame.method == "notifications/progress":
+                    self._lives(frame)
+                self.owner.backend_message(0, frame)
+
+    def child_ended(self, reason: str) -> None:
+        """The process is gone, and with it what it was doing."""
+        self.child = None
+        greeted, self._greeted = self._greeted, False
+        legs, self._legs = self._legs, {}
+        for leg in legs.values():
+            self.owner.backend_failed(leg.call, reason, "unknown")
+        if greeted and not self.closed:
+            self.owner.backend_lost(0, b"", SESSION)
+
+    def child_violation(self, reason: str) -> None:
+        """It wrote something that is carried nowhere."""
+        self.owner.backend_violation(reason)
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _answer(self, frame: Frame) -> None:
+        leg = self._legs.pop(frame.id, None) if type(frame.id) is int else None
+        if leg is None:
+            self.owner.backend_violation("foreign-answer")
+            return
+        self.owner.backend_message(leg.call, frame)
+
+    def _lives(self, frame: Frame) -> None:
+        """Progress of a call is a sign of life."""
+        params: Any = frame.params if frame.params is not UNSET else {}
+        leg = self._legs.get(tree.deep(params.get("progressToken")))
+        if leg is not None:
+            latest = leg.started + self.reach.total_s
+            leg.due = min(self.reach.now() + self.reach.head_s + self._wait_s, latest)
+
+    def _texts(self, line: bytes) -> list[bytes]:
+        if self._batching and line[:1] == b"[":
+            try:
+                return [bytes(element) for element in _elements(line)][: self.reach.wire.batch]
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return [line]
+        return [line]
+
+    def _end(self) -> None:
+        child, self.child = self.child, None
+        self._greeted = False
+        if child is not None:
+            self.reach.dismiss(child)

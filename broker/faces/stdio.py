@@ -1,0 +1,190 @@
+"""The face on a pipe: one client, one line a message, of whichever era the client's first request is.
+
+Follows basic/transports (stdio) of every revision and 2026-07-28 basic/versioning. A probe (`server/discover`) is
+answered and decides nothing; `initialize` opens the session, and any other request that stands alone makes the client
+a stateless one. Invariants: nothing but messages is written; the order of lines is kept while the session is opened;
+every request is answered once, or cancelled.
+
+    state       a line is                                       next
+    undecided   initialize, a probe, a request                  -> opening; undecided; stateless
+    opening     kept until the backend has answered             -> session, undecided (it refused)
+    session     a message or (2025-03-26) a batch of it         the end of input -> closed
+    stateless   a request, or a cancellation                    the end of input -> closed
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from broker import telemetry
+from broker.context import ServerContext
+from broker.faces.opening import open_relay
+from broker.faces.pipe_outbox import SessionPipe, Write
+from broker.faces.stdio_stateless import StatelessClientOnPipe
+from broker.identity import Principal
+from broker.negotiate import client_revision
+from broker.relay import Relay
+from protocol_versions import by_id, jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+
+MAX_WAITING: Final = 256
+"""Lines kept while the session is opened; clients send one or two."""
+
+
+class StdioFace:
+    """One client on a pipe. `write` takes one encoded message."""
+
+    def __init__(self, context: ServerContext, principal: Principal, write: Write) -> None:
+        self.context = context
+        self.principal = principal
+        self.stateless = StatelessClientOnPipe(context, principal, write)
+        self.relay: Relay | None = None
+        self._write = write
+        self._state = "undecided"
+        self._waiting: deque[Frame | list[Frame | jsonrpc.Refused]] = deque()
+        self._batching = False
+        self._task: asyncio.Task[None] | None = None
+
+    def line(self, text: bytes) -> None:
+        """One line of the client."""
+        try:
+            decoded = jsonrpc.decode_strict(text, self.context.wire)
+        except jsonrpc.Refused as refused:
+            self._unreadable(refused)
+            return
+        self._take(decoded)
+
+    def too_long(self) -> None:
+        """A line that was longer than a message may be; it was passed over."""
+        self._audit("too-large")
+
+    def wind_down(self) -> None:
+        """The input has ended: nobody will ask anything more."""
+        self.stateless.close()
+
+    def close(self) -> None:
+        """Nobody is there any more."""
+        self._state = "closed"
+        if self._task is not None:
+            self._task.cancel()
+        if self.relay is not None:
+            self.relay.close()
+        self.stateless.close()
+
+    # ---- which era -----------------------------------------------------------------------------------------------
+
+    def _take(self, decoded: Frame | list[Frame | jsonrpc.Refused]) -> None:
+        if self._state == "closed":
+            return
+        if self._state == "opening":
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.append(decoded)
+            else:
+                self._audit("overloaded")
+            return
+        if self._state == "session":
+            self._of_session(decoded)
+            return
+        if isinstance(decoded, list):
+            self._refuse(UNSET, jsonrpc.INVALID_REQUEST, "Invalid Request: batches are not part of this", "batch")
+            return
+        if self.stateless.owns(decoded):
+            if self._state == "undecided" and decoded.method != "server/discover" and decoded.id is not UNSET:
+                self._state = "stateless"
+            self.stateless.message(decoded)
+        elif decoded.method == "initialize" and decoded.id is not UNSET:
+            if self._state == "stateless":
+                self.stateless.no_opening(decoded)
+                return
+            self._state = "opening"
+            self._task = asyncio.ensure_future(self._open(decoded))
+        elif decoded.id is not UNSET and decoded.method is not UNSET:
+            message = "Invalid Request: the session is not initialized"
+            self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "not-initialized")
+
+    # ---- a session -----------------------------------------------------------------------------------------------
+
+    async def _open(self, frame: Frame) -> None:
+        context = self.context
+        params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
+        revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
+        stateless = await context.stateless()
+        relay, said = await self._greet(revision, frame, stateless=stateless)
+        if await context.has_left_sessions(relay, stateless=stateless):
+            stateless = True
+            frame.params = dict(relay.talk.peers.asked)
+            relay, said = await self._greet(revision, frame, stateless=True)
+        for text in said:
+            self._write(text)
+        if relay.talk.phase == "open":
+            context.greeted(stateless=stateless)
+            self.relay, self._state = relay, "session"
+            self._batching = by_id(revision).traits.batching
+        else:
+            relay.close()
+            self._state = "undecided"
+        waiting, self._waiting = self._waiting, deque()
+        for decoded in waiting:
+            self._take(decoded)
+
+    async def _greet(self, revision: str, frame: Frame, *, stateless: bool) -> tuple[Relay, list[bytes]]:
+        """A session as the backend answered, and what it said; it is not written before it is known to count."""
+        said: list[bytes] = []
+        pipe = SessionPipe(self.context.numbers, said.append)
+        relay = open_relay(self.context, self.principal, revision, stateless=stateless, outbox=pipe)
+        exchange = pipe.open(1)
+        relay.client_frame(exchange.id, frame)
+        await exchange.decided()
+        pipe.to(self._write)
+        return relay, said
+
+    def _of_session(self, decoded: Frame | list[Frame | jsonrpc.Refused]) -> None:
+        relay = self.relay
+        assert relay is not None
+        if type(decoded) is Frame:
+            if self.stateless.owns(decoded):
+                message = "Invalid Request: this connection has a session"
+                self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "session")
+                return
+            asks = decoded.method is not UNSET and decoded.id is not UNSET
+            exchange = relay.outbox.open(1 if asks else 0)
+            relay.client_frame(exchange.id, decoded)
+            return
+        self._batch(relay, decoded)  # type: ignore[arg-type]
+
+    def _batch(self, relay: Relay, elements: list[Frame | jsonrpc.Refused]) -> None:
+        if not self._batching:
+            self._refuse(UNSET, jsonrpc.INVALID_REQUEST, "Invalid Request: batches are not part of this", "batch")
+            return
+        frames = [element for element in elements if isinstance(element, Frame) and element.method != "initialize"]
+        broken = [element for element in elements if isinstance(element, jsonrpc.Refused)]
+        asks = sum(frame.method is not UNSET and frame.id is not UNSET for frame in frames)
+        exchange = relay.outbox.open(len(broken) + asks, batch=True)
+        for element in broken:
+            reply = jsonrpc.error_response(UNSET if element.id is None else element.id, element.code, element.message)
+            relay.outbox.send(exchange.id, jsonrpc.encode(reply), final=True)
+        for frame in frames:
+            relay.client_frame(exchange.id, frame)
+
+    # ---- refusals ------------------------------------------------------------------------------------------------
+
+    def _unreadable(self, refused: jsonrpc.Refused) -> None:
+        """An error that names no request helps nobody on a pipe, and ends some clients: it is only written down."""
+        if refused.id is None:
+            self._audit(refused.reason)
+        else:
+            self._refuse(refused.id, refused.code, refused.message, refused.reason)
+
+    def _refuse(self, frame_id: Any, code: int, message: str, reason: str) -> None:
+        self._audit(reason)
+        if frame_id is not UNSET:
+            data = {"origin": "broker", "reason": reason}
+            self._write(jsonrpc.encode(jsonrpc.error_response(frame_id, code, message, data)))
+
+    def _audit(self, reason: str) -> None:
+        telemetry.audit("refused", reason=reason, principal=self.principal.id, backend=self.context.name)

@@ -1,0 +1,164 @@
+"""A stateless client on a pipe: what headers would say is read from the body, and a cancellation is a message.
+
+Follows 2026-07-28 basic/transports/stdio. The checks of a request are those of the HTTP face (`classify`), on headers
+made from the body itself, so that none of them is passed over and none can disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from msgspec import UNSET
+
+from broker import telemetry
+from broker.context import ServerContext
+from broker.faces.classify import PROTOCOL_VERSION, VERSION_HEADER, Modern, Refusal, classify
+from broker.faces.pipe_outbox import StatelessPipe, Write
+from broker.faces.stateless_call import StatelessCall
+from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
+from broker.faces.stateless_params import STATE, declared
+from broker.faces.stateless_relay import StatelessRelay
+from broker.identity import Principal
+from broker.seal import NotOpened
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.errors import Refused
+from translators.mirrored import headers_of
+
+
+class StatelessClientOnPipe:
+    """Requests that stand alone, from one client."""
+
+    def __init__(self, context: ServerContext, principal: Principal, write: Write) -> None:
+        self.context = context
+        self.principal = principal
+        self.relay = StatelessRelay(context, outbox=StatelessPipe(context.numbers, write))
+        self._write = write
+        self._calls: dict[int | str, StatelessCall] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def owns(self, frame: Frame) -> bool:
+        """True for a message whose `_meta` names the revision it is written in, and for what cancels one of those."""
+        if frame.method == "notifications/cancelled" and frame.id is UNSET:
+            return self._cancelled(frame) is not None
+        if frame.method is UNSET or frame.params is UNSET or frame.method == "initialize":
+            return False
+        meta = tree.shallow(frame.params.get("_meta"))
+        return isinstance(meta, dict) and PROTOCOL_VERSION in meta
+
+    def message(self, frame: Frame) -> None:
+        """One of its messages."""
+        if frame.id is UNSET:
+            call = self._cancelled(frame) if frame.method == "notifications/cancelled" else None
+            if call is not None:
+                self.relay.leave(call)
+                self._calls.pop(call.client_id, None)
+            return
+        task = asyncio.ensure_future(self._request(frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def no_opening(self, frame: Frame) -> None:
+        """`initialize` of a client that has shown that it is stateless."""
+        stateless = tuple(version for version in self.context.revisions if version not in self.context.served)
+        verdict = classify(frame, {}, stateless)
+        assert isinstance(verdict, Refusal)
+        self._refuse(verdict, frame)
+
+    def close(self) -> None:
+        """The client is gone: everything of it is cancelled."""
+        if not self._closed:
+            self._closed = True
+            for call in list(self._calls.values()):
+                self.relay.leave(call)
+            self._calls.clear()
+            self.relay.close()
+
+    async def _request(self, frame: Frame) -> None:
+        context = self.context
+        verdict = classify(frame, _headers(frame), context.revisions)
+        if not isinstance(verdict, Modern):
+            if isinstance(verdict, Refusal):
+                self._refuse(verdict, frame)
+            return
+        if context.watch.tapping:
+            context.watch.frame("client", "in", context.name, frame)
+        assert frame.id is not UNSET
+        if frame.id in self._calls:
+            self._refuse(Refusal(400, jsonrpc.INVALID_REQUEST, DUPLICATE, "duplicate-id"), frame)
+            return
+        bridged = not await context.stateless(client=True)
+        gone = away(context) if bridged else None
+        if gone is not None:
+            self._refuse(gone, frame)
+            return
+        if verdict.method == "server/discover":
+            told = bytes(declared(verdict.meta, self.principal)[0])
+            kept = self.relay.discoveries.fresh((self.principal.id, told), context.wheel.clock())
+            if kept is not None:
+                self._write(jsonrpc.encode(jsonrpc.response(frame.id, kept)))
+                return
+        inner, rounds = None, 0
+        if STATE in verdict.params:
+            try:
+                inner, rounds, bridged = opened_state(context, self.principal, verdict, bridged=bridged)
+            except NotOpened:
+                self._refuse(BAD_STATE, frame)
+                return
+        call = self.relay.begin(
+            modern=verdict,
+            client_id=frame.id,
+            caller=self.principal,
+            round=rounds + 1,
+            bridged=bridged,
+            session_key=session_key(context, {}, verdict) if bridged else "",
+        )
+        self._calls[frame.id] = call
+        call.start(inner)
+        try:
+            await call.exchange.decided()
+        finally:
+            if self._calls.get(frame.id) is call:
+                del self._calls[frame.id]
+
+    def _cancelled(self, frame: Frame) -> StatelessCall | None:
+        params: Any = frame.params if frame.params is not UNSET else {}
+        asked = tree.deep(params.get("requestId"))
+        return self._calls.get(asked) if type(asked) in (int, str) else None
+
+    def _refuse(self, refusal: Refusal, frame: Frame) -> None:
+        context = self.context
+        telemetry.audit("refused", reason=refusal.reason, principal=self.principal.id, backend=context.name)
+        data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
+        self._write(jsonrpc.encode(jsonrpc.error_response(frame.id, refusal.code, refusal.message, data)))
+
+
+DUPLICATE = "Invalid Request: a request with this id is still open"
+
+
+class _Headers(dict[str, str]):
+    """Looks names up without case, as HTTP does."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key.lower(), default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and super().__contains__(key.lower())
+
+
+def _headers(frame: Frame) -> _Headers:
+    """What the headers of this request would say."""
+    params: Any = frame.params if frame.params is not UNSET else {}
+    meta = tree.shallow(params.get("_meta"))
+    said = tree.deep(meta.get(PROTOCOL_VERSION)) if isinstance(meta, dict) else None
+    found = _Headers()
+    if isinstance(said, str):
+        found[VERSION_HEADER.lower()] = said
+    try:
+        found.update((name.lower(), value) for name, value in headers_of(str(frame.method), params, None))
+    except Refused:
+        found["mcp-method"] = str(frame.method)
+    return found

@@ -1,0 +1,143 @@
+"""`dragoman stdio`: the composition root of the face on a pipe. Loads neither an HTTP server nor a library of settings.
+
+Invariant: the first message is answered as soon as the backend lets it be; everything that is not needed for that is
+loaded when it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from broker.backends.base import Reach
+from broker.backends.lines import Lines
+from broker.backends.session_policy import SessionPolicy
+from broker.context import CLIENT_INFO, ServerContext
+from broker.faces.stdio import StdioFace
+from broker.hooks.base import Hook
+from broker.hooks.runner import Runner
+from broker.identity.principal import LOCAL
+from broker.limit_values import DEFAULTS, pool_of, wire_of
+from broker.seal import Seal
+from broker.stdio_pipes import Input, Output, read_input, take_output
+from broker.watch import Watch
+from broker.wheel import Wheel
+from protocol_versions import REVISIONS
+
+NAME = "default"
+
+
+class StdioOptions(msgspec.Struct, frozen=True):
+    """What the command line says. `target` is a URL, or a program and its arguments."""
+
+    target: str | tuple[str, ...]
+    backend_revision: str = "auto"
+    client_revisions: tuple[str, ...] = tuple(revision.id for revision in REVISIONS)
+    headers: dict[str, str] = {}
+    hooks: tuple[Hook, ...] = ()
+    face: str = "mirror"
+    ca_bundle: str | None = None
+    tap: Any = None
+
+
+async def serve(options: StdioOptions) -> int:
+    """Serve the client on standard input until it ends; the exit code."""
+    wheel = Wheel()
+    wire = wire_of(DEFAULTS)
+    reach = _reach(options, wheel)
+    context = ServerContext(
+        NAME,
+        reach=reach,
+        revision=options.backend_revision,
+        face=options.face,
+        compare_lists=True,
+        bridge=SessionPolicy.defaults(DEFAULTS),
+        revisions=options.client_revisions,
+        limits=DEFAULTS,
+        wheel=wheel,
+        hooks=Runner(options.hooks, wire),
+        watch=Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes),
+        wire=wire,
+        seal=Seal(),
+    )
+    over = asyncio.Event()
+    output = Output(take_output())
+    face = StdioFace(context, LOCAL, output.write)
+    await output.open(over.set)
+    await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
+    _on_signals(over.set)
+    await over.wait()
+    face.close()
+    await reach.close()
+    wheel.close()
+    await output.close()
+    return 0
+
+
+def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
+    target = options.target
+    if not isinstance(target, str):
+        from broker.backends.child import Command
+        from broker.backends.stdio_reach import StdioReach
+
+        return StdioReach(
+            Command(target, inherit=True),
+            wire_of(DEFAULTS),
+            CLIENT_INFO,
+            wheel,
+            limits=DEFAULTS,
+            log=_server_said,
+            violation=lambda reason: _reports().note("violation", backend=NAME, method="", reason=reason, pair=""),
+        )
+    from broker.backends.http1 import make_pool
+    from broker.backends.http_reach import HttpReach
+    from broker.backends.streamable_http import Deadlines
+
+    tls = None
+    if options.ca_bundle is not None:
+        from broker.backends.tls import client_context
+
+        tls = client_context(ca_file=options.ca_bundle)
+    pool = make_pool(
+        target,
+        wheel=wheel,
+        tls=tls,
+        limits=pool_of(DEFAULTS),
+        headers=options.headers,
+        proxy_env=os.environ,
+    )
+    return HttpReach(
+        target,
+        pool,
+        wire_of(DEFAULTS),
+        CLIENT_INFO,
+        deadlines=Deadlines.of(DEFAULTS),
+        patient=Deadlines.of(DEFAULTS, wait_s=DEFAULTS.park_s),
+    )
+
+
+def _server_said(line: str, dropped: int) -> None:
+    """A host shows what its command writes to standard error: the server's words go there as they are."""
+    sys.stderr.write(line + (f" ({dropped} lines left out before)" if dropped else "") + "\n")
+    sys.stderr.flush()
+
+
+def _reports() -> Any:
+    from broker import telemetry
+
+    return telemetry
+
+
+def _on_signals(end: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM"):
+        try:
+            loop.add_signal_handler(getattr(signal, name), end)
+        except NotImplementedError:  # Windows: the end of input is what ends it there
+            return
