@@ -28,7 +28,7 @@ def filter_options(command: Any) -> Any:
 
 def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
     """The address, if that is what was given; else the command."""
-    return given[0] if len(given) == 1 and given[0].startswith(("http://", "https://")) else given
+    return given[0] if len(given) == 1 and "://" in given[0] else given
 
 
 @click.command()

@@ -170,8 +170,7 @@ class StreamableHttp:
 
     async def _greet(self, relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
         """Open a session, and wait for what the backend says to that."""
-        exchange = relay.outbox.open(1, may_stream=False)
-        relay.client_frame(exchange.id, frame)
+        relay.client_frame((exchange := relay.outbox.open(1, may_stream=False)).id, frame)
         try:
             await exchange.decided()
         except asyncio.CancelledError:
