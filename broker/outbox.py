@@ -163,6 +163,12 @@ class Outbox:
             self._finish(exchange, stream)
         return True
 
+    def reject(self, number: int, body: bytes) -> None:
+        """What an exchange carried is not taken: 400 with a body."""
+        exchange = self.exchanges.pop(number, None)
+        if exchange is not None:
+            exchange.finish(400, body)
+
     def hush(self, number: int) -> None:
         """One request of an exchange will not be answered; the last one ends it, if need be as an empty stream."""
         exchange = self.exchanges.get(number)

@@ -80,7 +80,7 @@ class Relay:
         self.principal = principal
         self.name = name
         self.backend: SessionBackend | None = None
-        self.on_migrate: Callable[[Relay], None] = lambda _relay: None
+        self.on_migrate: Callable[[Relay, bool | None], None] = lambda _relay, _stateless: None
         self._stream_waiters: list[int] = []
         self._stream_after: dict[int, bool] = {}
         self._resend: dict[int, bytes] = {}
@@ -145,6 +145,12 @@ class Relay:
             self.backend.forget()
         self.run(self.link.lost(call, stale=stale))
 
+    def backend_moved(self, call: int, body: bytes, *, stateless: bool | None = None) -> None:
+        """The backend did not run `call`, and cannot where it was sent: the session moves to another era."""
+        if self.backend is not None and not self.backend.closed and call in self.talk.book.calls:
+            self._resend[call] = body
+            self.run(self.link.moved(call, stateless=stateless))
+
     def backend_accepted(self, exchange: int) -> None:
         """The backend took what an exchange carried; the exchange may have to wait for the standing stream."""
         if exchange == REOPENING:
@@ -205,11 +211,9 @@ class Relay:
             case Accept(exchange=exchange):
                 self.accept(exchange)
             case Reject():
-                found = self.outbox.exchanges.pop(effect.exchange, None)
-                if found is not None:
-                    data = {"origin": "broker", "reason": effect.reason}
-                    reply = jsonrpc.error_response(UNSET, effect.code, effect.message, data)
-                    found.finish(400, jsonrpc.encode(reply))
+                data = {"origin": "broker", "reason": effect.reason}
+                reply = jsonrpc.error_response(UNSET, effect.code, effect.message, data)
+                self.outbox.reject(effect.exchange, jsonrpc.encode(reply))
             case OpenStream(then=then):
                 self._open_stream(then)
             case Abort(call=call):
@@ -224,8 +228,8 @@ class Relay:
                 body = self._resend.pop(call, None)
                 if body is not None and self.backend is not None:
                     self.backend.request(call, body)
-            case Migrate():
-                self.on_migrate(self)
+            case Migrate(stateless=stateless):
+                self.on_migrate(self, stateless)
             case Note():
                 self.watch.effect(self.name, self.talk.peers.client, self.talk.peers.server, effect)
 
@@ -243,9 +247,8 @@ class Relay:
         frame = effect.frame
         if self.watch.tapping:
             self.watch.frame("backend", "out", self.name, frame)
-        backend = self.backend
-        assert backend is not None
-        backend.send(effect)
+        assert self.backend is not None
+        self.backend.send(effect)
 
     def _to_client(self, effect: ToClient) -> None:
         frame = effect.frame
@@ -278,9 +281,7 @@ class Relay:
     def accept(self, exchange: int) -> None:
         """The exchange's message was taken."""
         found = self.outbox.exchanges.get(exchange)
-        if found is None:
-            return
-        if found.open <= 0:
+        if found is not None and found.open <= 0:
             del self.outbox.exchanges[exchange]
             found.finish(202, b"")
 

@@ -11,6 +11,7 @@ other; the call that found the loss is sent again, because it was provably not r
     replaying  waits (bounded)                     -> up, when `initialized` is taken and the replay is answered
     down       a call waits, others are dropped    -> reopening, with the first call
 
+A call that cannot be run where the session is leads straight to another era, if there is one.
 From reopening and replaying, a failure or another loss leads to down, and what waited fails; once per reopening a
 refused initialize first asks whether the backend is of another era now, and goes on if it is.
 """
@@ -46,6 +47,7 @@ MAX_WAITING = 256
 """Messages that may wait for a session to be opened again; more are refused at once."""
 
 LOST = "backend-session-lost"
+MOVED = "backend-revision"
 
 Done = list["Effect | Failed"]
 
@@ -67,6 +69,7 @@ class Link:
         self.asked = False  # whether this reopening has looked at the backend's era already
         self.asking = False
         self.announce = False
+        self.why = LOST  # what ends the calls if the session cannot be opened
 
     def send(self, effect: ToServer) -> Done:
         """What to do with one message for the backend now."""
@@ -97,6 +100,21 @@ class Link:
         if self.phase in ("up", "down"):
             return self._reopen()
         return [] if call else self._down()
+
+    def moved(self, call: int, *, stateless: bool | None = None) -> Done:
+        """`call` was not run, and cannot be in the era it was sent in; it is sent again, once, in the other.
+
+        `stateless` says which era that is; None: whoever can look at the backend's finds out.
+        """
+        if not self.may_migrate or call in self.resent:
+            return [Failed(call, MOVED, "no")]
+        self.resent.add(call)
+        self.resend.append(call)
+        if self.phase not in ("up", "down"):
+            return []
+        effects = self._leave(MOVED)
+        self.asked = self.asking = True
+        return [*effects, Migrate(stateless)]
 
     def answered(self, frame: Frame) -> Done | None:
         """Take the answer to one of our own requests; None if it is not ours."""
@@ -142,6 +160,11 @@ class Link:
         """Forget what was kept of a call."""
         self.resent.discard(call)
 
+    def left_behind(self) -> list[int]:
+        """The calls that were sent before the session was left, and that nothing sends again."""
+        kept = {effect.call for effect in self.waiting} | set(self.resend)
+        return [call for call in self.talk.book.calls if call not in kept]
+
     def migrated(self, *, changed: bool) -> Done:
         """The backend was looked at again: it is of another era now, or it is not."""
         if self.phase != "reopening" or not self.asking:
@@ -160,14 +183,17 @@ class Link:
         return [Migrate()]
 
     def _reopen(self) -> Done:
-        self.phase = "reopening"
+        return [*self._leave(LOST), self._internal("initialize", None)]
+
+    def _leave(self, why: str) -> Done:
+        self.phase, self.why = "reopening", why
         self.asked = self.asking = False
         effects: Done = [Note("session-lost")]
         for ask in list(self.talk.book.asks.values()):
             # Asked by a session that is gone: the new one may use the same ids for other questions.
             self.talk.book.settle(ask)
             effects.append(ToClient(ask.stream, notify("notifications/cancelled", {"requestId": ask.id})))
-        return [*effects, self._internal("initialize", None)]
+        return effects
 
     def _up_if_replayed(self) -> Done:
         if self.internal or self.phase != "replaying":
@@ -198,13 +224,13 @@ class Link:
         self.internal.clear()
         calls, self.resend = self.resend, []
         waiting, self.waiting = self.waiting, []
-        failed = [Failed(call, LOST, "no") for call in calls]
-        return [Note("session-not-reopened"), *failed, *map(_not_sent, waiting)]
+        failed = [Failed(call, self.why, "no") for call in calls]
+        return [Note("session-not-reopened"), *failed, *(_not_sent(effect, self.why) for effect in waiting)]
 
 
 def _changes_of(capability: Any) -> bool:
     return isinstance(capability, dict) and capability.get("listChanged") is True
 
 
-def _not_sent(effect: ToServer) -> Effect | Failed:
-    return Failed(effect.call, LOST, "no") if effect.call else Accept(effect.exchange)
+def _not_sent(effect: ToServer, why: str = LOST) -> Effect | Failed:
+    return Failed(effect.call, why, "no") if effect.call else Accept(effect.exchange)

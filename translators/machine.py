@@ -143,6 +143,12 @@ class Abort(Effect, frozen=True, gc=False):
     call: int
 
 
+class Stranded(Effect, frozen=True, gc=False):
+    """A call was provably not run, and cannot be where it was sent: the backend has left this era."""
+
+    call: int
+
+
 class SetTimer(Effect, frozen=True, gc=False):
     """Send `Expired(key)` after so many seconds."""
 
@@ -167,7 +173,12 @@ class Note(Effect, frozen=True, gc=False):
 
 
 class Migrate(Effect, frozen=True, gc=False):
-    """The backend's session cannot be opened again: find out whether the backend is of another era now."""
+    """The backend's session cannot be opened, or cannot serve a call: move it to the other era.
+
+    `stateless` says to which; None: find out whether the backend is of another era now.
+    """
+
+    stateless: bool | None = None
 
 
 class Repipe(Effect, frozen=True, gc=False):

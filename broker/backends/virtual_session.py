@@ -36,6 +36,7 @@ from translators.machine import (
     Note,
     Origin,
     SetTimer,
+    Stranded,
     ToClient,
     ToServer,
 )
@@ -175,11 +176,14 @@ class VirtualSession:
         bridge = self.talk.bridges.get(call)
         if bridge is None or not undispatched(status, code, text, foreign_id=refusal.foreign_id):
             return
-        sent = self._frames.get(call, b"")
-        body = sent if isinstance(sent, bytes) else jsonrpc.encode(sent)
         self.talk.facts.forget()
         self._run(self.talk.drop(bridge))
-        asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, body, self.session_id)
+        asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, self._sent(call), self.session_id)
+
+    def _sent(self, call: int) -> bytes:
+        """A call as the relay sent it."""
+        sent = self._frames.get(call, b"")
+        return sent if isinstance(sent, bytes) else jsonrpc.encode(sent)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A leg got no answer."""
@@ -269,6 +273,10 @@ class VirtualSession:
                     self.http.abort(leg)
             case SetTimer(key=key, after_s=after_s):
                 asyncio.get_running_loop().call_later(after_s, self._expired, key)
+            case Stranded(call=call):
+                self.watch.note(self.name, "era-contradicted", reason="stateless")
+                self.contradicted()
+                asyncio.get_running_loop().call_soon(self.owner.backend_moved, call, self._sent(call))
             case Note():
                 self.watch.effect(self.name, "session", "2026-07-28", effect)
 

@@ -27,8 +27,8 @@ SURVIVORS = Path(__file__).with_name("machine_survivors.yaml")
 _HOME = "session_client"
 _PACKAGE = session_client.__name__.removesuffix(f".{_HOME}")
 MODULES = (
-    *("asking", "envelope", "facts", "handshake", "legs", "listening", "lists", "machine", "rounds", "subscribing"),
-    "urls",
+    *("asking", "envelope", "facts", "handshake", "legs", "listening", "lists", "machine", "renewing", "rounds"),
+    *("subscribing", "urls"),
 )
 
 

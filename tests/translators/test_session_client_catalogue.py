@@ -149,15 +149,6 @@ def test_a_header_mismatch_of_another_request_is_the_servers_fault() -> None:
     assert play.errs(2, -32020)[0] == failed(2, "backend-garbage", "The server's answer is not valid MCP")
 
 
-def test_a_refused_version_ends_the_call_and_what_was_known_is_forgotten() -> None:
-    play = met()
-    play.asks(2, "tools/call", **CALL)
-    assert play.errs(2, -32022, supported=["2027-01-01"])[0] == failed(
-        2, "backend-revision", "The server answered with a protocol revision this broker does not speak"
-    )
-    assert play.facts.discover(play.now) is None
-
-
 def test_a_call_cancelled_while_it_waits_for_the_catalogue_is_not_sent() -> None:
     play = unread()
     play.asks(3, "tools/call", **CALL)

@@ -140,15 +140,24 @@ def _declares(declared: dict[str, Any], needed: tuple[str, str]) -> bool:
 
 
 def err(world: World, choice: Choice, leg: Leg) -> None:
-    """An error of any code; only a header mismatch may bring the same leg again, and only once."""
+    """An error of any code; a header mismatch and a refused version may bring the same leg again, each only once."""
     world.server.end(leg.id)
     code = choice.pick(CODES)
-    error = {"code": code, "message": "s no", "data": {"requiredCapabilities": {"roots": {}}, "uri": "test://a"}}
+    data: dict[str, Any] = {"requiredCapabilities": {"roots": {}}, "uri": "test://a"}
+    if choice.flag():
+        data["supported"] = [MODERN]
+    error = {"code": code, "message": "s no", "data": data}
+    mark = leg.mark
+    again = mark is not None and (
+        (code == -32020 and leg.method == "tools/call" and not mark.refreshed)
+        or (code == -32022 and "supported" in data and not mark.renewed)
+    )
     _send(world, leg.id, b'"id":%d,"error":%b' % (leg.id, _encode(error)))
-    if leg.mark is not None and not (code == -32020 and leg.method == "tools/call" and not leg.mark.refreshed):
-        assert leg.mark.over, "a call went on after an error"
-    if leg.mark is not None:
-        leg.mark.refreshed = True
+    if mark is None:
+        return
+    assert again or mark.over, "a call went on after an error"
+    mark.refreshed |= code == -32020
+    mark.renewed |= code == -32022
 
 
 def garbage(world: World, choice: Choice, leg: Leg) -> None:

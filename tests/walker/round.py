@@ -39,5 +39,6 @@ class Mark(msgspec.Struct):
     rounds: int = 0
     owed: Round | None = None
     refreshed: bool = False  # a header mismatch was answered to it once
+    renewed: bool = False  # its version was refused once
     agreed: dict[Page, str] = {}  # pages the user agreed to, with the ids they were asked under
     over: bool = False

@@ -32,6 +32,7 @@ from translators.machine import (
     OpenStream,
     Reject,
     SetTimer,
+    Stranded,
     ToClient,
     ToServer,
 )
@@ -153,6 +154,8 @@ class World:
                 self._turns.append((True, FromServer(call, frame)))
             case Abort(call=leg):
                 self.server.close(leg)
+            case Stranded(call=call):
+                self._turns.append((True, Failed(call, "backend-revision", "no")))
             case SetTimer(key=key, after_s=after_s):
                 assert after_s > 0
                 self._timer(key, after_s, conversation=False)
@@ -176,7 +179,7 @@ class World:
         assert sum(leg.method == LISTEN for leg in server.open.values()) <= 2
         for bridge in talk.bridges.values():
             assert bridge.round <= MAX_ROUNDS
-            moving = bridge.leg or bridge.asks or bridge.call in talk.waiting
+            moving = bridge.leg or bridge.asks or bridge.call in talk.waiting or bridge.renewal == "asked"
             assert moving or self._paused(f"state:{bridge.call}"), "a call waits for nothing"
 
     def _paused(self, key: str) -> bool:

@@ -36,7 +36,7 @@ def discovered(talk: SessionClient, frame: Frame) -> list[Effect]:
     if not call:
         return []
     if frame.error is not UNSET:
-        reason = "backend-revision" if frame.error.code == -32022 else _reason(frame)
+        reason = "backend-revision" if frame.error.code == -32022 else reason_of(frame)
         return [ToClient(call, broken(call, reason), final=True), Note("failed", "server/discover", reason)]
     result: Any = frame.result
     reason = "backend-garbage"
@@ -78,7 +78,7 @@ def catalogued(talk: SessionClient, frame: Frame) -> list[Effect]:
     return effects
 
 
-def _reason(frame: Frame) -> str:
+def reason_of(frame: Frame) -> str:
     """The broker's own reason, if the error is the broker's; else that the server refused."""
     assert frame.error is not UNSET
     data = tree.deep(frame.error.data) if frame.error.data is not UNSET else None

@@ -17,6 +17,7 @@ from translators.notes import lossy
 from translators.reply import answered, broken, refused
 from translators.session_client import lists, urls
 from translators.session_client.asking import ask_round, give_up, take_back
+from translators.session_client.renewing import renew
 from translators.session_client.rounds import Bridge, Fault
 from translators.session_client.subscribing import final
 from translators.tree import Body
@@ -88,8 +89,7 @@ def _error(talk: SessionClient, bridge: Bridge, error: ErrorObject, origin: Orig
         bridge.retried = True
         return [Note("stale-facts", bridge.method, "header-mismatch"), *talk.await_catalogue(bridge.call)]
     if origin == "peer" and error.code == UNSUPPORTED_VERSION:
-        talk.facts.forget()
-        return _broken(talk, bridge, "backend-revision")
+        return renew(talk, bridge, error) or _broken(talk, bridge, "backend-revision")
     lane = talk.lanes.to_server[bridge.method].error
     ctx = bridge.ctx
     ctx.losses = []

@@ -34,6 +34,7 @@ from translators.session_client.handshake import catalogued, discovered
 from translators.session_client.legs import answer_of_call, notification_of_call
 from translators.session_client.listening import Listening
 from translators.session_client.lists import CHECK, Lists
+from translators.session_client.renewing import AGAIN, rediscovered
 from translators.session_client.rounds import Ask, Bridge
 from translators.session_client.subscribing import (
     LISTEN,
@@ -227,6 +228,8 @@ class SessionClient:
         inner = self.inner.pop(leg)
         if inner.startswith(CHECK):
             return lists.checked(self, inner.removeprefix(CHECK), frame)
+        if inner.startswith(AGAIN):
+            return rediscovered(self, frame)
         return discovered(self, frame) if inner == "server/discover" else catalogued(self, frame)
 
     def _failed(self, leg: int, reason: str) -> list[Effect]:

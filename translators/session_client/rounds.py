@@ -14,7 +14,7 @@ id is new; answers of one round never reach another call; nothing is asked that 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -66,6 +66,7 @@ class Bridge(msgspec.Struct):
     progress: float | None = None
     patient: bool = False  # a timer that tells the client of its wait is running
     retried: bool = False
+    renewal: Literal["", "asked", "done"] = ""  # what became of a refused version
     visited: dict[Page, str] = {}  # pages the user agreed to open, with the elicitation's id
     holds: int = 0
 
