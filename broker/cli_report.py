@@ -30,7 +30,8 @@ def report(
     """Say what a client of one revision will and will not get from the server at URL, before any call.
 
     The server is asked for its greeting and its lists, nothing else; they are put through the broker's own
-    translation, as if for a client that declares everything its revision has.
+    translation, as if for a client that declares everything its revision has. For a client without sessions a
+    server with them is also pinged, and its standing stream tried.
 
     identical: passes as it is; rewritten: in the client's words; emulated: the broker does what the other side lacks;
     degraded: something is lost; refused: not there for the client.
@@ -96,7 +97,9 @@ async def _reports(settings: Settings, names: list[str], client: str) -> dict[st
     """A report on each server, or why there is none."""
     from broker.app import CONTEXTS, create_app
     from broker.report import make
-    from broker.report_ask import CannotAsk, inspect
+    from broker.report_ask import inspect
+    from broker.report_bridge import Bridge
+    from broker.report_sink import CannotAsk
 
     app = create_app(settings)
     found: dict[str, Report | str] = {}
@@ -116,6 +119,7 @@ async def _reports(settings: Settings, names: list[str], client: str) -> dict[st
                 offer.lists,
                 incomplete=offer.incomplete,
                 visible=_visible(context.hooks.hooks),
+                bridge=Bridge(ways=offer.ways, policy=context.bridge) if offer.ways is not None else None,
             )
     finally:
         app.freeze()

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from broker.report_bridge import NO_STREAM, QUESTIONS, Bridge, announced, between, cannot_ask
+from broker.report_finding import VERDICTS, Finding, Verdict, worst
 from protocol_versions import by_id
+from protocol_versions.base import Slot
+from protocol_versions.shapes import members
 from translators import compat
 from translators.context import Context
 from translators.handshake import Peers, welcome
 from translators.loss import Loss, Noted
 from translators.mirrored import annotations_of
 from translators.session_client.machine import SESSION
+from translators.stateless_client.greeting import unannounced
+from translators.stateless_client.listening import LISTEN
 from translators.translation import trace, translate
 from translators.tree import Body
-from translators.v2025_11_25__v2026_07_28.fields_capabilities import initialize_result
-
-Verdict = Literal["identical", "rewritten", "emulated", "degraded", "refused"]
-VERDICTS: Final[tuple[Verdict, ...]] = ("identical", "rewritten", "emulated", "degraded", "refused")
-"""From nothing to much: the worst of its parts is what a thing is."""
+from translators.v2025_11_25__v2026_07_28.fields_capabilities import discover_result, initialize_result
 
 KINDS: Final = {
     "tools": ("tools/list", "tools", "name"),
@@ -40,27 +42,16 @@ _SERVED_BY: Final = {"completion": "completions", "logging": "logging", "tasks":
     kind: kind for kind in ("tools", "prompts", "resources")
 }
 """The server's capability behind the methods with this beginning."""
-_ASKED: Final = ("elicitation/create", "sampling/createMessage", "roots/list")
 
 Visible = Callable[[str, str], bool]
 """`(kind, name) -> whether the operator's filter lets it be seen`."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one capability, method or entry.
-
-    `said` is for people; `losses` is what the run counts for every such entry, `changes` what may act on such messages.
-    """
-
-    name: str
-    verdict: Verdict
-    said: tuple[str, ...] = ()
-    losses: tuple[Noted, ...] = ()
-    changes: tuple[str, ...] = ()
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole picture of one server for clients of one revision. `incomplete` lists were not read to their end."""
+    """The whole picture of one server for clients of one revision. `incomplete` lists were not read to their end.
+
+    `between` is what a client without sessions meets before a server with them, whatever it calls.
+    """
 
     name: str
     client: str
@@ -68,16 +59,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     server_info: Any
     capabilities: tuple[Finding, ...]
     methods: tuple[Finding, ...]
+    between: tuple[Finding, ...]
     entries: dict[str, tuple[Finding, ...]]
     incomplete: dict[str, str]
 
 
 def make(
     name: str, client: str, server: str, greeting: Body, lists: dict[str, list[Body]], *,
-    incomplete: dict[str, str], visible: Visible = lambda _kind, _name: True,
+    incomplete: dict[str, str], visible: Visible = lambda _kind, _name: True, bridge: Bridge | None = None,
 ) -> Report:  # fmt: skip
-    """The report on a greeting (the result of `initialize` or `server/discover`) and the lists that followed."""
-    shown, info = _greeted(client, server, copy.deepcopy(greeting))
+    """The report on a greeting (the result of `initialize` or `server/discover`) and the lists that followed.
+
+    `bridge` is given for a client without sessions before a server with them.
+    """
+    silent = bridge is not None and not bridge.ways.standing
+    shown, info = _greeted(client, server, copy.deepcopy(greeting), silent=silent)
     declared = _object(greeting.get("capabilities"))
     found = {
         kind: tuple(_entry(kind, entry, client, server, visible) for entry in lists[method])
@@ -89,26 +85,26 @@ def make(
         client=client,
         server=server,
         server_info=info,
-        capabilities=tuple(_capabilities(declared, shown)),
-        methods=tuple(_methods(client, server, declared, shown, found)),
+        capabilities=tuple(_capabilities(declared, shown, silent=silent)),
+        methods=tuple(_methods(client, server, declared, shown, found, bridge)),
+        between=between(bridge, server, declared, shown) if bridge is not None else (),
         entries=found,
         incomplete=incomplete,
     )
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of some verdicts; of none, identical."""
-    return max(verdicts, key=VERDICTS.index, default="identical")
-
-
 # ---- the greeting -------------------------------------------------------------------------------------------------
 
 
-def _greeted(client: str, server: str, greeting: Body) -> tuple[Body, Any]:
+def _greeted(client: str, server: str, greeting: Body, *, silent: bool) -> tuple[Body, Any]:
     """(the capabilities the client is shown, who the server says it is)."""
     sessions = by_id(client).traits.sessions
     if sessions and not by_id(server).traits.sessions:
         greeting = initialize_result(greeting, SESSION)
+    if not sessions and by_id(server).traits.sessions:
+        shown, info = _greeted(SESSION, server, greeting, silent=silent)
+        declared: Body = discover_result({"capabilities": shown})["capabilities"]
+        return unannounced(declared) if silent else declared, info
     if not sessions:
         meta = greeting.get("_meta")
         info = meta.get("io.modelcontextprotocol/serverInfo") if isinstance(meta, dict) else None
@@ -119,7 +115,7 @@ def _greeted(client: str, server: str, greeting: Body) -> tuple[Body, Any]:
     return shown.get("capabilities") or {}, info
 
 
-def _capabilities(declared: Body, shown: Body) -> Iterable[Finding]:
+def _capabilities(declared: Body, shown: Body, *, silent: bool) -> Iterable[Finding]:
     for name in [*declared, *(name for name in shown if name not in declared)]:
         if name not in declared:
             yield Finding(name=name, verdict="emulated", said=("the broker declares and keeps it",))
@@ -131,7 +127,9 @@ def _capabilities(declared: Body, shown: Body) -> Iterable[Finding]:
                 for what, members in _differences(_object(declared[name]), _object(shown[name])).items()
                 for member in members
             )
-            yield Finding(name=name, verdict="rewritten" if said else "identical", said=said)
+            lost = silent and any(text.endswith("dropped") for text in said)
+            verdict: Verdict = "degraded" if lost else "rewritten" if said else "identical"
+            yield Finding(name=name, verdict=verdict, said=(*said, NO_STREAM) if lost else said)
 
 
 def _object(value: Any) -> Body:
@@ -142,14 +140,15 @@ def _object(value: Any) -> Body:
 
 
 def _methods(
-    client: str, server: str, declared: Body, shown: Body, entries: dict[str, tuple[Finding, ...]]
-) -> Iterable[Finding]:
+    client: str, server: str, declared: Body, shown: Body, entries: dict[str, tuple[Finding, ...]],
+    bridge: Bridge | None,
+) -> Iterable[Finding]:  # fmt: skip
     """Every method the client can meet and the server's capabilities make possible, as the table has it.
 
     What the entries of a list lose is known, and is said with them; of other messages it is said what they may lose.
     """
     rows: dict[str, list[compat.Row]] = {}
-    known = {slot.method for slot in by_id(client).types} | set(_ASKED)
+    known = {slot.method for slot in by_id(client).types} | set(QUESTIONS)
     for row in compat.table():
         if (row.client, row.server) == (client, server) and row.method in known and row.part != "error":
             capability = _SERVED_BY.get(row.method.partition("/")[0])
@@ -157,11 +156,16 @@ def _methods(
                 rows.setdefault(row.method, []).append(row)
     listed = {KINDS[kind][0]: [entry.verdict for entry in found] for kind, found in entries.items()}
     for method, parts in rows.items():
-        paths = {path for row in parts for path, loss in row.losses.items() if loss is Loss.DEGRADED}
+        lossy = ((row, path) for row in parts for path, loss in row.losses.items() if loss is Loss.DEGRADED)
+        paths = {path for row, path in lossy if _sayable(row, path)}
         verdict = worst(row.verdict for row in parts)
         said: tuple[str, ...] = ()
         if verdict == "refused":
-            said = (_unasked(server),) if method in _ASKED else ()
+            said = (_unasked(server),) if method in QUESTIONS else ()
+        elif bridge is not None and method in QUESTIONS and cannot_ask(bridge):
+            verdict, said = "refused", (f"{_unasked(server)}: {cannot_ask(bridge)}",)
+        elif bridge is not None and method == LISTEN and not bridge.ways.standing and announced(declared):
+            verdict, said = "degraded", (f"acknowledges nothing: {NO_STREAM}",)
         elif method in listed:
             verdict = worst((verdict, "degraded" if {"degraded", "refused"} & set(listed[method]) else "identical"))
         elif paths:
@@ -169,6 +173,13 @@ def _methods(
             said = (f"may lose {', '.join(sorted(path or 'the whole message' for path in paths))}",)
         changes = tuple(dict.fromkeys(change for row in parts for change in row.changes))
         yield Finding(name=method, verdict=verdict, said=said, changes=changes)
+
+
+def _sayable(row: compat.Row, path: str) -> bool:
+    """True unless the path is one member that no message of its writer's revision has."""
+    writer = by_id(row.server if row.toward == "client" else row.client)
+    shapes = writer.shapes(Slot(row.part, row.method, row.toward))
+    return not shapes or not path.isidentifier() or any(path in members(shape) for shape in shapes)
 
 
 def _unasked(server: str) -> str:

@@ -1,8 +1,9 @@
 """What a server says before any call: its greeting and its catalogue, asked for as the broker would.
 
 Follows basic/lifecycle of the session revisions, server/discover of 2026-07-28, and the pages on lists. Invariants:
-nothing but `initialize` (and that it was), `server/discover` and lists is sent; every list is bounded in pages;
-a session that was opened is deleted; no error quotes what the server said.
+nothing but `initialize` (and that it was), `server/discover` and lists is sent, and for a client without sessions a
+ping and the standing stream are tried; every list is bounded in pages; a session that was opened is deleted; no error
+quotes what the server said.
 """
 
 from __future__ import annotations
@@ -10,25 +11,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
 
-from broker import sse
 from broker.backends.base import Reach
-from broker.backends.http1 import BackendFailure, Pool, Ticket, Timeouts
+from broker.backends.http1 import Pool, Timeouts
 from broker.backends.http_reach import HttpReach
 from broker.backends.streamable_http import SESSION_ID_MAX
 from broker.context import CLIENT_INFO
-from broker.era_signs import answer_in
 from broker.faces.context import FaceContext
 from broker.negotiate import SESSION_REVISIONS, backend_offer
+from broker.relay import STREAM_READY_S
+from broker.report_bridge import Ways
+from broker.report_sink import CannotAsk, Sink
 from protocol_versions import REVISIONS, by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.handshake import Peers, counter_offer
+from translators.stateless_client.machine import SESSION
 from translators.tree import Body
 
 ANSWER_S: Final = 30.0  # one answer; the SDKs give a handshake as long
@@ -43,24 +45,23 @@ LISTS: Final = {
 }
 """Each list: the capability that announces it, and the member its entries are in."""
 
+_TIMEOUTS: Final = Timeouts(connect_s=10.0, head_s=ANSWER_S, idle_s=ANSWER_S, total_s=ANSWER_S)
 _STATELESS: Final = frozenset(revision.id for revision in REVISIONS if not revision.traits.sessions)
-
-
-class CannotAsk(RuntimeError):  # noqa: N818 - an outcome, named as the caller reads it
-    """The server could not be asked; the text is for the operator."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """What one server says of itself.
 
     `revision` is what the broker would speak to it; `greeting` the whole result of `initialize` or `server/discover`;
-    `lists` the entries by method; `incomplete` the methods whose lists were not read to their end, and why.
+    `lists` the entries by method; `incomplete` the methods whose lists were not read to their end, and why;
+    `ways` are given where a client without sessions would use a session of it.
     """
 
     revision: str
     greeting: Body
     lists: dict[str, list[Body]]
     incomplete: dict[str, str]
+    ways: Ways | None = None
 
 
 def _pool_of(reach: Reach) -> Pool:
@@ -76,16 +77,14 @@ async def inspect(context: FaceContext, client: str) -> Offer:
         CannotAsk: it cannot be reached, refuses the credentials, or does not speak any revision that is spoken here.
     """
     stateless = await context.stateless(client=client in _STATELESS)
-    if not stateless and client in _STATELESS:
-        raise CannotAsk(
-            f"the server speaks sessions; clients of {client} are served by servers of {client} only so far"
-        )
     newest = [revision.id for revision in REVISIONS if not revision.traits.sessions][-1]
     asking = _Asking(
         _pool_of(context.reach), (context.pin if context.pin in _STATELESS else newest) if stateless else ""
     )
     try:
-        greeting = await (asking.discover() if stateless else asking.open(*backend_offer(context.pin, client)))
+        speaks = SESSION if client in _STATELESS else client
+        greeting = await (asking.discover() if stateless else asking.open(*backend_offer(context.pin, speaks)))
+        ways = await asking.ways() if client in _STATELESS and not stateless else None
         capabilities = greeting.get("capabilities")
         lists: dict[str, list[Body]] = {}
         incomplete: dict[str, str] = {}
@@ -95,7 +94,7 @@ async def inspect(context: FaceContext, client: str) -> Offer:
                 incomplete.update({method: why} if why else {})
     finally:
         await asking.end()
-    return Offer(revision=asking.revision, greeting=greeting, lists=lists, incomplete=incomplete)
+    return Offer(revision=asking.revision, greeting=greeting, lists=lists, incomplete=incomplete, ways=ways)
 
 
 class Failed(Exception):  # noqa: N818 - a server's answer, told apart by the caller
@@ -114,6 +113,7 @@ class _Asking:
         self._pool = pool
         self._numbers = itertools.count(1)
         self._session = ""
+        self._streams = False
 
     async def open(self, offer: str, pinned: bool) -> Body:
         """Initialize; the result. A server that names other revisions is asked once more in the newest of them."""
@@ -170,10 +170,28 @@ class _Asking:
             params = {"cursor": cursor}
         return found, "more pages than are read"
 
+    async def ways(self) -> Ways:
+        """Tried as a session of the broker tries them."""
+        if not self._session:
+            return Ways(session=False, streams=self._streams, standing=False)
+        if not self._streams:
+            with contextlib.suppress(Failed):
+                await self._request("ping", {})
+        sink = Sink(0)
+        head = b"accept: text/event-stream\r\n" + self._head()
+        ticket = self._pool.send(b"GET", head, b"", sink, timeouts=_TIMEOUTS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STREAM_READY_S):
+                await sink.headed.wait()
+        # Servers hold back the head until there is something to say.
+        standing = not sink.headed.is_set() or (sink.status == 200 and sink.streams)
+        ticket.abort()
+        return Ways(session=True, streams=self._streams, standing=standing)
+
     async def end(self) -> None:
         """Delete the session, if there is one, whatever the server thinks of that."""
         if self._session:
-            sink = _Sink(0)
+            sink = Sink(0)
             self._pool.send(b"DELETE", self._head(), b"", sink, timeouts=_TIMEOUTS)
             with contextlib.suppress(CannotAsk):
                 await sink.frame
@@ -200,9 +218,10 @@ class _Asking:
     async def _exchange(self, body: bytes, head: bytes, number: int) -> Frame | None:
         """The response to one POST; None if it holds none (which is right for a notification)."""
         head += b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n" + self._head()
-        sink = _Sink(number)
+        sink = Sink(number)
         sink.ticket = self._pool.send(b"POST", head, body, sink, timeouts=_TIMEOUTS)
         frame = await sink.frame
+        self._streams = self._streams or sink.streams
         if sink.status in (401, 403):
             raise CannotAsk(f"the server refused the credentials (HTTP {sink.status})")
         if frame is None and (number or sink.status >= 400):
@@ -218,64 +237,3 @@ class _Asking:
         if self.revision and by_id(self.revision).traits.version_header:
             lines += b"mcp-protocol-version: %b\r\n" % self.revision.encode()
         return lines + (b"mcp-session-id: %b\r\n" % self._session.encode() if self._session else b"")
-
-
-_TIMEOUTS: Final = Timeouts(connect_s=10.0, head_s=ANSWER_S, idle_s=ANSWER_S, total_s=ANSWER_S)
-
-
-class _Sink:
-    """Collects the response of one POST; a stream need not end for it to be read."""
-
-    def __init__(self, number: int) -> None:
-        self.frame: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
-        self.ticket: Ticket | None = None
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
-        self._number = number
-        self._chunks: list[bytes] = []
-        self._parser: sse.Parser | None = None
-
-    def head(self, status: int, headers: Mapping[str, str]) -> None:
-        """Remember it."""
-        self.status, self.headers = status, headers
-        if headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream":
-            self._parser = sse.Parser()
-
-    def body(self, data: bytes) -> None:
-        """A piece of the answer."""
-        if self._parser is None:
-            self._chunks.append(data)
-            return
-        try:
-            events = self._parser.feed(data)
-        except sse.TooLarge as error:
-            events = error.events
-            self._settle(None)
-        for event in events:
-            frame = answer_in(event)
-            if frame is not None and (frame.id == self._number or frame.error is not UNSET):
-                self._settle(frame)
-                if self.ticket is not None:
-                    self.ticket.abort()
-
-    def done(self) -> None:
-        """The whole answer is there."""
-        if not self._chunks:
-            self._settle(None)
-            return
-        try:
-            frame = jsonrpc.decode_backend(b"".join(self._chunks))
-        except jsonrpc.Refused:
-            self._settle(None)
-            return
-        self._settle(frame if frame.method is UNSET else None)
-
-    def failed(self, failure: BackendFailure) -> None:
-        """There is no answer."""
-        if not self.frame.done():
-            self.frame.set_exception(CannotAsk(f"the server cannot be reached ({failure.reason})"))
-            self.frame.exception()  # a deletion's failure is nobody's
-
-    def _settle(self, frame: Frame | None) -> None:
-        if not self.frame.done():
-            self.frame.set_result(frame)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from broker.report import VERDICTS, Finding, Report
+from broker.report import Report
+from broker.report_finding import VERDICTS, Finding
 
 LONGEST: Final = 200  # characters of a server's own text in a line; a log value has as many
 NOUNS: Final = {"tools": "tool", "resources": "resource", "templates": "template", "prompts": "prompt"}
@@ -21,6 +22,7 @@ def lines(report: Report) -> list[str]:
     found = [f"{report.name}: {title} speaks {report.server}; a client speaks {report.client}", ""]
     found += _section("capabilities", report.capabilities)
     found += _section("methods", report.methods)
+    found += _section("between them", report.between)
     for kind, entries in report.entries.items():
         found += _section(kind, entries)
     found += [f"not read to its end: {method} ({why})" for method, why in report.incomplete.items()]

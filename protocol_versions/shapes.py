@@ -56,6 +56,23 @@ def fits(tree: Any, shapes: tuple[type[msgspec.Struct], ...]) -> msgspec.Struct:
     raise msgspec.ValidationError("Expected one of " + ", ".join(shape.__name__ for shape in shapes))
 
 
+@cache
+def members(shape: type[msgspec.Struct]) -> frozenset[str]:
+    """The name on the wire of every member that a body of this shape may have, at any depth."""
+    found: set[str] = set()
+    seen: set[type] = set()
+    todo: list[Any] = [shape]
+    while todo:
+        part = todo.pop()
+        if not (isinstance(part, type) and issubclass(part, msgspec.Struct)):
+            todo += variants_of(part) or get_args(part)
+        elif part not in seen:
+            seen.add(part)
+            found.update(field.encode_name for field in msgspec.structs.fields(part))
+            todo += get_type_hints(part, include_extras=True).values()
+    return frozenset(found)
+
+
 class Checked(Wire):
     """Base of shapes with members that are unions without a tag."""
 

@@ -17,7 +17,9 @@ from aiohttp import web
 from broker import serve
 from broker.app import CONTEXTS, create_app
 from broker.demo import server, session_server
-from broker.report_ask import MAX_PAGES, CannotAsk, Offer, inspect
+from broker.report_ask import MAX_PAGES, Offer, inspect
+from broker.report_bridge import Ways
+from broker.report_sink import CannotAsk
 from broker.settings import Settings
 
 WAIT_S = 20
@@ -170,9 +172,60 @@ def test_why_a_server_cannot_be_asked_is_said_without_its_words(said: Json, why:
     assert "secret" not in str(caught.value)
 
 
-def test_a_stateless_client_before_a_session_server_is_not_served_yet() -> None:
-    with pytest.raises(CannotAsk, match="served by servers of 2026-07-28 only"):
-        run(session_server.sample_app(), client="2026-07-28")
+def test_for_a_client_without_sessions_it_is_tried_what_a_session_of_the_server_offers() -> None:
+    scripted = Scripted(greeting)
+    offer = run(scripted.app(), client="2026-07-28")
+    assert (offer.revision, offer.ways) == ("2025-11-25", Ways(session=True, streams=False, standing=False))
+    assert scripted.heard == [
+        ("server/discover", ""),
+        ("initialize", ""),
+        ("notifications/initialized", "s1"),
+        ("ping", "s1"),
+        ("GET", "s1"),
+        ("tools/list", "s1"),
+        ("DELETE", "s1"),
+    ]
+    assert run(Scripted(greeting).app(), client="2025-11-25").ways is None
+    assert run(server.sample_app(), client="2026-07-28").ways is None
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_a_standing_stream_stands_though_its_server_holds_back_the_head(held_back: bool) -> None:
+    scripted = Scripted(greeting)
+    app = scripted.app()
+
+    async def streams(request: web.Request) -> web.StreamResponse | None:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if request.method == "GET":
+            if not held_back:
+                await stream.prepare(request)
+            await asyncio.Event().wait()
+        message = await request.json() if request.method == "POST" else {}
+        if message.get("method") != "ping":
+            return None
+        await stream.prepare(request)
+        await stream.write(f'data: {{"jsonrpc":"2.0","id":{message["id"]},"result":{{}}}}\n\n'.encode())
+        return stream
+
+    @web.middleware
+    async def first(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        return await streams(request) or await handler(request)
+
+    app.middlewares.append(first)
+    assert run(app, client="2026-07-28").ways == Ways(session=True, streams=True, standing=True)
+
+
+def test_a_server_without_session_ids_is_not_asked_for_a_stream() -> None:
+    async def lean(request: web.Request) -> web.Response:
+        message = await request.json()
+        if "id" not in message:
+            return web.Response(status=202)
+        said = greeting(message["method"], message.get("params", {}))
+        return web.json_response({"jsonrpc": "2.0", "id": message["id"], **said})
+
+    app = web.Application()
+    app.router.add_post("/mcp", lean)
+    assert run(app, client="2026-07-28").ways == Ways(session=False, streams=False, standing=False)
 
 
 async def dragoman(*arguments: str) -> tuple[int, str, str]:
@@ -196,6 +249,21 @@ def test_the_command_prints_a_table_or_json() -> None:
             found = json.loads(text)
             assert (code, found["server"]) == (0, "2026-07-28")
             assert [entry["verdict"] for entry in found["entries"]["tools"]].count("identical") == 5
+
+    asyncio.run(story())
+
+
+def test_what_the_operator_chose_for_a_server_is_in_its_report(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with at(session_server.sample_app()) as url:
+            config = tmp_path / "c.json"
+            servers = {"a": {"url": url, "session": "shared"}, "b": {"url": url, "session_key": "meta:chat"}}
+            config.write_text(json.dumps({"servers": servers}), encoding="utf-8")
+            code, text, _ = await dragoman("report", "--config", str(config), "--client", "2026-07-28", "--json")
+            assert code == 0
+            said = {name: json.loads(text)[name]["between"][0]["said"][0] for name in servers}
+            assert "one for all callers" in said["a"]
+            assert "apart by _meta chat" in said["b"]
 
     asyncio.run(story())
 

@@ -67,7 +67,7 @@ def discovery(talk: StatelessClient) -> Body:
     found = discover_result(talk.hello)
     found["ttlMs"] = DISCOVER_TTL_MS
     if not talk.stands:
-        found["capabilities"] = _silent(found["capabilities"])
+        found["capabilities"] = unannounced(found["capabilities"])
     return found
 
 
@@ -78,8 +78,8 @@ def announces(talk: StatelessClient, kind: str, member: str = "listChanged") -> 
     return talk.stands and isinstance(declared, dict) and declared.get(member) is True
 
 
-def _silent(capabilities: dict[str, Any]) -> dict[str, Any]:
-    """Without what only a standing stream could keep."""
+def unannounced(capabilities: dict[str, Any]) -> dict[str, Any]:
+    """A server's capabilities without what only a standing stream could keep."""
     return {
         kind: {name: value for name, value in declared.items() if name not in ("listChanged", "subscribe")}
         if kind in _ANNOUNCED and isinstance(declared, dict)
