@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final, Literal
 
-from conformance.revisions import REVISIONS, SERVERS, STATELESS
+from conformance.revisions import CLIENTS, SERVERS
 
 FAMILIES: Final = ("py", "ts")
 FAMILY_NAMES: Final = {"py": "Python SDK", "ts": "TypeScript SDK"}
@@ -73,10 +73,7 @@ class Cell:
     @classmethod
     def parse(cls, text: str) -> Cell:
         client, _, server = text.partition("/")
-        cell = cls(Peer.parse(client), Peer.parse(server))
-        if cell.client.revision not in REVISIONS:
-            raise ValueError(f"{client!r} opens no session; clients are of {', '.join(REVISIONS)}")
-        return cell
+        return cls(Peer.parse(client), Peer.parse(server))
 
 
 def parse_cells(text: str) -> tuple[Cell, ...]:
@@ -89,25 +86,25 @@ def peers() -> tuple[Peer, ...]:
 
 
 def every_cell() -> tuple[Cell, ...]:
-    """Every session client before every server, oldest client first."""
+    """Every client before every server, oldest client first."""
     return tuple(
         Cell(Peer(client_family, client), Peer(server_family, server))
-        for client, server, client_family, server_family in product(REVISIONS, SERVERS, FAMILIES, FAMILIES)
+        for client, server, client_family, server_family in product(CLIENTS, SERVERS, FAMILIES, FAMILIES)
     )
 
 
 def pairwise() -> tuple[Cell, ...]:
     """One cell per revision pair, the families laid over them like a Latin square.
 
-    Twenty rows are the least that can cover all pairs of revisions. Along a row of the grid both family
-    columns alternate with different periods, so each meets each; so they do down a column. Down the column of
-    the stateless servers all four pairs of families stand.
+    Twenty-five rows are the least that can cover all pairs of revisions. Along a row of the grid the family of the
+    client changes with every column, that of the server with every second one, and down a column likewise: so all four
+    pairs of families stand behind every client revision and before every server revision.
     """
     return tuple(
         Cell(
             Peer(FAMILIES[(row + column) % 2], client),
-            Peer(FAMILIES[(row + column // 2 + (row // 2 if server == STATELESS else 0)) % 2], server),
+            Peer(FAMILIES[(row // 2 + column // 2) % 2], server),
         )
-        for row, client in enumerate(REVISIONS)
+        for row, client in enumerate(CLIENTS)
         for column, server in enumerate(SERVERS)
     )

@@ -47,6 +47,13 @@ def test_a_broker_that_must_find_the_revision_may_offer_either() -> None:
     assert [status(each) for each in ("2025-03-26", "2025-11-25", "2025-06-18")] == ["ok", "ok", "failed"]
 
 
+def test_what_a_clients_revision_dropped_is_absent() -> None:
+    cell = Cell.parse("py:2026-07-28/py:2025-11-25")
+    dropped = Line("ping", "unsupported", {}, None, "2026-07-28 has no ping")
+    verdict = _one(cell, dropped, Line("ping", "ok"), dropped)
+    assert (verdict.status, verdict.reason) == ("absent", "revision:client has no ping")
+
+
 def test_a_missing_line_is_a_failure() -> None:
     verdict = _one(CELL, None, Line("ping", "ok"), Line("ping", "ok"))
     assert verdict.status == "failed"
