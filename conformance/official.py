@@ -1,13 +1,16 @@
 """Drives the published conformance suite through the broker, before both families of servers.
 
-    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost,2026-07-28,client]
+    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost,2026-07-28,pushed,client]
 
 `2025-11-25`: that frozen requirement set before servers of that revision and of 2026-07-28; all must pass.
 `2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of
 2025-06-18, 2025-11-25 and 2026-07-28; all must pass. `lost`: before each older server, scenarios that pass
 directly, with a client negotiated to the server's own revision, and fail through the broker; there must be none.
-`2026-07-28`: that frozen requirement set before servers of that revision; all must pass. `client`: the suite's own
-server of 2026-07-28 before the broker before a client of 2025-11-25, once told and once found; all must pass.
+`2026-07-28`: that frozen requirement set before servers of that revision; all must pass. `pushed`: the same set before
+servers of 2025-11-25 and 2025-06-18 that ask by requests; all must pass but the one that wants a key of its own, and
+that one too where the server says its keys; nothing is lost that passes directly with a client of the server's own
+revision. `client`: the suite's own server of one era behind the broker, a client pinned to the other in front, the
+server's revision once told and once found; all must pass.
 Invariant: the suite itself names its scenarios; what it does not run counts as failed.
 """
 
@@ -25,15 +28,19 @@ from typing import Final
 from conformance import official_client
 from conformance.cells import FAMILIES, FAMILY_NAMES, Peer
 from conformance.launch import Children, LaunchError
-from conformance.official_results import Scenario, lost, read, score, server_scenarios
+from conformance.official_results import Pushed, Scenario, lost, read, score, server_scenarios, why
 
 SUITE_DEADLINE_S: Final = 300.0
 """A healthy leg takes 2-10 s; a server that answers nothing makes each scenario wait for its own time-out."""
-LEGS: Final = ("2025-11-25", "2025-06-18", "lost", "2026-07-28", "client")
+LEGS: Final = ("2025-11-25", "2025-06-18", "lost", "2026-07-28", "pushed", "client")
 OLDER: Final = ("2025-06-18", "2025-03-26", "2024-11-05")
 NEWEST: Final = ("--requirements", "2025-11-25")
 STATELESS: Final = ("--requirements", "2026-07-28")
 MIDDLE: Final = ("--suite", "all", "--spec-version", "2025-06-18")
+PUSHING: Final = ("2025-11-25", "2025-06-18")
+"""Revisions whose servers can ask for all that the requirement set of 2026-07-28 wants asked."""
+WANTS_A_KEY: Final = ("input-required-result-basic-elicitation",)
+"""Looks for its question under a key that it knows beforehand, which a request cannot carry by itself."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +91,43 @@ class Official:
         return [self._scored("2026-07-28", peer, self.names(*STATELESS), STATELESS, ())]
 
     def client(self, family: str) -> list[Result]:
-        """The suite's own server of 2026-07-28 for a client of 2025-11-25; the client is of one family."""
+        """The suite's own servers for clients of the other era; the clients are of one family."""
         if family != "py":
             return []
-        names = official_client.scenarios(self.listing(*STATELESS))
         rows = []
-        for revision in ("2026-07-28", "auto"):
-            ran = official_client.leg(self.command, names, self.folder / f"client-{revision}", revision)
+        for leg in official_client.LEGS:
+            names = official_client.scenarios(self.listing("--requirements", leg.suite))
+            ran = leg.run(self.command, names, self.folder / leg.folder)
             passed, missed = score(ran, names)
-            bad = tuple(_why(ran, name) for name in missed)
-            rows.append(Result("client", f"suite ({revision})", f"{passed}/{len(names)}", bad))
+            bad = tuple(why(ran, name) for name in missed)
+            rows.append(
+                Result(f"client {leg.client}", f"suite {leg.suite} ({leg.told})", f"{passed}/{len(names)}", bad)
+            )
         return rows
+
+    def pushed(self, family: str) -> list[Result]:
+        """The 2026-07-28 requirement set through the broker, before session servers that ask by requests."""
+        return [self._pushed(Peer(family, revision)) for revision in PUSHING]
+
+    def _pushed(self, peer: Peer) -> Result:
+        with Children(self.folder / f"pushed-{peer}".replace(":", "-")) as children:
+            try:
+                plain = self._before(children, peer, "broker", STATELESS)
+                keyed = self._before(children, peer, "broker-keys", STATELESS, "--input-keys")
+                _, backend = children.server("server", peer.command("server"))
+                own = self.run(children, backend, "direct", *_own(peer.revision))
+            except LaunchError as error:
+                return Result("pushed", str(peer), "did not start", (str(error),))
+        runs = Pushed(self.names(*STATELESS), plain, keyed, own)
+        return Result("pushed", str(peer), runs.text, runs.bad(WANTS_A_KEY))
+
+    def _before(
+        self, children: Children, peer: Peer, name: str, selection: Sequence[str], *options: str
+    ) -> dict[str, Scenario]:
+        """Run a selection through a broker before a server of its own."""
+        _, backend = children.server("server", [*peer.command("server"), *options])
+        _, url = children.broker(backend, "--backend-revision", peer.revision)
+        return self.run(children, url, name, *selection)
 
     def middle(self, family: str) -> list[Result]:
         """The 2025-06-18 scenarios through a broker that offers that revision alone."""
@@ -114,7 +147,7 @@ class Official:
             except LaunchError as error:
                 return Result(leg, str(peer), "did not start", (str(error),))
         passed, missed = score(scenarios, names)
-        return Result(leg, str(peer), f"{passed}/{len(names)}", tuple(_why(scenarios, name) for name in missed))
+        return Result(leg, str(peer), f"{passed}/{len(names)}", tuple(why(scenarios, name) for name in missed))
 
     def lost(self, family: str) -> list[Result]:
         """Before each older server: what passes directly and fails through the broker."""
@@ -137,14 +170,12 @@ class Official:
         text = f"direct {ran}, through the broker {won}, lost {len(names)}"
         if not ran:
             return Result("lost", str(peer), text, ("nothing passes directly: there is nothing to lose",))
-        return Result("lost", str(peer), text, tuple(_why(through, name) for name in names))
+        return Result("lost", str(peer), text, tuple(why(through, name) for name in names))
 
 
-def _why(scenarios: dict[str, Scenario], name: str) -> str:
-    scenario = scenarios.get(name)
-    if scenario is None:
-        return f"{name}: did not run"
-    return f"{name}: {'; '.join(scenario.failures) or 'no check succeeded'}"[:400]
+def _own(revision: str) -> tuple[str, ...]:
+    """The selection that a client of the server's own revision runs."""
+    return NEWEST if revision == "2025-11-25" else ("--suite", "all", "--spec-version", revision)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -158,13 +189,14 @@ def main(argv: Sequence[str]) -> int:
     if set(families) - set(FAMILIES) or set(legs) - set(LEGS):
         parser.error("unknown family or leg")
     folder = options.logs or Path(tempfile.mkdtemp(prefix="dragoman-official-"))
-    print(f"logs: {folder}\n{'leg':<12} {'server':<18} {'family':<16} result", flush=True)
+    print(f"logs: {folder}\n{'leg':<18} {'server':<26} {'family':<16} result", flush=True)
     official = Official(folder)
     run = {
         "2025-11-25": official.newest,
         "2025-06-18": official.middle,
         "lost": official.lost,
         "2026-07-28": official.stateless,
+        "pushed": official.pushed,
         "client": official.client,
     }
     bad = 0
@@ -173,7 +205,7 @@ def main(argv: Sequence[str]) -> int:
             for result in run[leg](family):
                 bad += len(result.bad)
                 name = FAMILY_NAMES[family]
-                print(f"{result.leg:<12} {result.server:<18} {name:<16} {result.text}", flush=True)
+                print(f"{result.leg:<18} {result.server:<26} {name:<16} {result.text}", flush=True)
                 for line in result.bad:
                     print(f"    {line}", flush=True)
     print(f"\n{bad} scenarios count against the broker")

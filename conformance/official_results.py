@@ -80,3 +80,44 @@ def lost(direct: dict[str, Scenario], through: dict[str, Scenario]) -> list[str]
         for name, scenario in direct.items()
         if scenario.passed and (name not in through or not through[name].passed)
     ]
+
+
+def why(scenarios: dict[str, Scenario], name: str) -> str:
+    """A line on a scenario that did not pass."""
+    scenario = scenarios.get(name)
+    if scenario is None:
+        return f"{name}: did not run"
+    return f"{name}: {'; '.join(scenario.failures) or 'no check succeeded'}"[:400]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Runs of one requirement set before a server that asks by requests: without a key on its questions, and with one;
+    and what the same server passes with a client of its own revision."""
+
+    names: tuple[str, ...]
+    plain: dict[str, Scenario]
+    keyed: dict[str, Scenario]
+    own: dict[str, Scenario]
+
+    @property
+    def lost(self) -> list[str]:
+        """What passes with a client of the server's own revision, is wanted here too, and does not pass."""
+        return [name for name in lost(self.own, self.plain) if name in self.names]
+
+    @property
+    def text(self) -> str:
+        """Both counts, and how many were lost."""
+        (plain, _), (keyed, _) = score(self.plain, self.names), score(self.keyed, self.names)
+        total = len(self.names)
+        return f"{plain}/{total}, with keys {keyed}/{total}, lost {len(self.lost)} of its own"
+
+    def bad(self, wants_a_key: Iterable[str]) -> tuple[str, ...]:
+        """What counts against the broker: `wants_a_key` may fail without keys, unless it is lost."""
+        excused = set(wants_a_key) - set(self.lost)
+        _, without = score(self.plain, self.names)
+        _, with_keys = score(self.keyed, self.names)
+        found = [why(self.plain, name) for name in without if name not in excused]
+        if not any(scenario.passed for scenario in self.own.values()):
+            found.append("nothing passes with a client of its own: there is nothing to lose")
+        return (*found, *(f"with keys: {why(self.keyed, name)}" for name in with_keys))

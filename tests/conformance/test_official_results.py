@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conformance.official_results import Scenario, lost, read, score, server_scenarios
+from conformance.official_results import Pushed, Scenario, lost, read, score, server_scenarios, why
 
 LISTING = """Required for 2025-11-25 (3 scenarios, frozen; run at the 2025-11-25 wire):
 
@@ -72,3 +72,38 @@ def test_lost_is_what_passes_directly_and_not_through_the_broker() -> None:
     direct = {"kept": passing, "lost": passing, "gone": passing, "never": failing}
     through = {"kept": passing, "lost": failing, "never": passing}
     assert lost(direct, through) == ["lost", "gone"]
+
+
+PASSING, FAILING = Scenario("x", 2, ()), Scenario("x", 1, ("no",))
+
+
+def _pushed(plain: dict[str, Scenario], keyed: dict[str, Scenario], own: dict[str, Scenario]) -> Pushed:
+    return Pushed(("asks", "wants-a-key", "lists"), plain, keyed, own)
+
+
+def test_the_scenario_that_wants_a_key_may_fail_without_one_alone() -> None:
+    every = {"asks": PASSING, "wants-a-key": PASSING, "lists": PASSING}
+    runs = _pushed({**every, "wants-a-key": FAILING}, every, {"lists": PASSING, "other": PASSING})
+    assert runs.text == "2/3, with keys 3/3, lost 0 of its own"
+    assert runs.bad(("wants-a-key",)) == ()
+    assert runs.bad(()) == ("wants-a-key: no",)
+
+
+def test_what_fails_with_keys_or_is_lost_counts_against_the_broker() -> None:
+    every = {"asks": PASSING, "wants-a-key": PASSING, "lists": PASSING}
+    keyed = _pushed(every, {**every, "wants-a-key": FAILING}, {"lists": PASSING})
+    assert keyed.bad(("wants-a-key",)) == ("with keys: wants-a-key: no",)
+    gone = _pushed({**every, "wants-a-key": FAILING}, every, {"wants-a-key": PASSING})
+    assert gone.lost == ["wants-a-key"]
+    assert gone.bad(("wants-a-key",)) == ("wants-a-key: no",)
+
+
+def test_a_server_that_shows_its_own_clients_nothing_proves_nothing() -> None:
+    every = {"asks": PASSING, "wants-a-key": PASSING, "lists": PASSING}
+    assert len(_pushed(every, every, {}).bad(())) == 1
+
+
+def test_a_scenario_that_did_not_run_is_told_apart_from_one_that_failed() -> None:
+    assert why({}, "asks") == "asks: did not run"
+    assert why({"asks": FAILING}, "asks") == "asks: no"
+    assert why({"asks": Scenario("asks", 0, ())}, "asks") == "asks: no check succeeded"
