@@ -25,7 +25,7 @@ from conformance.cells import Cell, every_cell, pairwise, parse_cells
 from conformance.features import NAMES, named
 from conformance.matrix import Matrix, Row
 from conformance.raw import run as raw
-from conformance.revisions import REVISIONS
+from conformance.revisions import CLIENTS
 
 DEFAULT_JOBS: Final = 2
 
@@ -57,8 +57,8 @@ def _cells(text: str) -> tuple[Cell, ...]:
 
 
 def _revisions(text: str) -> tuple[str, ...]:
-    wanted = tuple(text.split(",")) if text != "all" else REVISIONS
-    if unknown := [each for each in wanted if each not in REVISIONS]:
+    wanted = tuple(text.split(",")) if text != "all" else CLIENTS
+    if unknown := [each for each in wanted if each not in CLIENTS]:
         raise argparse.ArgumentTypeError(f"unknown revision {unknown[0]!r}")
     return wanted
 

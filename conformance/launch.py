@@ -9,6 +9,7 @@ Invariant: leaving a `Children` block leaves no process of its own behind, whate
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -16,11 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 START_DEADLINE_S: Final = 90.0
 """A cold `uv run --script` resolves and unpacks an SDK first; warm starts take about a second."""
@@ -152,6 +153,15 @@ class Children:
         child = self.start(name, [*command, "--port", str(chosen), *options], env)
         await_port(child, chosen)
         return child, f"http://{LOOPBACK}:{chosen}/mcp"
+
+    def configured(self, tree: Mapping[str, Any], name: str = "broker") -> str:
+        """Start `dragoman serve` with a configuration; gives what its servers' paths follow, `http://HOST:PORT`."""
+        port = free_port()
+        file = self.folder / f"{name}-{port}.json"
+        file.write_text(json.dumps({**tree, "host": LOOPBACK, "port": port}), encoding="utf-8")
+        child = self.start(name, [sys.executable, "-m", "broker", "serve", str(file)])
+        await_port(child, port)
+        return f"http://{LOOPBACK}:{port}"
 
     def run(self, name: str, command: Sequence[str], deadline_s: float) -> tuple[Child, int | None]:
         """Run a command to its end; gives it and its return code, None when the deadline ended it."""

@@ -4,7 +4,8 @@ all.
     python -m conformance.raw.backend --port N --revision REV
 
 Serves Streamable HTTP at /mcp; `GET /seen` gives every exchange it saw, `POST /push` sends a message on the
-GET streams, `POST /forget` makes it lose its sessions. Tools are in `misbehaviour.py`.
+GET streams, `POST /forget` makes it lose its sessions, `POST /release` lets calls go on that wait for it, `POST /greet`
+makes it say something to every session from its start. Tools are in `misbehaviour.py`, `newest.py` and `asking.py`.
 Invariant: outside the tools named for a fault it keeps to its revision, so what a check sees is the
 broker's doing.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import secrets
 import sys
@@ -21,14 +23,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from conformance.raw import misbehaviour, newest
-from conformance.raw.misbehaviour import Exchange
+from conformance.raw import asking, misbehaviour, newest
+from conformance.raw.misbehaviour import Exchange, write
 from conformance.revisions import STATELESS, has
 
 Message = dict[str, Any]
 
 
-ACTS: Final = {**misbehaviour.ACTS, **newest.ACTS}
+ACTS: Final = {**misbehaviour.ACTS, **newest.ACTS, **asking.ACTS}
 
 
 @dataclass
@@ -38,9 +40,15 @@ class Backend:
     revision: str
     seen: list[Message] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
-    streams: list[web.StreamResponse] = field(default_factory=list)
-    asks: dict[str, asyncio.Future[Message]] = field(default_factory=dict)
+    streams: dict[web.StreamResponse, str] = field(default_factory=dict)
+    """The GET streams, each with its session."""
+    asks: dict[tuple[str, str], asyncio.Future[Message]] = field(default_factory=dict)
+    """Who waits for an answer, by session and id (as JSON text: 1 is not "1")."""
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
     owed: dict[str, Message] = field(default_factory=dict)
+    greeting: Message | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, by /release."""
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -58,7 +66,7 @@ class Backend:
             if stated != self.revision:
                 return _refused(400, f"Unsupported protocol version {stated}")
         if method is None:
-            waiting = self.asks.pop(str(body.get("id")), None)
+            waiting = self.asks.pop((session, json.dumps(body.get("id"))), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(body)
             return web.Response(status=202)
@@ -89,7 +97,6 @@ class Backend:
         if method == "tools/call":
             return await self.call(request, body, params)
         simple: dict[str, Message] = {
-            "ping": {},
             "logging/setLevel": {},
             "resources/subscribe": {},
             "resources/unsubscribe": {},
@@ -99,6 +106,11 @@ class Backend:
             "resources/templates/list": {"resourceTemplates": []},
             "completion/complete": {"completion": {"values": ["paris"], "hasMore": False}},
         }
+        if method == "ping":
+            # SDK servers answer everything on a stream; one that does not may have no way to ask.
+            stream = await Exchange(self, request, body).stream()
+            await write(stream, _response(body, {}))
+            return stream
         if method in simple:
             return web.json_response(_response(body, simple[method]))
         return web.json_response(_error(body, -32601, "Method not found"))
@@ -124,11 +136,13 @@ class Backend:
         if owed is not None:
             await response.write(b"id: last\ndata: " + json.dumps(owed).encode() + b"\n\n")
             return response
-        self.streams.append(response)
+        self.streams[response] = request.headers["Mcp-Session-Id"]
+        if self.greeting is not None:
+            await write(response, self.greeting)
         try:
             await asyncio.Event().wait()
         finally:
-            self.streams.remove(response)
+            del self.streams[response]
         return response
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -138,11 +152,24 @@ class Backend:
         return web.Response(status=200)
 
     async def push(self, request: web.Request) -> web.Response:
-        """Write a message on every GET stream; gives how many there were."""
+        """Write a message on every GET stream, or those of the query's session; gives how many there were."""
         data = b"data: " + await request.read() + b"\n\n"
-        for stream in list(self.streams):
+        wanted = request.query.get("session")
+        reached = [stream for stream, session in self.streams.items() if wanted in (None, session)]
+        for stream in reached:
             await stream.write(data)
-        return web.json_response(len(self.streams))
+        return web.json_response(len(reached))
+
+    async def greet(self, request: web.Request) -> web.Response:
+        """Write the body's message (null: none) on the GET stream of every session from now on, as it opens."""
+        self.greeting = json.loads(await request.read())
+        return web.Response(status=204)
+
+    async def release(self, _request: web.Request) -> web.Response:
+        """Let the calls go on that wait for it."""
+        self.gate.set()
+        self.gate = asyncio.Event()
+        return web.Response(status=204)
 
     async def late(self, _request: web.Request) -> web.Response:
         """Only listen streams can be late."""
@@ -207,6 +234,8 @@ def application(revision: str) -> web.Application:
             web.get("/seen", backend.show),
             web.post("/push", backend.push),
             web.post("/forget", backend.forget),
+            web.post("/release", backend.release),
+            web.post("/greet", backend.greet),
             web.post("/late", backend.late),
         ]
     )

@@ -6,6 +6,7 @@ Invariant: a check that fails raises `MismatchError` with what it saw; any other
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from conformance.launch import Child, Children
+from conformance.raw.stateless_wire import Stateless
 from conformance.raw.wire import Answer, Message, Session, Wire
 from conformance.revisions import STATELESS
 
@@ -49,6 +51,11 @@ class Bench:
     def wire(self) -> Wire:
         return Wire(self.http, self.url, self.client)
 
+    @property
+    def stateless(self) -> Stateless:
+        """A client of 2026-07-28 at the broker."""
+        return Stateless(self.http, self.url)
+
     async def open(self, capabilities: Message | None = None) -> Session:
         """A session of the client's revision."""
         return await self.wire.open(capabilities)
@@ -79,24 +86,35 @@ class Bench:
                     await asyncio.sleep(POLL_S)
         raise MismatchError(f"the backend never saw {what}; it saw {brief(await self.since(mark))}")
 
-    async def push(self, message: Message) -> int:
-        """Send a message on the backend's GET streams; gives how many streams there were."""
-        async with self.http.post(self.control("/push"), json=message) as response:
+    async def push(self, message: Message, session: str | None = None) -> int:
+        """Send a message on the backend's GET streams, or one session's; gives how many streams there were."""
+        query = {} if session is None else {"session": session}
+        async with self.http.post(self.control("/push"), json=message, params=query) as response:
             count: int = await response.json()
             return count
 
-    async def pushed(self, message: Message) -> None:
-        """Send a message on the backend's GET streams, waiting until there is one."""
+    async def pushed(self, message: Message, session: str | None = None) -> None:
+        """As `push`, waiting until there is a stream."""
         async with asyncio.timeout(EVENTUALLY_S):
             while True:
-                if await self.push(message):
+                if await self.push(message, session):
                     return
                 await asyncio.sleep(POLL_S)
+
+    async def greet(self, message: Message | None) -> None:
+        """Make the backend say this to every session from its start, from now on; None: nothing."""
+        async with self.http.post(self.control("/greet"), data=json.dumps(message)) as response:
+            must(response.status == 204, f"the backend cannot greet: HTTP {response.status}")
 
     async def forget(self) -> None:
         """Make the backend lose its sessions."""
         async with self.http.post(self.control("/forget")) as response:
             await response.read()
+
+    async def release(self) -> None:
+        """Let the backend's calls go on that wait for it."""
+        async with self.http.post(self.control("/release")) as response:
+            must(response.status == 204, f"the backend cannot release: HTTP {response.status}")
 
     async def listen_late(self, seconds: float) -> None:
         """Make a stateless backend acknowledge listen streams that late, from now on."""

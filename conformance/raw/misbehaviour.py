@@ -52,12 +52,19 @@ class Exchange:
         await response.prepare(self.request)
         return response
 
-    async def ask(self, stream: web.StreamResponse, method: str, params: Message) -> Message:
-        """Ask the client on the call's stream; gives its response, or one saying that none came."""
-        key = f"ask-{len(self.backend.seen)}"
+    @property
+    def session(self) -> str:
+        return self.request.headers.get("Mcp-Session-Id", "")
+
+    async def ask(
+        self, stream: web.StreamResponse, method: str, params: Message | None, request_id: Any = None
+    ) -> Message:
+        """Ask the client on a stream; gives its response, or one saying that none came."""
+        chosen = f"ask-{next(self.backend.numbers)}" if request_id is None else request_id
         waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self.backend.asks[key] = waiting
-        await write(stream, {"jsonrpc": "2.0", "id": key, "method": method, "params": params})
+        self.backend.asks[self.session, json.dumps(chosen)] = waiting
+        message: Message = {"jsonrpc": "2.0", "id": chosen, "method": method}
+        await write(stream, message if params is None else {**message, "params": params})
         try:
             return await asyncio.wait_for(waiting, ASK_BOUND_S)
         except TimeoutError:

@@ -15,9 +15,25 @@ from typing import Final
 import aiohttp
 
 from conformance.launch import Children, LaunchError
-from conformance.raw import crossing, faults, framing, lifecycle, rounds, shapes, stateless_faults, streams
+from conformance.raw import (
+    crossing,
+    envelopes,
+    faults,
+    framing,
+    lifecycle,
+    listened,
+    modern_faults,
+    pushed,
+    pushed_ends,
+    pushed_states,
+    rounds,
+    shapes,
+    stateless_faults,
+    streams,
+    together,
+)
 from conformance.raw.bench import Bench, Check, backend_command
-from conformance.revisions import REVISIONS, SERVERS, STATELESS
+from conformance.revisions import CLIENTS, REVISIONS, SERVERS, STATELESS
 
 CHECKS: Final = (
     *framing.CHECKS,
@@ -29,7 +45,17 @@ CHECKS: Final = (
     *stateless_faults.CHECKS,
     *faults.CHECKS,
 )
-"""Faults last: they end the backend's process."""
+"""Of session clients. Faults last: they end the backend's process."""
+STATELESS_CHECKS: Final = (
+    *envelopes.CHECKS,
+    *together.CHECKS,
+    *pushed.CHECKS,
+    *pushed_states.CHECKS,
+    *listened.CHECKS,
+    *pushed_ends.CHECKS,
+    *modern_faults.CHECKS,
+)
+"""Of clients of 2026-07-28."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +71,41 @@ class RawRow:
 
 
 def pairs(subset: bool) -> tuple[tuple[str, str], ...]:
-    """All pairs of revisions, or two per client revision: each older backend once, the stateless one always."""
+    """All pairs of revisions, or fewer: two per session client (each older backend once, the stateless one always), and
+    the stateless client before every backend, because its way to each is another."""
     if not subset:
-        return tuple((client, server) for client in REVISIONS for server in SERVERS)
+        return tuple((client, server) for client in CLIENTS for server in SERVERS)
     turned = (*REVISIONS[1:], REVISIONS[0])
     older = zip(REVISIONS, turned, strict=True)
-    return tuple(pair for client, server in older for pair in ((client, server), (client, STATELESS)))
+    session_clients = (pair for client, server in older for pair in ((client, server), (client, STATELESS)))
+    return (*session_clients, *((STATELESS, server) for server in SERVERS))
 
 
-def run(wanted: Iterable[tuple[str, str]], folder: Path, checks: tuple[Check, ...] = CHECKS) -> list[RawRow]:
+def of(client: str, server: str) -> tuple[Check, ...]:
+    """The checks of a pair of revisions."""
+    checks = STATELESS_CHECKS if client == STATELESS else CHECKS
+    return tuple(check for check in checks if check.applies(client, server))
+
+
+def run(wanted: Iterable[tuple[str, str]], folder: Path) -> list[RawRow]:
     """The rows of these pairs, one pair after the other."""
     rows: list[RawRow] = []
     for client, server in wanted:
         with Children(folder / f"raw-{client}--{server}") as children:
             try:
-                rows.extend(asyncio.run(_pair(children, client, server, checks)))
+                rows.extend(asyncio.run(_pair(children, client, server)))
             except LaunchError as error:
                 rows.append(RawRow(client, server, "start", "start", False, str(error)))
     return rows
 
 
-async def _pair(children: Children, client: str, server: str, checks: tuple[Check, ...]) -> list[RawRow]:
+async def _pair(children: Children, client: str, server: str) -> list[RawRow]:
     backend, backend_url = await asyncio.to_thread(children.server, "backend", backend_command(server))
     broker, url = await asyncio.to_thread(children.broker, backend_url, "--backend-revision", server)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
         bench = Bench(children, http, client, server, backend, backend_url, broker, url)
-        return [await _row(bench, check) for check in checks if check.applies(client, server)]
+        return [await _row(bench, check) for check in of(client, server)]
 
 
 async def _row(bench: Bench, check: Check) -> RawRow:
@@ -92,7 +126,7 @@ async def _row(bench: Bench, check: Check) -> RawRow:
 
 def rules() -> set[str]:
     """The requirement ids that some raw check stands for."""
-    return {check.requirement for check in CHECKS}
+    return {check.requirement for check in (*CHECKS, *STATELESS_CHECKS)}
 
 
 def lines(rows: Iterable[RawRow]) -> list[str]:
