@@ -16,7 +16,7 @@ from broker.report_finding import Finding, Verdict
 from protocol_versions import by_id
 from protocol_versions.base import notification
 from translators.hygiene.results import MAX_COMPLETIONS
-from translators.stateless_client.questions import MAX_ROUNDS
+from translators.stateless_client.rounds import MAX_ROUNDS
 from translators.tree import Body
 
 QUESTIONS: Final = ("elicitation/create", "sampling/createMessage", "roots/list")

@@ -39,7 +39,9 @@ def required(method: str, params: Body) -> Body:
     if method == "elicitation/create":
         return {"elicitation": {"url" if params.get("mode") == "url" else "form": {}}}
     if method == "sampling/createMessage":
-        return {"sampling": {"tools": {}} if "tools" in params or "toolChoice" in params else {}}
+        tools: Body = {"tools": {}} if "tools" in params or "toolChoice" in params else {}
+        context: Body = {"context": {}} if params.get("includeContext", "none") != "none" else {}
+        return {"sampling": {**tools, **context}}
     return {"roots": {}}
 
 

@@ -13,16 +13,18 @@ caller, one set of declared capabilities). What has no counterpart is kept here:
     anything else                       the request in the older revision's words, under an id of its own
 
     the server sends                    the machine
-    a question during a call            ends the request with `input_required` and suspends the call (questions)
-    a question before any call          keeps it for the first request that may ask (questions, setting up)
+    a question during a call            ends the request with `input_required` and suspends the call (questions, rounds)
+    a question before any call          keeps it for the first request that may ask (setup)
     -32042, URLs to visit               asks for them in the same way; the call is sent again after consent (urls)
     ping                                answers
-    progress, log messages              the request that waits now; the last ones are kept while none does
-    list changes, updates               the listening requests that want them
+    progress, log messages              the request that waits now; the last ones are kept while none does (notices)
+    list changes, updates               the listening requests that want them (listening)
 
 `handle(event, now)` is sans-IO. Towards the server a `ToServer` is what the session's Conversation is told by its
 client; towards the client a `ToClient` names the leg: one request of a client that waits for an answer.
-A call that runs at the server outlives its legs: it is never run again, whatever a client sends twice.
+A call that runs at the server outlives its legs: it is never run again, whatever a client sends twice. What is kept is
+plain data but for what sessions share (habits, roots, quotas) and the lanes: it can be written and read between any two
+events, though nothing does so, because what it is about is a connection to the server that ends with the process.
 
 Deviations from a plain reading of the pages: an elicitation nobody answers in time is answered `cancel`, and sampling
 and roots with an error, because the session server waits for something; a call whose connection is lost ends as a tool

@@ -1,7 +1,8 @@
-"""What a session server says of a call: its answer, its progress, its log messages, and what belongs to no call.
+"""What a session server answers to a call, for every request that waits for it or will.
 
-Follows 2026-07-28 basic/index (results, errors), basic/patterns/progress and server/utilities/logging. Invariants: a
-request is given messages of its own call alone, no log message it did not ask for, and exactly one answer.
+Follows 2026-07-28 basic/index (results, errors) and basic/patterns/mrtr. Invariants: exactly one answer for each
+request; what several requests are given, or one that comes twice later, no reader can change for the others; a call
+whose connection was lost is never said to have failed, because it may have taken effect.
 """
 
 from __future__ import annotations
@@ -11,25 +12,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import tree
-from translators.asks import LEVELS, UNREADABLE
-from translators.context import Context
-from translators.errors import Answered, Refused, Swallowed
+from translators.asks import UNREADABLE
+from translators.errors import Answered, Refused
 from translators.inputs import ASKING
-from translators.machine import STANDING, Effect, Note, Origin, ToClient
+from translators.machine import Effect, Origin
 from translators.notes import lossy
-from translators.reply import answered, broken, refused
-from translators.stateless_client import listening, pages, questions, urls
+from translators.reply import answered, broken, reason_of, refused
+from translators.stateless_client import pages, questions, urls
 from translators.stateless_client.calls import Call, Tombstone, final
 from translators.tree import Body
-from translators.v2025_11_25__v2026_07_28.fields_errors import MISSING_CAPABILITY, newer_error
+from translators.v2025_11_25__v2026_07_28.fields_errors import newer_error
 
 if TYPE_CHECKING:
     from translators.stateless_client.machine import StatelessClient
-
-MAX_MESSAGES = 100
-"""Log messages kept for a suspended call; older ones go first."""
 
 MAX_TOMBS = 32
 """Ends of suspended calls that are kept for a retry that comes twice."""
@@ -47,65 +45,33 @@ UNKNOWN_TEXT = "The connection to the server was lost while the call was in prog
 
 
 def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> list[Effect]:
-    """The end of a call, told to who waits for it or kept for who will."""
-    ctx = call.ctx
-    ctx.losses = []
-    lanes = talk.lanes.to_server[call.method]
-    effects: list[Effect] = []
-    try:
-        if frame.error is not UNSET:
-            if origin == "peer":
-                asked = urls.required(talk, call, frame.error)
-                if asked is not None:
-                    return asked
-            reply = _error(call, frame.error, origin)
-        else:
-            body = lanes.result.run(frame.result, ctx)  # type: ignore[arg-type]
-            if call.method in pages.MEMBERS:
-                pages.delivered(talk, call.method, call.params, body)
-            reply = Frame(id=0, result=_identified(talk, body))
-    except Refused as refusal:
-        reply = refused(0, refusal)
-    except Answered as done:
-        reply = answered(0, _identified(talk, {"resultType": "complete", **done.result}))
-    except UNREADABLE:
-        reply = broken(0, "backend-garbage")
-    if call.missing and _failed(reply):
-        # The server could not go on without what the client cannot give: the page has an error of its own for that.
-        needed = Raw(msgspec.json.encode({"requiredCapabilities": call.missing}))
-        reply = Frame(id=0, error=ErrorObject(MISSING_CAPABILITY, "Missing required client capability", needed))
-    if ctx.losses:
-        effects += lossy(ctx, call.method)
-    effects += questions.dismiss(talk, call)
-    if call.method in ASKING and call.round == 0 and talk.habits.quiet <= QUIET_CALLS:
+    """The end of a call: told to who waits for it, or kept as it came for who will."""
+    dismissed = questions.dismiss(talk, call)
+    if call.phase == "parked":
+        call.outcome = frame, origin
+        return dismissed
+    if origin == "peer" and frame.error is not UNSET:
+        pages_first = urls.required(talk, call, frame.error)
+        if pages_first is not None:
+            return [*_told(talk, call, pages_first), *dismissed]
+    reply, losses = _reply(talk, call, frame, origin)
+    if call.method in ASKING and call.round == 0 and talk.can_ask and talk.habits.quiet <= QUIET_CALLS:
         talk.habits.quiet += 1
-    if not call.legs and call.phase == "parked":
-        call.outcome = reply
-        return effects
-    return [*over(talk, call, reply), *effects]
-
-
-def _failed(reply: Frame) -> bool:
-    """True for an error, and for a tool's."""
-    return reply.error is not UNSET or (reply.result is not UNSET and tree.whole(reply.result, "isError") is True)
-
-
-def over(talk: StatelessClient, call: Call, reply: Frame) -> list[Effect]:
-    """Answer every leg of a call and forget it; one that was suspended leaves its end behind."""
-    effects: list[Effect] = [final(leg, copy(reply, leg)) for leg in call.legs]
-    if call.answered is not None and call.legs:
+    kept = call.answered is not None and bool(call.legs)
+    if kept or len(call.legs) > 1:
+        reply = _closed(reply)
+    if kept:
         bury(talk, call, reply)
-    talk.forget(call)
-    return effects
+    return [*_told(talk, call, reply), *losses, *dismissed]
 
 
 def bury(talk: StatelessClient, call: Call, reply: Frame) -> None:
     """Keep the end of a call for the retry that comes twice."""
     assert call.answered is not None
-    if reply.result is not UNSET and len(msgspec.json.encode(reply.result)) > MAX_TOMB_BYTES:
+    if len(jsonrpc.encode(reply)) > MAX_TOMB_BYTES:
         return
     talk.tombs[call.id] = Tombstone(call.answered, reply)
-    while len(talk.tombs) > MAX_TOMBS:
+    if len(talk.tombs) > MAX_TOMBS:
         del talk.tombs[next(iter(talk.tombs))]
 
 
@@ -118,100 +84,70 @@ def copy(frame: Frame, leg: int) -> Frame:
     return Frame(id=leg, result=result, error=error)
 
 
-def notification_of_server(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
-    """A notification, on its way to the request or the subscription it belongs to."""
-    method: Any = frame.method
-    params: Any = frame.params if frame.params is not UNSET else {}
-    if method == "notifications/cancelled":
-        return questions.taken_back(talk, tree.whole(params, "requestId"))
-    if method == "notifications/elicitation/complete":
-        return urls.completed(talk, tree.whole(params, "elicitationId"))
-    lane = talk.lanes.notes_to_client.get(method)
-    if lane is None:
-        return [Note("dropped", method, "method-unknown")]
-    ctx = Context(method=method)
+def _told(talk: StatelessClient, call: Call, reply: Frame) -> list[Effect]:
+    """The answer of every leg; nothing of the call is kept."""
+    effects: list[Effect] = [final(leg, copy(reply, leg)) for leg in call.legs]
+    talk.forget(call)
+    return effects
+
+
+def _reply(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> tuple[Frame, list[Effect]]:
+    """The answer in the client's revision, and what was lost on the way."""
+    ctx = call.ctx
+    ctx.losses = []
     try:
-        body = lane.run(params, ctx)
-        if method == "notifications/progress":
-            return [*_progress(talk, stream, body), *lossy(ctx, method)]
-        if method == "notifications/message":
-            return [*_message(talk, stream, body), *lossy(ctx, method)]
-    except (Refused, Swallowed, *UNREADABLE):
-        return [Note("dropped", method, "backend-garbage")]
-    return [*listening.announced(talk, method, body), *lossy(ctx, method)]
+        if frame.error is not UNSET:
+            reply = _error(call, frame.error, origin)
+        else:
+            body = talk.lanes.to_server[call.method].result.run(frame.result, ctx)  # type: ignore[arg-type]
+            if call.method in pages.MEMBERS:
+                pages.delivered(talk, call.method, call.params, body)
+            reply = Frame(id=0, result=_identified(talk, body))
+        if call.missing and origin == "peer" and _failed(reply):
+            # It could not go on without what the client cannot give: the page has an error of its own for that.
+            reply = Frame(id=0, error=questions.lacking(call.missing))
+    except Refused as refusal:
+        reply = refused(0, refusal)
+    except Answered as done:
+        reply = answered(0, _identified(talk, {"resultType": "complete", **done.result}))
+    except UNREADABLE:
+        reply = broken(0, "backend-garbage")
+    return reply, lossy(ctx, call.method) if ctx.losses else []
 
 
-def caught_up(call: Call) -> list[Effect]:
-    """What was said while nobody waited, for the leg that does now."""
-    effects: list[Effect] = []
-    for body in call.messages:
-        effects += _to_legs(call, body)
-    call.messages = []
-    if call.progress is not None:
-        body, call.progress = call.progress, None
-        effects += _progressed(call, body)
-    return effects
+def _failed(reply: Frame) -> bool:
+    """True for an error, and for a tool's."""
+    return reply.error is not UNSET or (reply.result is not UNSET and tree.whole(reply.result, "isError") is True)
 
 
-def _progress(talk: StatelessClient, stream: int, body: Body) -> list[Effect]:
-    call = talk.calls.get(stream)
-    if call is None:
-        return [Note("dropped", "notifications/progress", "token-unknown")]
-    if call.legs:
-        return _progressed(call, body)
-    call.progress = body
-    return []
+def _closed(reply: Frame) -> Frame:
+    """The same answer with every value as bytes, which nobody changes."""
+    if reply.result is UNSET:
+        return reply
+    result: Any = {name: _raw(value) for name, value in reply.result.items()}
+    return Frame(id=reply.id, result=result)
 
 
-def _progressed(call: Call, body: Body) -> list[Effect]:
-    effects: list[Effect] = []
-    for leg in call.legs.values():
-        if leg.token:
-            params: Body = {**body, "progressToken": leg.id}
-            effects.append(ToClient(leg.id, Frame(method="notifications/progress", params=params)))
-    return effects
-
-
-def _message(talk: StatelessClient, stream: int, body: Body) -> list[Effect]:
-    call = talk.calls.get(stream)
-    if call is None and stream == STANDING and len(talk.calls) == 1:
-        call = next(iter(talk.calls.values()))  # SDK servers log on the standing stream whatever they log about
-    if call is None:
-        return [Note("dropped", "notifications/message", "not-of-a-call")]
-    if call.legs:
-        return _to_legs(call, body)
-    call.messages = [*call.messages[-MAX_MESSAGES + 1 :], body]
-    return []
-
-
-def _to_legs(call: Call, body: Body) -> list[Effect]:
-    level = tree.whole(body, "level")
-    number = LEVELS.index(level) if level in LEVELS else -1
-    return [
-        ToClient(leg.id, Frame(method="notifications/message", params=dict(body)))
-        for leg in call.legs.values()
-        if number >= leg.level
-    ]
+def _raw(value: Any) -> Raw:
+    return value if type(value) is Raw else Raw(msgspec.json.encode(value))
 
 
 def _error(call: Call, error: ErrorObject, origin: Origin) -> Frame:
     if origin != "peer":
-        data = tree.deep(error.data) if error.data is not UNSET else None
-        reason = data.get("reason") if isinstance(data, dict) else None
-        if call.sent and reason in UNKNOWN_OUTCOME:
-            if call.method == "tools/call":
-                content = [{"type": "text", "text": UNKNOWN_TEXT}]
-                return answered(0, {"resultType": "complete", "content": content, "isError": True})
-            return broken(0, str(reason), message=UNKNOWN_TEXT)
-        return Frame(id=0, error=error)
+        reason = reason_of(Frame(id=0, error=error))
+        if reason not in UNKNOWN_OUTCOME:
+            return Frame(id=0, error=error)
+        if call.method != "tools/call":
+            return broken(0, reason, message=UNKNOWN_TEXT)
+        content = [{"type": "text", "text": UNKNOWN_TEXT}]
+        return answered(0, {"resultType": "complete", "content": content, "isError": True})
     body: Body = {"code": error.code, "message": error.message}
     if error.data is not UNSET:
         body["data"] = error.data
     uri = tree.whole(call.params, "uri") if call.method == "resources/read" else None
-    mapped = newer_error(body, call.method, uri if isinstance(uri, str) else None)
-    if mapped["code"] == error.code and mapped["message"] == error.message and "data" not in mapped:
-        return Frame(id=0, error=error)
-    data = Raw(msgspec.json.encode(mapped["data"])) if "data" in mapped else UNSET
+    declared = all(urls.declares(leg.capabilities) for leg in call.legs.values())
+    mapped = newer_error(body, call.method, uri if isinstance(uri, str) else None, urls=declared)
+    data = _raw(mapped["data"]) if "data" in mapped else UNSET
     return Frame(id=0, error=ErrorObject(mapped["code"], mapped["message"], data))
 
 

@@ -1,12 +1,15 @@
 """What the machine keeps of a call, of the requests that wait for it, and of the questions it raised.
 
 phase      what happens                                  next
-waiting    the session is opened, or its level raised    -> settling, running
-settling   questions of the set-up are awaited           -> running, parked
+waiting    the session's level is raised                 -> running (or gathering, if the set-up asked meanwhile)
+visiting   the user deals with pages                     all done, or time is up -> waiting, running
+settling   questions of the set-up are awaited           question -> gathering, timer -> running
 running    the call is at the server, a leg waits        answer -> over, question -> gathering
-gathering  more questions may belong to this round       timer -> parked
-parked     the client has the questions, no leg waits    retry -> running (or parked), time is up -> ending
+gathering  more questions may belong to this round       timer -> parked (or running, if none is left)
+parked     the client has the questions, no leg waits    retry -> any of the three above, time is up -> ending
 ending     the server was told that nobody answers       answer or timer -> over
+
+The last leg that leaves in any phase but the last two ends the call, at the server too if it was sent.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import msgspec
 from protocol_versions.jsonrpc import Frame
 from translators.calls import PeerId
 from translators.context import Context
-from translators.machine import Effect, Event, SetTimer, ToClient
+from translators.machine import Effect, Event, Origin, SetTimer, ToClient
 from translators.stateless_client.state import State
 from translators.tree import Body
 
@@ -54,6 +57,7 @@ class Leg(msgspec.Struct):
     level: int
     token: bool
     capabilities: dict[str, Any]
+    progress: float | None = None
 
 
 class Question(msgspec.Struct):
@@ -68,33 +72,41 @@ class Question(msgspec.Struct):
     beats: int = 0
 
 
+class Kept(msgspec.Struct):
+    """A log message that came while nobody waited, and its length in bytes."""
+
+    body: Body
+    size: int
+
+
 class Call(msgspec.Struct):
-    """One request at the server, over all the legs that wait for it."""
+    """One request at the server, over all the legs that wait for it; times are of the machine's clock."""
 
     id: int
     method: str
     params: Body
     ctx: Context
-    capabilities: dict[str, Any]
+    capabilities: dict[str, Any]  # those of the leg that came last
     legs: dict[int, Leg] = {}
     phase: Phase = "waiting"
     sent: bool = False
-    asked_for_progress: bool = False
-    round: int = 0
+    round: int = 0  # rounds of input there were, those of the calls before it included that ended with pages to visit
     keys: int = 0
+    used: set[str] = set()  # every key of every round
     queued: list[Question] = []
     shown: dict[str, Question] = {}
     interim: Body | None = None  # the round that is shown, for a retry that comes twice
     answered: tuple[int, bytes] | None = None  # the round that was answered last, and a digest of the answers
-    first_at: float = 0.0
+    first_at: float = 0.0  # of the questions that are gathered
     last_at: float = 0.0
+    suspended_at: float | None = None  # for the first time
+    due_at: float = 0.0  # when the round that is shown has waited long enough
     counted: bool = False
     missing: Body = {}  # what the server asked for and the client did not declare
-    outcome: Frame | None = None  # what the server answered while nobody waited
+    outcome: tuple[Frame, Origin] | None = None  # what the server answered while nobody waited
     progress: Body | None = None
-    messages: list[Body] = []
+    messages: list[Kept] = []
     visits: list[str] = []  # pages whose completion the call waits for before it is sent again
-    visit_round: int = 0
 
 
 class Tombstone(msgspec.Struct):
@@ -124,7 +136,10 @@ class Memory(msgspec.Struct):
 
 
 class Quota(msgspec.Struct):
-    """How many calls may be suspended; `parked` counts them over every session that shares this object."""
+    """How many calls may be suspended; `parked` counts them over every session that shares this object.
+
+    A call counts from its first question to its end: one that has been suspended may be again at any moment.
+    """
 
     limit: int
     parked: int = 0

@@ -15,8 +15,8 @@ from msgspec import UNSET, Raw
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.asks import UNREADABLE
-from translators.machine import Effect, ToServer
-from translators.reply import notify
+from translators.machine import Effect, Origin, ToServer
+from translators.reply import notify, reason_of
 from translators.tree import Body
 from translators.v2025_11_25__v2026_07_28.fields_capabilities import discover_result
 from translators.v2025_11_25__v2026_07_28.fields_meta import SERVER_INFO
@@ -37,25 +37,27 @@ def hello(talk: StatelessClient) -> ToServer:
     """The session's `initialize`."""
     number = talk.mint()
     talk.inner[number] = "initialize"
+    client_info = talk.client_info if isinstance(talk.client_info, dict) else UNKNOWN_CLIENT
     params: Body = {
         "protocolVersion": "2025-11-25",
-        "capabilities": dict(talk.capabilities),
-        "clientInfo": talk.client_info if isinstance(talk.client_info, dict) else dict(UNKNOWN_CLIENT),
+        # As bytes: sessions share what was declared, and each is translated for its own server.
+        "capabilities": Raw(msgspec.json.encode(talk.capabilities)),
+        "clientInfo": Raw(msgspec.json.encode(client_info)),
     }
     return ToServer(number, Frame(id=number, method="initialize", params=params), number)
 
 
-def answered_hello(talk: StatelessClient, frame: Frame) -> list[Effect]:
+def answered_hello(talk: StatelessClient, frame: Frame, origin: Origin) -> list[Effect]:
     """The server's answer: what it offers, or that it will not."""
     if frame.error is not UNSET or frame.result is UNSET:
-        return talk.fail(_reason(frame))
+        return talk.fail((reason_of(frame) if origin == "broker" else "") or "backend-status")
     try:
         talk.hello = tree.deep(dict(frame.result))
         found = discover_result(talk.hello)
     except UNREADABLE:
         return talk.fail("backend-garbage")
     identity = found.get("_meta", {})
-    talk.identity = identity
+    talk.identity = {name: Raw(msgspec.json.encode(value)) for name, value in identity.items()}
     talk.meta = Raw(msgspec.json.encode(identity)) if SERVER_INFO in identity else None
     talk.phase = "initialized"
     number = talk.mint()
@@ -63,12 +65,13 @@ def answered_hello(talk: StatelessClient, frame: Frame) -> list[Effect]:
 
 
 def discovery(talk: StatelessClient) -> Body:
-    """The `server/discover` result of this session, a new object."""
+    """The `server/discover` result of this session, new to the bottom: whoever reads it may change it."""
     found = discover_result(talk.hello)
     found["ttlMs"] = DISCOVER_TTL_MS
     if not talk.stands:
         found["capabilities"] = unannounced(found["capabilities"])
-    return found
+    copied: Body = msgspec.json.decode(msgspec.json.encode(found))
+    return copied
 
 
 def announces(talk: StatelessClient, kind: str, member: str = "listChanged") -> bool:
@@ -86,11 +89,3 @@ def unannounced(capabilities: dict[str, Any]) -> dict[str, Any]:
         else declared
         for kind, declared in capabilities.items()
     }
-
-
-def _reason(frame: Frame) -> str:
-    """The broker's own reason, if the error is the broker's; else that the server refused."""
-    data = tree.deep(frame.error.data) if frame.error is not UNSET and frame.error.data is not UNSET else None
-    if isinstance(data, dict) and data.get("origin") == "broker" and isinstance(data.get("reason"), str):
-        return str(data["reason"])
-    return "backend-status"

@@ -2,11 +2,17 @@
 
 Follows 2026-07-28 basic/patterns/subscriptions. Invariants: the acknowledgement is the first message of a subscription
 and names only what the server agreed to; a resource is subscribed once however many listen, and unsubscribed with the
-last of them; after any gap everybody is told to look again.
+last of them; one that is subscribed and unsubscribed again waits for each answer, because requests on several
+connections overtake one another; after any gap everybody is told to look again.
 
-    state      what happens                             next
+    a listen   what happens                             next
     asking     the server is asked for each resource    all answered, or time is up -> on
     on         notifications pass                       the client goes, the session ends -> over
+
+    a resource  what happens                            next
+    coming      resources/subscribe was sent            taken -> agreed (or leaving, if nobody follows it any more)
+    agreed      it is followed                          its last listen is over -> leaving
+    leaving     resources/unsubscribe was sent          answered -> forgotten (or coming, if somebody follows it again)
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from translators.asks import UNREADABLE
 from translators.errors import INVALID_PARAMS
 from translators.machine import Effect, Note, SetTimer, ToClient, ToServer
 from translators.reply import answered, broken
-from translators.stateless_client.calls import Asked
+from translators.stateless_client.calls import Asked, final
 from translators.stateless_client.greeting import announces
 from translators.tree import Body
 
@@ -33,6 +39,7 @@ LISTEN = "subscriptions/listen"
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 UPDATED = "notifications/resources/updated"
 URIS = "resourceSubscriptions"
+COMING, LEAVING = "+", "-"
 FLAGS = {
     "notifications/tools/list_changed": ("toolsListChanged", "tools"),
     "notifications/prompts/list_changed": ("promptsListChanged", "prompts"),
@@ -61,15 +68,17 @@ class Listen(msgspec.Struct):
 
 
 class Listens(msgspec.Struct):
-    """All of one session, and how many follow each resource."""
+    """All of one session, how many follow each resource, and how the server stands to each (by the table above)."""
 
     legs: dict[int, Listen] = {}
     followers: dict[str, int] = {}
-    agreed: set[str] = set()
+    coming: set[str] = set()
+    agreed: dict[str, None] = {}
+    leaving: set[str] = set()
 
 
 def listen(talk: StatelessClient, event: Asked) -> list[Effect]:
-    """A client listens."""
+    """A client listens; the leg is answered when the session ends, or at once if it cannot be served."""
     params: Any = event.frame.params if event.frame.params is not UNSET else {}
     try:
         wanted = tree.whole(params, "notifications")
@@ -81,42 +90,42 @@ def listen(talk: StatelessClient, event: Asked) -> list[Effect]:
         found = wanted.get(URIS)
         uris = list(dict.fromkeys(uri for uri in found if isinstance(uri, str))) if isinstance(found, list) else []
     except UNREADABLE:
-        return [ToClient(event.leg, broken(event.leg, "client-garbage", code=INVALID_PARAMS), final=True)]
+        return [
+            final(event.leg, broken(event.leg, "client-garbage", code=INVALID_PARAMS)),
+            Note("refused", LISTEN, "client-garbage"),
+        ]
     if not announces(talk, "resources", "subscribe"):
         uris = []
     books = talk.listens
-    room = MAX_URIS - len(books.followers)
-    new = [uri for uri in uris if uri not in books.followers]
-    if len(new) > room:
+    new = sum(uri not in books.followers for uri in uris)
+    if new > MAX_URIS - len(books.followers):
         return [
-            ToClient(event.leg, broken(event.leg, "overloaded"), final=True),
+            final(event.leg, broken(event.leg, "overloaded")),
             Note("refused", LISTEN, "overloaded"),
         ]
     one = books.legs[event.leg] = Listen(event.leg, flags, uris)
     effects: list[Effect] = []
     for uri in uris:
         books.followers[uri] = books.followers.get(uri, 0) + 1
-        if uri in new:
-            number = talk.mint()
-            talk.inner[number] = f"+{uri}"
-            effects.append(
-                _follow(number, "resources/subscribe", uri)
-            )  # fmt: skip
         if uri not in books.agreed:
             one.asking.add(uri)
+            effects += _subscribe(talk, uri)
     if not one.asking:
         return [*effects, *acknowledge(talk, event.leg)]
     return [*effects, SetTimer(f"subscribed:{event.leg}", SUBSCRIBE_S)]
 
 
 def subscribed(talk: StatelessClient, inner: str, frame: Frame) -> list[Effect]:
-    """The server's answer to one subscription."""
-    uri = inner[1:]
-    if not inner.startswith("+"):
-        return []
-    books = talk.listens
-    if frame.error is UNSET and uri in books.followers:
-        books.agreed.add(uri)
+    """The server's answer to one subscription, or to its end."""
+    uri, books = inner[1:], talk.listens
+    if inner.startswith(LEAVING):
+        books.leaving.discard(uri)
+        return _subscribe(talk, uri) if uri in books.followers else []
+    books.coming.discard(uri)
+    if frame.error is UNSET:
+        books.agreed[uri] = None
+        if uri not in books.followers:
+            return _unsubscribe(talk, uri)
     effects: list[Effect] = []
     for one in list(books.legs.values()):
         if uri in one.asking:
@@ -132,19 +141,15 @@ def acknowledge(talk: StatelessClient, leg: int) -> list[Effect]:
     if one is None or one.on:
         return []
     one.on = True
-    honoured: Body = dict(one.flags)
-    if one.uris:
-        kept = [uri for uri in one.uris if uri in talk.listens.agreed]
-        effects = [] if len(kept) == len(one.uris) else _released(talk, [uri for uri in one.uris if uri not in kept])
-        one.uris = kept
-        if kept:
-            honoured[URIS] = kept
-    else:
-        effects = []
+    agreed = talk.listens.agreed
+    refused = [uri for uri in one.uris if uri not in agreed]
+    one.uris = [uri for uri in one.uris if uri in agreed]
+    honoured: Body = {**one.flags, **({URIS: list(one.uris)} if one.uris else {})}
     said: Body = {"notifications": honoured}
     first = ToClient(leg, Frame(method=ACKNOWLEDGED, params=said))
     queued, one.queued = one.queued, []
-    return [first, *(_told(one, method, body) for method, body in queued if _wants(one, method, body)), *effects]
+    told = [_told(one, method, body) for method, body in queued if _wants(one, method, body)]
+    return [first, *told, *_released(talk, refused)]
 
 
 def announced(talk: StatelessClient, method: str, body: Body) -> list[Effect]:
@@ -153,10 +158,12 @@ def announced(talk: StatelessClient, method: str, body: Body) -> list[Effect]:
         return [Note("dropped", method, "not-of-a-subscription")]
     effects: list[Effect] = []
     for one in talk.listens.legs.values():
-        if not one.on:
-            one.queued = [*one.queued[-MAX_QUEUED + 1 :], (method, body)]
-        elif _wants(one, method, body):
+        if not _wants(one, method, body):
+            continue
+        if one.on:
             effects.append(_told(one, method, body))
+        else:
+            one.queued = [*one.queued[-MAX_QUEUED + 1 :], (method, body)]
     return effects
 
 
@@ -179,7 +186,7 @@ def ended(talk: StatelessClient, leg: int) -> list[Effect]:
 def closed(talk: StatelessClient) -> list[Effect]:
     """The session ends: so do its subscriptions, in good order."""
     legs, talk.listens = talk.listens.legs, Listens()
-    return [ToClient(leg, answered(leg, {"resultType": "complete"}), final=True) for leg in legs]
+    return [final(leg, answered(leg, {"resultType": "complete"})) for leg in legs]
 
 
 def _released(talk: StatelessClient, uris: list[str]) -> list[Effect]:
@@ -191,14 +198,29 @@ def _released(talk: StatelessClient, uris: list[str]) -> list[Effect]:
             continue
         del books.followers[uri]
         if uri in books.agreed:
-            books.agreed.discard(uri)
-            number = talk.mint()
-            talk.inner[number] = f"-{uri}"
-            effects.append(_follow(number, "resources/unsubscribe", uri))
+            effects += _unsubscribe(talk, uri)
     return effects
 
 
-def _follow(number: int, method: str, uri: str) -> ToServer:
+def _subscribe(talk: StatelessClient, uri: str) -> list[Effect]:
+    """Ask for a resource, unless that was done, or its end is not answered yet."""
+    books = talk.listens
+    if uri in books.coming or uri in books.leaving:
+        return []
+    books.coming.add(uri)
+    return [_inner(talk, COMING, "resources/subscribe", uri)]
+
+
+def _unsubscribe(talk: StatelessClient, uri: str) -> list[Effect]:
+    books = talk.listens
+    del books.agreed[uri]
+    books.leaving.add(uri)
+    return [_inner(talk, LEAVING, "resources/unsubscribe", uri)]
+
+
+def _inner(talk: StatelessClient, kind: str, method: str, uri: str) -> ToServer:
+    number = talk.mint()
+    talk.inner[number] = kind + uri
     params: Body = {"uri": uri}
     return ToServer(number, Frame(id=number, method=method, params=params))
 

@@ -8,11 +8,22 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from protocol_versions.jsonrpc import Frame
+from translators.handshake import INPUTS
 from translators.inputs import ASKING
 from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, ToServer
 from translators.reply import broken, notify
-from translators.stateless_client import greeting, listening, pages, questions, requests, resuming, setup, urls
-from translators.stateless_client.answers import answer_of_call, notification_of_server
+from translators.stateless_client import (
+    greeting,
+    listening,
+    pages,
+    questions,
+    requests,
+    resuming,
+    rounds,
+    setup,
+    urls,
+)
+from translators.stateless_client.answers import answer_of_call
 from translators.stateless_client.calls import (
     Asked,
     Call,
@@ -26,6 +37,7 @@ from translators.stateless_client.calls import (
     Unopened,
     final,
 )
+from translators.stateless_client.notices import notification_of_server
 from translators.tables import Tables, tables
 from translators.tree import Body
 
@@ -35,13 +47,15 @@ SESSION = "2025-11-25"
 STATELESS = "2026-07-28"
 """The revision of the clients it answers."""
 
-LISTEN = "subscriptions/listen"
-
 
 class Rules(msgspec.Struct, frozen=True):
-    """What an operator may choose. `wrap_cursors` where a session is shared by requests; times in seconds."""
+    """What an operator may choose. `wrap_cursors` where a session is shared by requests; times in seconds.
+
+    A round waits `park_s` for its answers, and all rounds of a call together `park_most_s`.
+    """
 
     park_s: float = 600.0
+    park_most_s: float = 3600.0
     park_per_session: int = 8
     batch_s: float = 0.04
     batch_most_s: float = 0.25
@@ -81,12 +95,13 @@ class StatelessClient:
         self.calls: dict[int, Call] = {}
         self.by_leg: dict[int, int] = {}
         self.inner: dict[int, str] = {}
-        self.asks: dict[int, int] = {}  # the conversation's id of a question -> call, 0 for one of the set-up
+        self.asks: dict[int, int] = {}  # the conversation's id of a question that is open -> its call
         self.held: dict[int, Question] = {}
         self.tombs: dict[int, Tombstone] = {}
         self.listens = listening.Listens()
         self.pages = pages.Pages()
-        self.visited: set[str] = set()
+        self.visits = urls.Visits()
+        self.alarm = rounds.Alarm()
         self.minted = 0
         self.now = 0.0
 
@@ -102,18 +117,20 @@ class StatelessClient:
         """The effects of one event, in order. `now` in seconds of any monotonic clock."""
         self.now = now
         kind = type(event)
+        if self.phase == "closed":
+            return [final(event.leg, broken(event.leg, "session-ended"))] if kind is Asked else []  # type: ignore[attr-defined]
         if kind is Asked:
             return self._asked(event)  # type: ignore[arg-type]
         if kind is FromServer:
             return self._from_server(event.stream, event.frame, event.origin)  # type: ignore[attr-defined]
         if kind is Greeted:
-            return self._greeted(event.stands)  # type: ignore[attr-defined]
+            return self._greeted(stands=event.stands)  # type: ignore[attr-defined]
         if kind is Expired:
             return self._expired(event.key)  # type: ignore[attr-defined]
         return []
 
     def abandon(self, leg: int, now: float) -> list[Effect]:
-        """Nobody waits for this leg any more; the last one of a call that is not suspended cancels it."""
+        """Nobody waits for this leg any more; the last one of a call cancels it (a suspended call has none)."""
         self.now = now
         if self.waiting.pop(leg, None) is not None:
             return []
@@ -122,27 +139,26 @@ class StatelessClient:
         call = self.calls.get(self.by_leg.pop(leg, 0))
         if call is None:
             return []
-        call.legs.pop(leg, None)
-        return [] if call.legs or call.phase in ("parked", "ending") else self.cancel(call)
+        del call.legs[leg]
+        return [] if call.legs else self.cancel(call)
 
     def resync(self, now: float, *, again: bool) -> list[Effect]:
         """Something may have been missed: whoever listens looks again. `again`: the session was opened anew."""
         self.now = now
         if again:
+            self.ready_at = now  # it may ask again what servers ask in their set-up
             self.pages.renew()
         return listening.resynced(self)
 
     def close(self, reason: str) -> list[Effect]:
         """The session is over: every leg is answered, every suspended call is lost."""
-        legs = [*self.waiting, *self.by_leg]
-        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in legs]
+        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in (*self.waiting, *self.by_leg)]
         effects += listening.closed(self)
         for call in list(self.calls.values()):
             self.forget(call)
         self.waiting.clear()
-        self.by_leg.clear()
-        self.asks.clear()
         self.held.clear()
+        self.inner.clear()
         self.phase = "closed"
         return effects
 
@@ -150,6 +166,11 @@ class StatelessClient:
     def idle(self) -> bool:
         """True while nothing of it is open: no request, no suspended call, no listening."""
         return not (self.waiting or self.calls or self.listens.legs)
+
+    @property
+    def can_ask(self) -> bool:
+        """True if its client declared anything that lets a server ask."""
+        return any(name in self.capabilities for name in INPUTS)
 
     @property
     def may_ask(self) -> bool:
@@ -164,13 +185,17 @@ class StatelessClient:
         number = int(name.partition(":")[0])
         if kind == "subscribed":
             return number in self.listens.legs
+        if kind == "parked":
+            return number == self.alarm.number and self.alarm.due_at is not None
         return number in (self.held if kind == "held" else self.calls)
 
     # ---- the client's side ------------------------------------------------------------------------------------------
 
     def _asked(self, event: Asked) -> list[Effect]:
-        if event.state is not None and event.state.kind == "call":
-            return resuming.resumed(self, event)
+        if event.state is not None:
+            effects = resuming.resumed(self, event)
+            if effects is not None:
+                return effects
         if self.phase != "ready":
             self.waiting[event.leg] = event
             return []
@@ -191,7 +216,7 @@ class StatelessClient:
         return effects
 
     def forget(self, call: Call) -> None:
-        """Nothing of a call is kept but, if it was suspended, its end."""
+        """Nothing of a call is kept."""
         self.calls.pop(call.id, None)
         for leg in call.legs:
             self.by_leg.pop(leg, None)
@@ -215,7 +240,7 @@ class StatelessClient:
             return notification_of_server(self, stream, frame)
         inner = self.inner.pop(frame.id, None) if type(frame.id) is int else None
         if inner == "initialize":
-            return greeting.answered_hello(self, frame)
+            return greeting.answered_hello(self, frame, origin)
         if inner == requests.SET_LEVEL:
             return requests.levelled(self)
         if inner is not None:
@@ -223,14 +248,14 @@ class StatelessClient:
         call = self.calls.get(frame.id) if type(frame.id) is int else None
         return [] if call is None else answer_of_call(self, call, frame, origin)
 
-    def _greeted(self, stands: bool) -> list[Effect]:
+    def _greeted(self, *, stands: bool) -> list[Effect]:
         if self.phase != "initialized":
             return []
         self.phase, self.stands, self.ready_at = "ready", stands, self.now
         waiting, self.waiting = self.waiting, {}
         effects: list[Effect] = []
         for event in waiting.values():
-            effects += requests.serve(self, event)
+            effects += self._asked(event)
         return effects
 
     def fail(self, reason: str) -> list[Effect]:
@@ -244,6 +269,8 @@ class StatelessClient:
         kind, _, name = key.partition(":")
         if kind == "subscribed":
             return listening.acknowledge(self, int(name))
+        if kind == "parked":
+            return resuming.overdue(self, int(name))
         number, _, detail = name.partition(":")
         if kind == "held":
             return setup.gave_up(self, int(number))
@@ -253,9 +280,9 @@ class StatelessClient:
         if kind == "settle":
             return setup.settled(self, call)
         if kind == "gather":
-            return questions.gathered(self, call)
+            return rounds.gathered(self, call)
         if kind == "beat":
             return questions.beat(self, call, int(detail))
         if kind == "visit":
             return urls.waited(self, call)
-        return resuming.expired(self, call, kind, int(detail or 0))
+        return self.cancel(call) if call.phase == "ending" else []

@@ -1,8 +1,8 @@
 """Lists: cursors that belong to one session, and an order that does not change by itself.
 
 Follows 2026-07-28 server/utilities/{pagination,caching} and server/tools ("the same order"). A session server's cursor
-may mean nothing to its next session, so it leaves with the age of the session in front and is refused when that age is
-over. A list that comes again with the same items in another order is given in the order it had.
+may mean nothing to its next session, so it leaves with the name and the age of the session in front and is refused
+when that age is over. A list that comes again with the same items in another order is given in the order it had.
 """
 
 from __future__ import annotations
@@ -98,4 +98,4 @@ def _ordered(talk: StatelessClient, method: str, body: Body) -> None:
 
 
 def _prefix(talk: StatelessClient) -> str:
-    return f"{talk.number:x}.{talk.pages.age:x}."
+    return f"{talk.owner}.{talk.number:x}.{talk.pages.age:x}."

@@ -1,8 +1,8 @@
-"""Questions of the server: which call each belongs to, how a round of them is shown, and what becomes of the rest.
+"""Questions of the server: which call each belongs to, and what becomes of those that no client can be asked.
 
 Follows 2026-07-28 basic/patterns/mrtr and 2025-11-25 client/{elicitation,sampling,roots}. A question that came on a
 call's own stream is that call's; on the standing stream it is the only open call's that may ask, else the newest's,
-which is noted as a guess. Invariants: nothing is asked that the waiting request did not declare; every question of the
+which is noted as a guess. Invariants: nothing is asked that the waiting requests did not declare; every question of the
 server is answered exactly once, by the client, or by this file where no client can.
 """
 
@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+import msgspec
+from msgspec import UNSET, Raw
 
 from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import tree
-from translators.asks import UNREADABLE
+from translators.asks import NEEDS, UNREADABLE
 from translators.context import Context
 from translators.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
 from translators.inputs import ASKING, GATES, required
 from translators.machine import STANDING, Effect, Note, SetTimer, ToServer
 from translators.notes import lossy
 from translators.reply import answered, broken, notify, refused
-from translators.stateless_client import setup
-from translators.stateless_client.calls import Call, Question, final, timer
-from translators.stateless_client.state import State
+from translators.stateless_client import rounds, setup
+from translators.stateless_client.calls import Call, Question
 from translators.tree import Body
+from translators.v2025_11_25__v2026_07_28.fields_errors import MISSING_CAPABILITY
 
 if TYPE_CHECKING:
     from translators.stateless_client.machine import StatelessClient
@@ -35,20 +36,11 @@ INPUT_KEY = "dev.dragoman/input-key"
 MAX_KEY = 128
 """Characters of such a key."""
 
-MAX_ROUNDS = 10
-"""Rounds of one call; the SDK clients give up after as many."""
-
-MAX_QUESTIONS = 32
-"""Questions of one call that are open at once; the specification's own examples ask two or three."""
-
 BEAT_S = 20.0
 """How often a server that gave a progress token is told that its question waits; SDK servers time out at 60 s."""
 
 UNABLE = ("waiting", "visiting", "ending")
 """Phases of calls the server does not run, or was told to end."""
-
-NO_ANSWER = ErrorObject(-1, "The client did not respond", UNSET)
-"""As the specification's own example of a user who refused sampling (client/sampling, error handling)."""
 
 
 def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
@@ -57,118 +49,112 @@ def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
     number: Any = frame.id
     if method == "ping":
         return [ToServer(0, answered(number, {}))]
-    lanes = talk.lanes.to_client.get(method)
-    gate = GATES.get(method)
-    if lanes is None or gate is None:
-        return _no(number, method, "method-unknown", METHOD_NOT_FOUND)
+    if method not in GATES:
+        return _no(number, "unknown", "method-unknown", METHOD_NOT_FOUND)
     ctx = Context(method=method)
-    params: Any = frame.params
+    params: Any = frame.params if frame.params is not UNSET else {}
     try:
-        meta = tree.deep(params.get("_meta")) if params is not UNSET else None
-        body = lanes.params.run({} if params is UNSET else params, ctx)
-        opened: Body = tree.deep(dict(body))
+        meta = tree.deep(params.get("_meta"))
+        opened: Body = tree.deep(dict(talk.lanes.to_client[method].params.run(params, ctx)))
     except Refused as refusal:
         return [ToServer(0, refused(number, refusal)), Note("refused", method, refusal.reason)]
     except Answered as done:
         return [ToServer(0, answered(number, done.result))]
     except UNREADABLE:
         return _no(number, method, "backend-garbage", INVALID_PARAMS)
-    meta = meta if isinstance(meta, dict) else {}
-    token = meta.get("progressToken")
-    question = Question(
-        number,
-        method,
-        opened if opened or params is not UNSET else None,
-        ctx,
-        wanted=_wanted(meta),
-        token=token if type(token) in (int, str) else None,
-    )
+    question = _question(number, method, opened, meta if isinstance(meta, dict) else {}, ctx)
+    if frame.params is UNSET and not opened:
+        question.params = None
     losses = lossy(ctx, method)
+    if stream == STANDING and setup.lasts(talk):
+        known = setup.known_roots(talk, method)
+        if known is not None:
+            return [ToServer(0, answered(number, known))]
     call, guessed = _owner(talk, stream)
     if call is None:
+        if not permitted_to(talk.capabilities, question):
+            return undeclared(question, talk.capabilities)
         return [*losses, *setup.unattributed(talk, question)]
     effects: list[Effect] = [Note("guessed", method, "several-calls")] if guessed else []
+    return [*effects, *losses, *_of_call(talk, call, question)]
+
+
+def _question(number: int, method: str, params: Body, meta: Body, ctx: Context) -> Question:
+    token = meta.get("progressToken")
+    kept = params.get("_meta")
+    if isinstance(kept, dict) and INPUT_KEY in kept:
+        kept = params["_meta"] = {name: value for name, value in kept.items() if name != INPUT_KEY}
+    if kept == {}:
+        del params["_meta"]  # it held nothing but what was for the broker
+    return Question(
+        number, method, params, ctx, wanted=_wanted(meta), token=token if type(token) in (int, str) else None
+    )
+
+
+def _of_call(talk: StatelessClient, call: Call, question: Question) -> list[Effect]:
+    number, method = question.ask, question.method
     if call.method not in ASKING:
-        return [*effects, *_no(number, method, "input-not-allowed", INVALID_PARAMS)]
-    if not gate(call.capabilities, opened):
-        code = INVALID_PARAMS if GATES[method](call.capabilities, {}) else METHOD_NOT_FOUND
-        call.missing = {**call.missing, **required(method, opened)}
-        return [*effects, *_no(number, method, "not-declared", code)]
-    reason = _full(talk, call)
+        known = setup.known_roots(talk, method)
+        if known is not None:
+            return [ToServer(0, answered(number, known))]
+        return _no(number, method, "input-not-allowed", INVALID_PARAMS)
+    if call.phase in UNABLE:
+        return [ToServer(0, unanswered(question))]
+    if not permitted(call, question):
+        return withheld(call, question)
+    reason = rounds.full(talk, call)
     if reason:
-        return [*effects, ToServer(0, unanswered(question)), Note("refused", method, reason)]
-    return [*effects, *losses, *collect(talk, call, question)]
+        return [ToServer(0, unanswered(question)), Note("refused", method, reason)]
+    return rounds.collect(talk, call, question)
 
 
-def collect(talk: StatelessClient, call: Call, question: Question) -> list[Effect]:
-    """The question belongs to this call's next round."""
-    talk.asks[question.ask] = call.id
-    call.queued.append(question)
-    call.last_at = talk.now
-    if not call.counted:
-        call.counted = True
-        for quota in talk.quotas:
-            quota.parked += 1
-    beats: list[Effect] = []
-    if question.token is not None:
-        beats.append(SetTimer(f"beat:{call.id}:{question.ask}", BEAT_S))
-    if call.phase not in ("running", "settling"):
-        return beats
-    call.phase, call.first_at = "gathering", talk.now
-    return [*beats, timer("gather", call, talk.rules.batch_s)]
+def permitted(call: Call, question: Question) -> bool:
+    """True if every request that waits for the call declared what the question needs; else the last that did wait."""
+    if not call.legs:
+        return permitted_to(call.capabilities, question)
+    return all(permitted_to(leg.capabilities, question) for leg in call.legs.values())
 
 
-def gathered(talk: StatelessClient, call: Call) -> list[Effect]:
-    """The window of a round is over, unless a question came in it."""
-    if call.phase != "gathering":
-        return []
-    rules = talk.rules
-    quiet_at = min(call.last_at + rules.batch_s, call.first_at + rules.batch_most_s)
-    if quiet_at > talk.now + 0.001:
-        return [timer("gather", call, quiet_at - talk.now)]
-    if not call.queued:  # all of them were taken back
-        call.phase = "running"
-        return []
-    return show(talk, call)
+def permitted_to(capabilities: Body, question: Question) -> bool:
+    """True if a client that declared these capabilities may be asked it."""
+    return GATES[question.method](capabilities, question.params or {})
 
 
-def show(talk: StatelessClient, call: Call) -> list[Effect]:
-    """End the waiting requests with a round of every question that is open."""
-    open_now, call.queued = [*call.shown.values(), *call.queued], []
-    call.round += 1
-    call.shown = _keyed(call, open_now)
-    state = State("call", talk.owner, talk.number, call.id, call.round)
-    call.interim = interim(talk, {key: _request(question) for key, question in call.shown.items()}, state)
-    effects: list[Effect] = [final(leg, shown_again(call, leg)) for leg in call.legs]
-    for leg in call.legs:
-        talk.by_leg.pop(leg, None)
-    call.legs = {}
-    call.phase = "parked"
-    return [*effects, timer("park", call, talk.rules.park_s, call.round)]
+def need(missing: Body, question: Question) -> None:
+    """Add what a question needs to the capabilities that are missing."""
+    for name, parts in required(question.method, question.params or {}).items():
+        missing[name] = {**missing.get(name, {}), **parts}
 
 
-def interim(talk: StatelessClient, requests: Body, state: State) -> Body:
-    """An `input_required` result."""
-    body: Body = {"resultType": "input_required", "inputRequests": requests, "requestState": state.text()}
-    if talk.meta is not None:
-        body["_meta"] = talk.meta
-    return body
+def lacking(missing: Body) -> ErrorObject:
+    """The error for a request whose client did not declare what it takes (basic/index, error codes)."""
+    data = Raw(msgspec.json.encode({"requiredCapabilities": missing}))
+    return ErrorObject(MISSING_CAPABILITY, "Missing required client capability", data)
 
 
-def shown_again(call: Call, leg: int) -> Frame:
-    """The round that is open, for one request."""
-    assert call.interim is not None
-    return Frame(id=leg, result=dict(call.interim))
+def withheld(call: Call, question: Question) -> list[Effect]:
+    """A question the waiting requests cannot be asked; if the call fails for it, its client is told what it needs."""
+    need(call.missing, question)
+    waiting = [leg.capabilities for leg in call.legs.values()] or [call.capabilities]
+    return undeclared(question, next(each for each in waiting if not permitted_to(each, question)))
+
+
+def undeclared(question: Question, capabilities: Body) -> list[Effect]:
+    """The server's error for asking what was not declared: the whole method, or a mode of it."""
+    code = INVALID_PARAMS if NEEDS[question.method] in capabilities else METHOD_NOT_FOUND
+    return _no(question.ask, question.method, "not-declared", code)
 
 
 def taken_back(talk: StatelessClient, number: Any) -> list[Effect]:
     """The server needs no answer any more: a question that was shown stays, and its answer will be dropped."""
-    talk.held.pop(number, None)
-    call = talk.calls.get(talk.asks.pop(number, 0)) if type(number) is int else None
-    if call is None:
+    if type(number) is not int:
         return []
-    call.queued = [question for question in call.queued if question.ask != number]
-    return [Note("void", call.method, "question-cancelled")]
+    held = talk.held.pop(number, None)
+    call = talk.calls.get(talk.asks.pop(number, 0))
+    if call is not None:
+        call.queued = [question for question in call.queued if question.ask != number]
+    method = held.method if held is not None else call.method if call is not None else ""
+    return [Note("void", method, "question-cancelled")] if method else []
 
 
 def dismiss(talk: StatelessClient, call: Call) -> list[Effect]:
@@ -184,7 +170,8 @@ def unanswered(question: Question) -> Frame:
     """What the server is told of a question that no client answers."""
     if question.method == "elicitation/create":
         return answered(question.ask, {"action": "cancel"})
-    return Frame(id=question.ask, error=NO_ANSWER)
+    # The code of the specification's own example of a user who refused sampling (client/sampling, error handling).
+    return Frame(id=question.ask, error=ErrorObject(-1, "The client did not respond"))
 
 
 def beat(talk: StatelessClient, call: Call, number: int) -> list[Effect]:
@@ -202,60 +189,18 @@ def _owner(talk: StatelessClient, stream: int) -> tuple[Call | None, bool]:
     """The call a question belongs to, and whether that is a guess."""
     habits = talk.habits
     if stream != STANDING:
-        habits.asks_in_call = True
-        return talk.calls.get(stream), False
-    able = [
-        call
-        for call in talk.calls.values()
-        if call.method in ASKING and call.phase not in ("waiting", "visiting", "ending")
-    ]
+        own = talk.calls.get(stream)
+        habits.asks_in_call = habits.asks_in_call or own is not None
+        return own, False
+    able = [call for call in talk.calls.values() if call.method in ASKING and call.phase not in UNABLE]
     if able:
         habits.asks_on_stream = True
     return (able[-1] if able else None), len(able) > 1
 
 
-def _full(talk: StatelessClient, call: Call) -> str:
-    """Why no further question can be put, empty if one can."""
-    if len(call.queued) + len(call.shown) >= MAX_QUESTIONS:
-        return "too-many-inputs"
-    if call.phase != "parked" and call.round >= MAX_ROUNDS:
-        return "too-many-rounds"
-    if call.counted:
-        return ""
-    here = sum(one.counted for one in talk.calls.values())
-    if here >= talk.rules.park_per_session or any(quota.parked >= quota.limit for quota in talk.quotas):
-        return "parked"
-    return ""
-
-
-def _keyed(call: Call, found: list[Question]) -> dict[str, Question]:
-    """Each question under the key its server wants, or under one this call never used."""
-    keyed: dict[str, Question] = {}
-    for question in found:
-        if question.wanted and question.wanted not in keyed:
-            keyed[question.wanted] = question
-    for question in found:
-        if keyed.get(question.wanted) is question:
-            continue
-        while True:
-            call.keys += 1
-            key = f"input-{call.keys}"
-            if key not in keyed:
-                break
-        keyed[key] = question
-    return keyed
-
-
 def _wanted(meta: dict[str, Any]) -> str:
     key = meta.get(INPUT_KEY)
     return key if isinstance(key, str) and 0 < len(key) <= MAX_KEY and key.isprintable() else ""
-
-
-def _request(question: Question) -> Body:
-    request: Body = {"method": question.method}
-    if question.params is not None:
-        request["params"] = question.params
-    return request
 
 
 def _no(number: int, method: str, reason: str, code: int = INTERNAL_ERROR) -> list[Effect]:

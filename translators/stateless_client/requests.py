@@ -47,44 +47,51 @@ def serve(talk: StatelessClient, event: Asked) -> list[Effect]:
         return listening.listen(talk, event)
     lanes = talk.lanes.to_server.get(method)
     if lanes is None:
-        return [final(leg, broken(leg, "method-unknown", code=METHOD_NOT_FOUND))]
+        return _no(leg, "", "method-unknown", METHOD_NOT_FOUND)
     ctx = Context(method=method, facts={"client_capabilities": event.capabilities})
     try:
         body = lanes.params.run(_own(frame.params, event), ctx)
         if method in pages.MEMBERS and not pages.unwrap(talk, body):
-            return [final(leg, broken(leg, "cursor-expired", code=INVALID_PARAMS))]
+            return _no(leg, method, "cursor-expired", INVALID_PARAMS)
         token = _progress_token(body)
     except Refused as refusal:
         return [final(leg, refused(leg, refusal)), Note("refused", method, refusal.reason)]
     except Answered as done:
         return [final(leg, answered(leg, done.result))]
     except UNREADABLE:
-        return [final(leg, broken(leg, "client-garbage", code=INVALID_PARAMS))]
+        return _no(leg, method, "client-garbage", INVALID_PARAMS)
     ctx.request = body
-    call = Call(talk.mint(), method, body, ctx, event.capabilities, asked_for_progress=token)
+    call = Call(talk.mint(), method, body, ctx, event.capabilities)
     talk.calls[call.id] = call
     talk.attach(call, Leg(leg, event.level, token, event.capabilities))
     losses = lossy(ctx, method) if ctx.losses else []
     if event.state is not None:
         return [*losses, *urls.returned(talk, call, event)]
-    if method in ASKING:
-        if talk.held:
-            return [*losses, *setup.first_call(talk, call)]
-        if setup.may_come(talk):
-            call.phase = "settling"
-            return [*losses, timer("settle", call, SETTLE_S)]
+    if method in ASKING and not talk.held and setup.may_come(talk):
+        call.phase = "settling"
+        return [*losses, timer("settle", call, SETTLE_S)]
     return send(talk, call) + losses
 
 
 def send(talk: StatelessClient, call: Call) -> list[Effect]:
-    """Send a call to the server; its level goes before it."""
+    """Send a call to the server; what the set-up asked, and its level, go before it."""
+    if talk.held and call.method in ASKING:
+        return setup.first_call(talk, call)
     wanted = min((leg.level for leg in call.legs.values()), default=NO_LEVEL)
     effects = raise_level(talk, wanted)
     if wanted < NO_LEVEL and SET_LEVEL in talk.inner.values():
         call.phase = "waiting"
         return effects
     call.phase, call.sent = "running", True
-    return [*effects, ToServer(call.id, Frame(id=call.id, method=call.method, params=call.params))]
+    return [*effects, ToServer(call.id, Frame(id=call.id, method=call.method, params=dict(call.params)))]
+
+
+def go_on(talk: StatelessClient, call: Call) -> list[Effect]:
+    """Nothing is asked any more: the call runs on, or is sent at last."""
+    if not call.sent:
+        return send(talk, call)
+    call.phase = "running"
+    return []
 
 
 def raise_level(talk: StatelessClient, wanted: int) -> list[Effect]:
@@ -105,6 +112,10 @@ def levelled(talk: StatelessClient) -> list[Effect]:
         for call in [call for call in talk.calls.values() if call.phase == "waiting" and not call.sent]:
             effects += send(talk, call)
     return effects
+
+
+def _no(leg: int, method: str, reason: str, code: int) -> list[Effect]:
+    return [final(leg, broken(leg, reason, code=code)), Note("refused", method, reason)]
 
 
 def _own(params: Any, event: Asked) -> Body:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Raw
+
 from translators.errors import INTERNAL_ERROR, INVALID_PARAMS
-from translators.inputs import GATES
 from translators.machine import Effect, Note, SetTimer, ToServer
 from translators.reply import answered, broken
-from translators.stateless_client import questions, requests
+from translators.stateless_client import questions, requests, rounds
 from translators.stateless_client.calls import Call, Question
+from translators.tree import Body
 
 if TYPE_CHECKING:
     from translators.stateless_client.machine import StatelessClient
@@ -32,24 +35,28 @@ ROOTS_S = 60.0
 """How long roots are believed: a stateless client announces no change of them."""
 
 
+def lasts(talk: StatelessClient) -> bool:
+    """True while the server is in its set-up."""
+    return talk.phase != "ready" or talk.now - talk.ready_at <= SETUP_S
+
+
 def may_come(talk: StatelessClient) -> bool:
     """True if this server asks in its set-up, and is still in it."""
     return (
         talk.habits.asks_in_setup
         and "roots" in talk.capabilities
-        and talk.now - talk.ready_at <= SETUP_S
+        and lasts(talk)
         and not any(call.sent for call in talk.calls.values())
-        and not _roots_known(talk)
+        and known_roots(talk, "roots/list") is None
     )
 
 
 def unattributed(talk: StatelessClient, question: Question) -> list[Effect]:
     """A question that is no call's."""
-    if question.method == "roots/list" and _roots_known(talk):
-        assert talk.memory.roots is not None
-        return [ToServer(0, answered(question.ask, dict(talk.memory.roots)))]
-    in_setup = talk.phase != "ready" or talk.now - talk.ready_at <= SETUP_S
-    if in_setup and len(talk.held) < MAX_HELD:
+    known = known_roots(talk, question.method)
+    if known is not None:
+        return [ToServer(0, answered(question.ask, known))]
+    if lasts(talk) and len(talk.held) < MAX_HELD:
         if question.method == "roots/list":
             talk.habits.asks_in_setup = True
         talk.held[question.ask] = question
@@ -64,12 +71,15 @@ def first_call(talk: StatelessClient, call: Call) -> list[Effect]:
     """The first request that may ask: what was held is asked before the call is sent."""
     held, talk.held = talk.held, {}
     effects: list[Effect] = []
+    call.phase = "settling"
     for question in held.values():
-        if GATES[question.method](call.capabilities, question.params or {}):
-            call.phase = "settling"
-            effects += questions.collect(talk, call, question)
+        reason = rounds.full(talk, call)
+        if not questions.permitted(call, question):
+            effects += questions.withheld(call, question)
+        elif reason:
+            effects += [ToServer(0, questions.unanswered(question)), Note("refused", question.method, reason)]
         else:
-            effects += [_refused(question), Note("refused", question.method, "not-declared")]
+            effects += rounds.collect(talk, call, question)
     return effects if call.queued else [*effects, *requests.send(talk, call)]
 
 
@@ -88,5 +98,15 @@ def _refused(question: Question) -> ToServer:
     return ToServer(0, broken(question.ask, "unsolicited", code=INTERNAL_ERROR))
 
 
-def _roots_known(talk: StatelessClient) -> bool:
-    return talk.memory.roots is not None and talk.now - talk.memory.roots_at <= ROOTS_S
+def learn_roots(talk: StatelessClient, roots: Body) -> None:
+    """Remember what a client said, as bytes: each session translates its own copy for its server."""
+    talk.memory.roots = {name: Raw(msgspec.json.encode(value)) for name, value in roots.items()}
+    talk.memory.roots_at = talk.now
+
+
+def known_roots(talk: StatelessClient, method: str) -> Body | None:
+    """The roots a client gave not long ago, a new object; None if they are not known, or something else was asked."""
+    memory = talk.memory
+    if method != "roots/list" or memory.roots is None or talk.now - memory.roots_at > ROOTS_S:
+        return None
+    return dict(memory.roots)

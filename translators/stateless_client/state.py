@@ -25,7 +25,8 @@ LOST = "suspended-call-lost"
 class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """`owner` names the broker process, `session` the pooled session, `call` the call there, `round` its round.
 
-    Of kind `visit` no call is suspended: `pages` are the ids of the elicitations by URL that the server named.
+    Of kind `visit` no call is suspended: `call` is the one that ended, and `pages` are the ids of the elicitations by
+    URL that the server named.
     """
 
     kind: Literal["call", "visit"]

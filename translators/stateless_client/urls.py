@@ -7,7 +7,9 @@ error says that the call was not processed, so calling again is safe. Consent is
     the server                          the machine
     -32042 with elicitations            ends the request with a round of URLs; nothing is suspended
     (retry: all accepted)               waits for their completion, at most VISIT_S, then calls again
+    (retry: some left out)              calls again: the server says what it still needs
     (retry: one declined)               a tool error, or an error
+    (the same retry twice)              waits for the same call: consent makes one call, however often it is sent
     -32042 again                        the next round
 """
 
@@ -15,15 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 
-from protocol_versions.jsonrpc import ErrorObject
+from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import tree
 from translators.asks import UNREADABLE
 from translators.inputs import GATES
 from translators.machine import Effect, Note
 from translators.reply import answered, broken
-from translators.stateless_client import questions, requests
+from translators.stateless_client import requests, resuming, rounds
 from translators.stateless_client.calls import Asked, Call, final, timer
 from translators.stateless_client.state import State, bad_state
 from translators.tree import Body
@@ -39,57 +42,79 @@ MAX_PAGES = 8
 """Pages of one error; servers name one."""
 
 MAX_VISITED = 64
-"""Completions that are remembered though nobody waits for them yet."""
+"""Completions that are remembered though nobody waits for them yet, and retries that may come again."""
 
 MAX_ID = 256
 """Characters of an elicitation's id."""
 
 DECLINED = "The user did not agree to open the page this request needs."
 
+Key = tuple[str, int, int, int]
+"""What a state of pages says that no other does: broker, session, call, round."""
 
-def required(talk: StatelessClient, call: Call, error: ErrorObject) -> list[Effect] | None:
-    """The round of URLs an error asks for; None if it asks for none, or the client cannot be asked."""
-    if error.code != URL_ELICITATION_REQUIRED or not call.legs or call.counted:
+
+class Visits(msgspec.Struct):
+    """Pages that were dealt with, and the call that was made for each consent; the oldest go first."""
+
+    done: dict[str, None] = {}
+    calls: dict[Key, int] = {}
+
+
+def declares(capabilities: Body) -> bool:
+    """True if a client can be asked to visit a page."""
+    return GATES["elicitation/create"](capabilities, {"mode": "url"})
+
+
+def required(talk: StatelessClient, call: Call, error: ErrorObject) -> Frame | None:
+    """The round of URLs an error asks for; None if it asks for none, or nobody who waits can be asked."""
+    if error.code != URL_ELICITATION_REQUIRED or not call.legs or call.round >= rounds.MAX_ROUNDS:
         return None
-    if not GATES["elicitation/create"](call.capabilities, {"mode": "url"}):
+    if not all(declares(leg.capabilities) for leg in call.legs.values()):
         return None
     try:
         pages = _pages(error)
     except UNREADABLE:
-        pages = []
-    if not pages or call.visit_round >= questions.MAX_ROUNDS:
         return None
-    shown: Body = {}
-    for number, (_identity, params) in enumerate(pages, 1):
-        shown[f"page-{call.visit_round + 1}-{number}"] = {"method": "elicitation/create", "params": params}
-    state = State(
-        "visit", talk.owner, talk.number, 0, call.visit_round + 1, [identity for identity, _params in pages]
-    )  # fmt: skip
-    body = questions.interim(talk, shown, state)
-    effects: list[Effect] = [final(leg, answered(leg, dict(body))) for leg in call.legs]
-    talk.forget(call)
-    return effects
+    if not pages:
+        return None
+    round_ = call.round + 1
+    shown: Body = {
+        key: {"method": "elicitation/create", "params": params}
+        for key, (_identity, params) in zip(_keys(round_, len(pages)), pages, strict=True)
+    }
+    ids = [identity for identity, _params in pages]
+    return Frame(
+        id=0, result=rounds.interim(talk, shown, State("visit", talk.owner, talk.number, call.id, round_, ids))
+    )
+
+
+def call_of(talk: StatelessClient, state: State) -> int | None:
+    """The call that was made for this consent already; None if there is none."""
+    return talk.visits.calls.get(_key(state))
 
 
 def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
     """The request again, with the user's consent to its pages or without."""
     state = event.state
     assert state is not None
-    params: Any = event.frame.params if event.frame.params is not UNSET else {}
-    given = tree.whole(params, "inputResponses")
-    given = given if isinstance(given, dict) else {}
-    keys = [f"page-{state.round}-{number}" for number in range(1, len(state.pages) + 1)]
-    actions = [_action(given.get(key)) for key in keys]
-    if not 0 < state.round <= questions.MAX_ROUNDS or not keys:
+    if not 0 < state.round <= rounds.MAX_ROUNDS or not state.pages:
         talk.forget(call)
-        return [final(event.leg, bad_state(event.leg))]
-    call.visit_round = state.round
-    if any(action in ("decline", "cancel") for action in actions):
-        return _declined(talk, call, event.leg)
-    if "accept" not in actions or None in actions:
-        # Not every page was answered: the server asks again for what it still needs.
-        return requests.send(talk, call)
-    call.visits = [page for page in state.pages if page not in talk.visited]
+        return [final(event.leg, bad_state(event.leg)), Note("refused", call.method, "state-unknown")]
+    try:
+        given = resuming.responses(event)
+        this = (state.round, resuming.digest(given))
+        keys = _keys(state.round, len(state.pages))
+        actions = [resuming.typed("elicitation/create", given[key])["action"] for key in keys if key in given]
+    except UNREADABLE:
+        talk.forget(call)
+        return resuming.unusable(event)
+    if "decline" in actions or "cancel" in actions:
+        talk.forget(call)
+        return [final(event.leg, _declined(call, event.leg)), Note("refused", call.method, "input-declined")]
+    call.round, call.answered = this[0], this
+    _remember(talk.visits.calls, _key(state), call.id)
+    if len(actions) == len(keys):
+        call.visits = [page for page in state.pages if page not in talk.visits.done]
     if not call.visits:
         return requests.send(talk, call)
     call.phase = "visiting"
@@ -98,11 +123,9 @@ def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
 
 def completed(talk: StatelessClient, page: Any) -> list[Effect]:
     """The server says that a page was dealt with."""
-    if not isinstance(page, str) or len(page) > MAX_ID:
+    if not isinstance(page, str) or not 0 < len(page) <= MAX_ID:
         return []
-    talk.visited.add(page)
-    while len(talk.visited) > MAX_VISITED:
-        talk.visited.pop()
+    _remember(talk.visits.done, page, None)
     effects: list[Effect] = []
     for call in list(talk.calls.values()):
         if page in call.visits:
@@ -113,23 +136,37 @@ def completed(talk: StatelessClient, page: Any) -> list[Effect]:
 
 def waited(talk: StatelessClient, call: Call) -> list[Effect]:
     """The server said nothing in time: it is called again, and says what it needs."""
-    if not call.visits or call.sent:
+    if call.phase != "visiting":
         return []
     call.visits = []
     return requests.send(talk, call)
 
 
-def _declined(talk: StatelessClient, call: Call, leg: int) -> list[Effect]:
-    talk.forget(call)
-    note = Note("refused", call.method, "input-declined")
+def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > MAX_VISITED:
+        del known[next(iter(known))]
+
+
+def _key(state: State) -> Key:
+    return state.owner, state.session, state.call, state.round
+
+
+def _keys(round_: int, count: int) -> list[str]:
+    """The keys of a round of pages, in order."""
+    return [f"page-{round_}-{number}" for number in range(1, count + 1)]
+
+
+def _declined(call: Call, leg: int) -> Frame:
     if call.method != "tools/call":
-        return [final(leg, broken(leg, "input-declined", message=DECLINED)), note]
+        return broken(leg, "input-declined", message=DECLINED)
     content = [{"type": "text", "text": DECLINED}]
-    return [final(leg, answered(leg, {"resultType": "complete", "content": content, "isError": True})), note]
+    return answered(leg, {"resultType": "complete", "content": content, "isError": True})
 
 
 def _pages(error: ErrorObject) -> list[tuple[str, Body]]:
-    """(id, parameters of the question) of each page an error names."""
+    """(id, parameters of the question) of each page an error names; the id is empty if it has none."""
     data = tree.deep(error.data) if error.data is not UNSET else None
     found = data.get("elicitations") if isinstance(data, dict) else None
     pages = []
@@ -140,8 +177,3 @@ def _pages(error: ErrorObject) -> list[tuple[str, Body]]:
         known = identity if isinstance(identity, str) and len(identity) <= MAX_ID else ""
         pages.append((known, {"mode": "url", "message": message, "url": url}))
     return pages[:MAX_PAGES]
-
-
-def _action(given: Any) -> str | None:
-    action = given.get("action") if isinstance(given, dict) else None
-    return action if isinstance(action, str) else None
