@@ -141,6 +141,12 @@ def serving(here: World, *, where: str = "post", rounds: int = 1, stands: bool =
     return server
 
 
+async def final(reply: Reply) -> Json:
+    """The answer of a request, whole or as the next event of a stream."""
+    found: Json = await reply.message() if reply.streams else reply.json
+    return found
+
+
 async def begin(here: World, capabilities: Json | None = None, **more: Any) -> Reply:
     """A call of a client that can be asked everything; `more` as for `ask`."""
     more.setdefault("meta", envelope(INPUTS if capabilities is None else capabilities))
