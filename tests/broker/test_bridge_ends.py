@@ -146,7 +146,12 @@ async def test_one_of_two_clients_that_wait_for_the_same_call_may_go() -> None:
         stays = asyncio.ensure_future(again(here, first, answers_to(first), id=3, client=here.another()))
         await begin(here, method="tools/list", params={})  # after the other retry, on a connection of its own
         aborted, abort = asyncio.Event(), here.pool.abort
-        here.pool.abort = lambda leg: (abort(leg), aborted.set())[0]  # type: ignore[method-assign]
+
+        def left(leg: int) -> None:
+            abort(leg)
+            aborted.set()
+
+        here.pool.abort = left  # type: ignore[method-assign]
         gone.cut()
         await within(aborted.wait())
         assert len(here.pool.legs) == 1
