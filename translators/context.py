@@ -14,8 +14,9 @@ class Context(msgspec.Struct, kw_only=True):
 
     `request` holds the request's parameters as the *writer of the answer* received them (top-level members may still
     be `msgspec.Raw`); None when unknown. `facts` is what the broker learned of the two peers: `tools` (name ->
-    definition as the backend wrote it) and `client_capabilities` (the object the client declared). An operation that
-    misses a fact leaves the message alone. `stash` is what a Change keeps between request and answer, under its name.
+    definition as the backend wrote it), `client_capabilities` (the object the client declared) and `mirrors` (its
+    requests repeat arguments in headers). An operation that misses a fact leaves the message alone. `stash` is what a
+    Change keeps between request and answer, under its name.
     """
 
     method: str = ""

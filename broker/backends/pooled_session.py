@@ -21,6 +21,7 @@ from translators.link import LOST
 from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, SetTimer, ToClient, ToServer
 from translators.reply import broken, reason_of
 from translators.stateless_client import Asked, Greeted, StatelessClient, Unopened
+from translators.v2025_11_25__v2026_07_28.fields_headers import MIRRORS
 
 if TYPE_CHECKING:
     from broker.backends.session_groups import Group
@@ -56,6 +57,7 @@ class PooledSession:
     def open(self) -> None:
         """Begin the session."""
         self._run(self.talk.open(self.pool.now()))
+        self.relay.talk.facts[MIRRORS] = True
 
     def post(self, asked: Asked) -> None:
         """A request of a client."""

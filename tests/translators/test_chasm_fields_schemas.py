@@ -11,7 +11,7 @@ from msgspec import Raw
 from protocol_versions.base import result
 from translators.context import Context
 from translators.pipeline import pipeline
-from translators.v2025_11_25__v2026_07_28.fields_headers import without_annotations
+from translators.v2025_11_25__v2026_07_28.fields_headers import MIRRORS, without_annotations
 from translators.v2025_11_25__v2026_07_28.fields_schemas import output_schema_for_sessions, wraps
 
 
@@ -84,3 +84,15 @@ def test_a_list_is_read_the_same_however_it_is_spelled(name: bytes, space: bytes
         "properties": {"result": {"type": "array"}},
         "required": ["result"],
     }
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_annotations_reach_the_stateless_clients_behind_a_session_and_no_other_client(mirrors: bool) -> None:
+    schema: Any = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}}
+    lane = pipeline("2025-11-25", "2025-11-25").lane(result("tools/list"))
+    tools = Raw(msgspec.json.encode([{"name": "t", "inputSchema": schema}]))
+    facts = {MIRRORS: True} if mirrors else {}
+    for _ in range(2):  # neither is remembered for the other
+        body = lane.run({"tools": tools}, Context(method="tools/list", facts=facts))
+        shown = msgspec.json.decode(msgspec.json.encode(body))["tools"][0]["inputSchema"]
+        assert shown == (schema if mirrors else without_annotations(schema))

@@ -18,6 +18,9 @@ from translators.v2025_11_25__v2026_07_28.fields_walk import inside, walked
 
 LOG = "2026-07-28/changelog.mdx"
 ANNOTATION = "x-mcp-header"
+MIRRORS = "mirrors"
+"""The fact that whoever plays a session's client has stateless clients behind it, who do send such headers."""
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _TYPES = ("integer", "string", "boolean")
 _NEEDED = (b'"x-mcp-header"',)
@@ -65,7 +68,9 @@ def _property(schema: Any, taken: set[str]) -> Any:
     return reached
 
 
-def _dropped(schema: Any, _ctx: Context) -> Any:
+def _dropped(schema: Any, ctx: Context) -> Any:
+    if ctx.facts.get(MIRRORS):
+        return KEEP
     plain = without_annotations(schema)
     return KEEP if plain == schema else plain
 
