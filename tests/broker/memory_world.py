@@ -17,6 +17,7 @@ from broker.faces.stateless_params import RESPONSES, STATE, binding
 from broker.faces.stateless_relay import StatelessRelay
 from broker.hooks.runner import Runner
 from broker.identity import Principal
+from broker.limit_values import wire_of
 from broker.seal import Seal
 from broker.settings import Settings
 from broker.watch import Watch
@@ -150,7 +151,7 @@ class MemoryWorld:
         pinned = {"revision": "2025-11-25", **(backend or {})}
         settings = Settings.for_proxy("http://127.0.0.1:1/mcp", backend=pinned, limits=limits or {})
         section = settings.servers["default"]
-        wire = settings.limits.wire()
+        wire = wire_of(settings.limits)
         self.reach = MemoryReach()
         self.context = ServerContext(
             "memory",
