@@ -295,4 +295,4 @@ class Relay:
         if then < 0:
             asyncio.get_running_loop().call_soon(backend.open_stream)
         else:
-            self._stream_after[then] = asks
+            self._stream_after[then] = asks or backend.acknowledges

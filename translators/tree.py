@@ -68,6 +68,16 @@ def deep(value: Any) -> Any:
 _OPENABLE = frozenset((Raw, dict, list))
 
 
+def unopened(body: Any) -> bool:
+    """True for an object whose members are all bytes still."""
+    if type(body) is not dict:
+        return False
+    for value in body.values():  # noqa: SIM110 - a generator costs more than the look
+        if type(value) is not Raw:
+            return False
+    return True
+
+
 def member(parent: Body, key: str) -> Any:
     """`parent[key]` opened one level (None if absent), stored back."""
     value = parent.get(key)

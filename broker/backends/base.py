@@ -39,6 +39,8 @@ class Owner(Protocol):
 class SessionBackend(Protocol):
     """One session with a backend. `legs` are its open calls by the number the relay gave them."""
 
+    acknowledges: bool
+    """Whether its standing stream says when it stands: what is announced before is lost."""
     session_id: str | None
     closed: bool
 

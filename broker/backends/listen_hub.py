@@ -29,7 +29,7 @@ FLAGS = {
 }
 
 GATHER_S = 0.02
-"""Sessions that come or go within this time cause one new stream."""
+"""Sessions that come or go within this time cause one new stream in place of the one that stands."""
 
 
 class Listener(Protocol):
@@ -122,7 +122,9 @@ class ListenHub:
 
     def _soon(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._open)
+            # The first stream is opened at once: until it stands, nobody hears of anything.
+            pause = GATHER_S if self._leg or self._opening else 0
+            self._timer = asyncio.get_running_loop().call_later(pause, self._open)
 
     def _open(self) -> None:
         self._timer = None

@@ -64,6 +64,7 @@ class Pipe:
 class StdioSession:
     """A session as the process knows it."""
 
+    acknowledges = False
     streams = True
 
     def __init__(self, reach: StdioReach, owner: Owner, *, patient: bool) -> None:

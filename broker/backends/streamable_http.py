@@ -52,6 +52,8 @@ class Deadlines:
 class BackendSession:
     """A session as the backend knows it. `version` is what it negotiated, empty before `initialize` is answered."""
 
+    acknowledges = False
+
     def __init__(self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits) -> None:
         self.pool = pool
         self.owner = owner

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET
 
 from broker.backends.base import Flow, Legs, Owner, Refusal
 from broker.backends.listen_hub import LISTEN, ListenHub
@@ -55,6 +55,8 @@ class Held(NamedTuple):
 class VirtualSession:
     """One client session's legs to a stateless backend."""
 
+    acknowledges = True
+
     def __init__(
         self,
         talk: SessionClient,
@@ -82,6 +84,7 @@ class VirtualSession:
         self.session_id: str | None = "stateless"
         self.streams = True
         self.standing: Any = None
+        self._awaited = False  # whether the owner is to be told when the stream it wanted is acknowledged
         self.closed = False
 
     # ---- what the relay asks of a backend session -----------------------------------------------------------------
@@ -102,7 +105,7 @@ class VirtualSession:
     def send(self, effect: ToServer) -> None:
         """What the relay decided to send. Parameters it has opened may be shared, so those go as bytes."""
         frame = effect.frame
-        if not effect.call or effect.initialize or not _unopened(frame.params):
+        if not effect.call or effect.initialize or not tree.unopened(frame.params):
             body = jsonrpc.encode(frame)
             if effect.call:
                 self.request(effect.call, body, initialize=effect.initialize)
@@ -138,11 +141,12 @@ class VirtualSession:
         self._run(self.talk.cancel(call))
 
     def open_stream(self) -> None:
-        """Listen for what belongs to no call."""
+        """Listen for what belongs to no call; the owner is told once the stream is acknowledged, or will not be."""
         if not self.closed:
             self._run(self.talk.stand())
+            self._awaited = True
             # Not at once: the relay writes down who waits for the stream after it has asked for it.
-            asyncio.get_running_loop().call_soon(self.owner.backend_stream, True)
+            asyncio.get_running_loop().call_soon(self._stands)
 
     def close(self) -> None:
         """The session is over."""
@@ -236,6 +240,13 @@ class VirtualSession:
     def feed(self, event: FromServer | FromClient | Failed | Expired) -> None:
         """Tell the machine what happened, and carry out what it decides."""
         self._run(self.talk.handle(event, self.wheel.clock()))
+        if self._awaited:
+            self._stands()
+
+    def _stands(self) -> None:
+        if self._awaited and not self.talk.listening.opening:
+            self._awaited = False
+            self.owner.backend_stream(True)
 
     def _later(self, event: FromClient) -> None:
         # Not within the relay's own turn: an answer given at once would overtake what it still has to do.
@@ -283,12 +294,3 @@ class VirtualSession:
     def _expired(self, key: str) -> None:
         if not self.closed:
             self.feed(Expired(key))
-
-
-def _unopened(params: dict[str, Any] | UnsetType) -> bool:
-    if params is UNSET:
-        return False
-    for value in params.values():  # noqa: SIM110 - a generator costs more than the look
-        if type(value) is not Raw:
-            return False
-    return True

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.broker.crossing_world import CHANGED, LISTEN, Listened, completes, crossing, greeted, standing
-from tests.broker.scripted_backend import Json, Reply, World
+from tests.broker.scripted_backend import DONE, Asked, Json, Reply, World
 
 OFFERS: Json = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}}
 PROMPTS = "notifications/prompts/list_changed"
@@ -94,3 +94,32 @@ async def test_a_client_that_has_read_nothing_is_told_at_once() -> None:
         await listened.announce()
         assert (await stream.message())["method"] == CHANGED
         assert here.backend.count("tools/list") == 0
+
+
+async def test_a_change_right_after_the_handshake_is_told() -> None:
+    async with crossing() as here:
+        here.backend.on(LISTEN, listened := Listened())
+
+        async def change(asked: Asked) -> None:
+            await listened.announce()
+            await asked.result({"resultType": "complete", **DONE})
+
+        here.backend.on("tools/call", change)
+        await greeted(here, OFFERS)
+        stream = await here.client.send("GET", Accept="text/event-stream")
+        assert (await here.client.call()).json["result"] == DONE
+        assert (await stream.message())["method"] == CHANGED
+
+
+@pytest.mark.parametrize("way", ["refused", "hangs up", "never"])
+async def test_a_stream_that_does_not_stand_keeps_nobody_waiting(way: str) -> None:
+    async def listen(asked: Asked) -> None:
+        if way == "refused":
+            await asked.json({"id": asked.message["id"], "error": {"code": -32601, "message": "no"}}, 404)
+        elif way == "hangs up":
+            asked.hang_up()
+
+    async with crossing() as here:
+        here.backend.on(LISTEN, listen)
+        await greeted(here, OFFERS)
+        assert (await here.client.call()).json["result"] == DONE
