@@ -126,6 +126,7 @@ class MemoryReach:
     """The way to that server. `ran` are the calls it was sent, `sessions` those it gave."""
 
     identity = "memory"
+    greets_first = False
 
     def __init__(self) -> None:
         self.ran: list[int] = []
