@@ -52,6 +52,7 @@ class Leg:
 class MemorySession:
     """A session whose server asks for a form in every call and answers with what it was told."""
 
+    acknowledges = False
     streams = True
 
     def __init__(self, owner: Owner, name: str, ran: list[int]) -> None:
