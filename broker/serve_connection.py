@@ -16,6 +16,7 @@ from broker import telemetry
 from broker.edge import Refusal
 from broker.serve_short import ShortConnection
 from broker.short_way import Heads
+from broker.writes import Writes
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -27,15 +28,16 @@ _OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
 
 
 class Door:
-    """What all connections of one listener share: the limits, how many there are, and the heads they know."""
+    """What all connections of one listener share: limits and count, the heads they know, their writes."""
 
-    __slots__ = ("heads", "limits", "loop", "open")
+    __slots__ = ("heads", "limits", "loop", "open", "writes")
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.limits = limits
         self.loop = loop
         self.open = 0
         self.heads = Heads()
+        self.writes = Writes()
 
 
 class Connection(ShortConnection):
@@ -44,7 +46,7 @@ class Connection(ShortConnection):
     __slots__ = ("_counted", "_door", "_head_timer")
 
     def __init__(self, manager: Server, door: Door, **kwargs: Any) -> None:
-        super().__init__(manager, door.heads, **kwargs)
+        super().__init__(manager, door.heads, door.writes, **kwargs)
         self._door = door
         self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None

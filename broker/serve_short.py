@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from broker.short_way import Call, Heads, Taker, proved
+from broker.writes import Writes
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -44,13 +45,15 @@ class ShortConnection(RequestHandler):
     """
 
     __slots__ = (
-        "_begun", "_begun_timer", "_call", "_heads", "_held", "_leaving", "_request", "_sound", "_trial", "handed",
+        "_begun", "_begun_timer", "_call", "_heads", "_held", "_leaving", "_request", "_sound", "_trial", "_writes",
+        "handed",
     )  # fmt: skip
 
-    def __init__(self, manager: Server, heads: Heads, **kwargs: Any) -> None:
+    def __init__(self, manager: Server, heads: Heads, writes: Writes, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self.handed: Call | None = None
         self._heads = heads
+        self._writes = writes
         self._call: Call | None = None
         self._request = b""  # that call's bytes
         self._held = b""
@@ -118,7 +121,7 @@ class ShortConnection(RequestHandler):
         transport = self.transport
         if transport is not None and not transport.is_closing():
             if len(body) <= JOIN_BYTES:
-                transport.write(head + body)
+                self._writes.add(transport, head + body)
             else:
                 transport.writelines((head, body))
         if not self._paused:

@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
             # Not at once: uvloop starts to read after `connection_made`, from where this may be called.
             asyncio.get_running_loop().call_soon(self._pause_if_wanted)
         if len(body) <= JOIN_BYTES:
-            transport.write(head + body)
+            self.pool.writes.add(transport, head + body)
         else:
             transport.write(head)
             self._rest = memoryview(body)

@@ -21,6 +21,7 @@ from broker.backends.http1_dial import dial
 from broker.backends.http1_head import Origin, constant_heads, lines_are_sound
 from broker.backends.http1_types import Limits, Reason, Sink, Timeouts
 from broker.wheel import Handle, Wheel
+from broker.writes import Writes
 
 # How long `close` waits for TLS goodbyes; aiohttp gives its connections the same two seconds.
 CLOSE_GRACE_S: Final = 2.0
@@ -64,6 +65,7 @@ class DirectPool:
         self.limits = limits or Limits()
         self._tls = tls
         self.wheel = wheel
+        self.writes = Writes()
         self._heads = constant_heads(origin, headers or {})
         self._sound: set[bytes] = {b""}
         self._calls = Lane(self.limits.max_connections)
