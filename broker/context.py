@@ -11,6 +11,7 @@ import secrets
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from broker import telemetry
 from broker.backends.base import Reach
 from broker.backends.listen_hub import ListenHub
 from broker.backends.session_policy import SessionPolicy
@@ -20,6 +21,7 @@ from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.negotiate import AUTO, SESSION_REVISIONS
 from broker.seal import Seal
+from broker.styles import Styles
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions.jsonrpc import WireLimits
@@ -69,6 +71,7 @@ class ServerContext:
         self.listed = listed(revisions)
         self.served = tuple(revision for revision in revisions if revision in SESSION_REVISIONS)
         self.era = EraCache(wheel.clock)
+        self.styles = Styles(wheel.clock, self._mismatch)
         self.numbers = itertools.count(1)
         self.max_streams = limits.streams_per_session
         self.max_questions = limits.held_questions
@@ -78,10 +81,12 @@ class ServerContext:
         self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
 
-    async def stateless(self, *, client: bool = False) -> bool:
+    async def stateless(self, *, client: bool = False, tool: str | None = None) -> bool:
         """True if the backend is spoken to in stateless requests for a client that is stateless itself, or is not.
 
-        A server that speaks both eras is spoken to in the client's, because then nothing has to be bridged.
+        A server that speaks both eras is spoken to in the client's, because then nothing has to be bridged, unless the
+        face of that era was found not to do (`broker.styles`): for a stateless client's call of this `tool`, or for
+        any session.
         """
         if self.pin != AUTO:
             return self.pin not in SESSION_REVISIONS
@@ -90,7 +95,22 @@ class ServerContext:
         verdict = await self.era.verdict(self.reach.verdict)
         if self.face != "mirror":
             return self.face == "stateless"
-        return verdict.kind == "modern" and (client or not _speaks_sessions(verdict.discovery))
+        if verdict.kind != "modern":
+            return False
+        if client:
+            return self.styles.face_of(tool) != "session" or not _speaks_sessions(verdict.discovery)
+        return not _speaks_sessions(verdict.discovery) or self.styles.session_face_cannot_ask
+
+    @property
+    def two_faced(self) -> bool:
+        """True if the backend was found to speak both eras."""
+        settled = self.era.settled
+        found = self.pin == AUTO and settled is not None and settled.kind == "modern"
+        return found and settled is not None and _speaks_sessions(settled.discovery)
+
+    def _mismatch(self, tool: str, style: str) -> None:
+        """A tool works on one face only: the operator is told once, and may choose a `face` for all."""
+        telemetry.log("warning", "tool works on one face only", backend=self.name, tool=tool, style=style)
 
     def greeted(self, *, stateless: bool) -> None:
         """A handshake succeeded: what was believed of the backend is confirmed."""

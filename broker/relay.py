@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
@@ -19,6 +19,7 @@ from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.outbox import Outbox
 from broker.pressure import press
+from broker.stream_wait import StreamWait
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id, jsonrpc
@@ -53,8 +54,8 @@ from translators.machine import (
 )
 from translators.reply import answered, broken
 
-STREAM_READY_S = 1.0
-"""How long `initialized` waits for the backend's standing stream; SDK servers send its head at once."""
+if TYPE_CHECKING:
+    from broker.styles import SessionStyles
 
 
 class Relay:
@@ -81,8 +82,8 @@ class Relay:
         self.name = name
         self.backend: SessionBackend | None = None
         self.on_migrate: Callable[[Relay, bool | None], None] = lambda _relay, _stateless: None
-        self._stream_waiters: list[int] = []
-        self._stream_after: dict[int, bool] = {}
+        self.wait = StreamWait(wheel)
+        self.styles: SessionStyles | None = None
         self._resend: dict[int, bytes] = {}
 
     # ---- what the face says ---------------------------------------------------------------------------------------
@@ -118,6 +119,8 @@ class Relay:
         """One message on a call's stream, or on the standing one (0)."""
         if self.watch.tapping:
             self.watch.frame("backend", "in", self.name, frame)
+        if self.styles is not None and frame.method is UNSET:
+            self.styles.heard(stream, frame)
         if frame.method == "ping" and frame.id is not UNSET and not self.outbox.reachable:
             self.to_backend(ToServer(0, answered(frame.id, {})))
         else:
@@ -156,19 +159,15 @@ class Relay:
         if exchange == REOPENING:
             self.run(self.link.greeted())
             return
-        if exchange in self._stream_after and self.backend is not None:
-            wait = self._stream_after.pop(exchange)
+        if exchange in self.wait.after and self.backend is not None:
             self.backend.open_stream()
-            if wait:
-                self._stream_waiters.append(exchange)
-                self.wheel.add(self.wheel.clock() + STREAM_READY_S, lambda: self.backend_stream(False))
+            if self.wait.holds(exchange, lambda: self.backend_stream(False)):
                 return
         self.accept(exchange)
 
     def backend_stream(self, _usable: bool) -> None:
         """The standing stream stands, or will not come."""
-        waiters, self._stream_waiters = self._stream_waiters, []
-        for exchange in waiters:
+        for exchange in self.wait.release():
             self.accept(exchange)
 
     def backend_gap(self) -> None:
@@ -248,7 +247,8 @@ class Relay:
         if self.watch.tapping:
             self.watch.frame("backend", "out", self.name, frame)
         assert self.backend is not None
-        self.backend.send(effect)
+        if self.styles is None or not self.styles.moves(effect):
+            self.backend.send(effect)
 
     def _to_client(self, effect: ToClient) -> None:
         frame = effect.frame
@@ -295,4 +295,4 @@ class Relay:
         if then < 0:
             asyncio.get_running_loop().call_soon(backend.open_stream)
         else:
-            self._stream_after[then] = asks or backend.acknowledges
+            self.wait.after[then] = asks or backend.acknowledges

@@ -23,9 +23,9 @@ from broker.backends.streamable_http import SESSION_ID_MAX
 from broker.context import CLIENT_INFO
 from broker.faces.context import FaceContext
 from broker.negotiate import SESSION_REVISIONS, backend_offer
-from broker.relay import STREAM_READY_S
 from broker.report_bridge import Ways
 from broker.report_sink import CannotAsk, Sink
+from broker.stream_wait import STREAM_READY_S
 from protocol_versions import REVISIONS, by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree

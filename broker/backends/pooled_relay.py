@@ -87,9 +87,9 @@ class PooledRelay(Relay):
 
     def _open_stream(self, then: int) -> None:
         super()._open_stream(then)
-        if then in self._stream_after:
+        if then in self.wait.after:
             # Also where nothing can be asked: what is told of announcements depends on whether it stands.
-            self._stream_after[then] = True
+            self.wait.after[then] = True
 
     def backend_gap(self) -> None:
         """The standing stream was away, and nothing says what it would have carried."""

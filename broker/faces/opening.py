@@ -14,6 +14,7 @@ from broker.migration import Migration
 from broker.negotiate import AUTO, backend_offer
 from broker.outbox import Outbox
 from broker.relay import Relay
+from broker.styles import SessionStyles
 from protocol_versions import by_id
 from translators.conversation import Conversation
 from translators.handshake import Peers
@@ -56,6 +57,8 @@ def open_relay(
     if context.pin == AUTO:
         relay.link.may_migrate = True
         relay.on_migrate = Migration(context, build).start
+    if context.two_faced:
+        relay.styles = SessionStyles(context.styles, relay, routes=context.face == "mirror")
     return relay
 
 

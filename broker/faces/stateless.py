@@ -107,7 +107,8 @@ class StatelessFace:
         kept = relay.discoveries.fresh(key, context.wheel.clock()) if key is not None else None
         if kept is not None:
             return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
-        bridged = not await context.stateless(client=True)
+        tool = modern.target if modern.method == "tools/call" else None
+        bridged = not await context.stateless(client=True, tool=tool)
         refusal = away(context) if bridged else None
         if refusal is not None and key is not None:
             kept = relay.discoveries.stale(key, context.wheel.clock())

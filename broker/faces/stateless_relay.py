@@ -11,6 +11,8 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import UNSET
+
 from broker.backends.base import Legs, Refusal
 from broker.backends.session_pool import SessionPool
 from broker.era_signs import evidence
@@ -245,3 +247,10 @@ class StatelessRelay:
                 without(frame.result, bad)
         elif frame.method == "notifications/tools/list_changed":
             self.context.facts(call.caller).forget_tools()
+        elif call.method == "tools/call" and not call.bridged and _failed(frame) and self.context.two_faced:
+            self.context.styles.learn("modern", call.modern.target or "", frame)
+
+
+def _failed(frame: Frame) -> bool:
+    """True for an answer that may say that a tool failed."""
+    return frame.error is not UNSET or (frame.result is not UNSET and "isError" in frame.result)
