@@ -13,6 +13,7 @@ from broker import edge, telemetry
 from broker.backends.session_pool import SessionPool
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
+from broker.faces.legacy_sse import LegacySse
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.runner import Runner
@@ -75,6 +76,12 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         app.router.add_get(path, face.get, allow_head=False)
         app.router.add_delete(path, face.delete)
         app.router.add_options(path, face.options)
+        pair = face.pair = LegacySse(contexts[name], settings.path_of(name, "messages"))
+        app.router.add_get(settings.path_of(name, "sse"), pair.get, allow_head=False)
+        app.router.add_post(settings.path_of(name, "sse"), pair.no_post)
+        app.router.add_post(settings.path_of(name, "messages"), pair.post)
+        for end in ("sse", "messages"):
+            app.router.add_options(settings.path_of(name, end), face.options)
     app[CONTEXTS] = contexts
     app[POSTS] = posts
     app[POOLS] = {face.context.name: face.modern.relay.bridge for face in faces}
@@ -83,6 +90,7 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
     async def close(_app: web.Application) -> None:
         for face in faces:
             face.modern.relay.close()
+            face.pair.close()
         for context in contexts.values():
             context.sessions.end_all("shutdown")
         for context in contexts.values():

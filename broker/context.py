@@ -24,6 +24,7 @@ from broker.seal import Seal
 from broker.styles import Styles
 from broker.watch import Watch
 from broker.wheel import Wheel
+from protocol_versions import by_id
 from protocol_versions.jsonrpc import WireLimits
 from translators import tree
 from translators.session_client import Facts
@@ -89,6 +90,8 @@ class ServerContext:
         any session.
         """
         if self.pin != AUTO:
+            if by_id(self.pin).traits.http_sse:
+                await self.reach.settle()
             return self.pin not in SESSION_REVISIONS
         if self.reach.greets_first and not client and self.era.settled is None:
             return self.face == "stateless"

@@ -23,25 +23,30 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
 
 
 def _http(backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
-    from broker.backends.http1 import make_pool
+    from broker.backends.http1 import Pool, make_pool
     from broker.backends.http_reach import HttpReach
-    from broker.backends.streamable_http import Deadlines
 
-    pool = make_pool(
-        backend.url,
-        wheel=wheel,
-        tls=_tls(backend),
-        limits=pool_of(limits),
-        headers=backend.request_headers(),
-        proxy_env=os.environ if backend.proxy == "environment" else None,
-    )
+    tls = _tls(backend)
+
+    def pool_for(url: str) -> Pool:
+        return make_pool(
+            url,
+            wheel=wheel,
+            tls=tls,
+            limits=pool_of(limits),
+            headers=backend.request_headers(),
+            proxy_env=os.environ if backend.proxy == "environment" else None,
+        )
+
     return HttpReach(
         backend.url,
-        pool,
+        pool_for(backend.url),
+        pool_for,
         wire_of(limits),
         CLIENT_INFO,
-        deadlines=Deadlines.of(limits),
-        patient=Deadlines.of(limits, wait_s=limits.park_s),
+        wheel,
+        limits=limits,
+        transport=backend.transport,
     )
 
 

@@ -70,12 +70,15 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def check_room(self, principal: str) -> None:
-        """Raises TooManySessions if one more is not allowed."""
-        if len(self._by_id) >= self._total or self._counts.get(principal, 0) >= self._per_principal:
+    def check_room(self, principal: str, *, beside: int = 0) -> None:
+        """Raises TooManySessions if one more is not allowed; `beside` sessions of the caller are counted elsewhere."""
+        if self._full(principal, beside):
             self._sweep()
-            if len(self._by_id) >= self._total or self._counts.get(principal, 0) >= self._per_principal:
+            if self._full(principal, beside):
                 raise TooManySessions(principal)
+
+    def _full(self, principal: str, beside: int) -> bool:
+        return len(self._by_id) >= self._total or self._counts.get(principal, 0) + beside >= self._per_principal
 
     def add(self, session: Session) -> None:
         """Register a session whose handshake succeeded."""

@@ -135,9 +135,9 @@ class Settings(Section):
         """The revisions spoken towards clients, oldest first."""
         return tuple(known for known in SPOKEN if self.client_revisions == "all" or known in self.client_revisions)
 
-    def path_of(self, name: str) -> str:
-        """The path a server is served at."""
-        return "/mcp" if self.single else f"/servers/{name}/mcp"
+    def path_of(self, name: str, end: str = "mcp") -> str:
+        """The path a server is served at; `sse` and `messages` are the ends of the HTTP+SSE pair."""
+        return f"/{end}" if self.single else f"/servers/{name}/{end}"
 
     def secrets(self) -> list[str]:
         """Every secret in the clear, for redaction."""

@@ -102,6 +102,9 @@ class Backend(Section):
     command: tuple[str, ...] = Field(
         default=(), description="Instead of `url`: program and arguments of a server on standard input and output."
     )
+    transport: Literal["auto", "streamable-http", "sse"] = Field(
+        default="auto", description="Of a URL: `auto` finds out whether it is the HTTP+SSE pair of 2024-11-05 (`sse`)."
+    )
     env: dict[str, Secret] = Field(
         default={}, description="Of a command: variables it is given: NAME: text | env:VAR | file:PATH."
     )

@@ -19,7 +19,7 @@ from broker.backends.base import Reach
 from broker.backends.lines import Lines
 from broker.backends.session_policy import SessionPolicy
 from broker.context import CLIENT_INFO, ServerContext
-from broker.faces.stdio import StdioFace
+from broker.faces.one_client import OneClient
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
 from broker.identity.principal import LOCAL
@@ -68,7 +68,7 @@ async def serve(options: StdioOptions) -> int:
     )
     over = asyncio.Event()
     output = Output(take_output())
-    face = StdioFace(context, LOCAL, output.write)
+    face = OneClient(context, LOCAL, output.write)
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
     _on_signals(over.set)
@@ -95,31 +95,21 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
             log=_server_said,
             violation=lambda reason: _reports().note("violation", backend=NAME, method="", reason=reason, pair=""),
         )
-    from broker.backends.http1 import make_pool
+    from broker.backends.http1 import Pool, make_pool
     from broker.backends.http_reach import HttpReach
-    from broker.backends.streamable_http import Deadlines
 
     tls = None
     if options.ca_bundle is not None:
         from broker.backends.tls import client_context
 
         tls = client_context(ca_file=options.ca_bundle)
-    pool = make_pool(
-        target,
-        wheel=wheel,
-        tls=tls,
-        limits=pool_of(DEFAULTS),
-        headers=options.headers,
-        proxy_env=os.environ,
-    )
-    return HttpReach(
-        target,
-        pool,
-        wire_of(DEFAULTS),
-        CLIENT_INFO,
-        deadlines=Deadlines.of(DEFAULTS),
-        patient=Deadlines.of(DEFAULTS, wait_s=DEFAULTS.park_s),
-    )
+
+    def pool_for(url: str) -> Pool:
+        return make_pool(
+            url, wheel=wheel, tls=tls, limits=pool_of(DEFAULTS), headers=options.headers, proxy_env=os.environ
+        )
+
+    return HttpReach(target, pool_for(target), pool_for, wire_of(DEFAULTS), CLIENT_INFO, wheel, limits=DEFAULTS)
 
 
 def _server_said(line: str, dropped: int) -> None:

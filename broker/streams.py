@@ -81,6 +81,10 @@ class Stream:
         self._history.add(self.number, event)
         self._push(event if identified else sse.encode(data))
 
+    def push(self, event: bytes) -> None:
+        """Queue an event that is written already."""
+        self._push(event)
+
     def comment(self) -> None:
         """Queue a keep-alive if nothing else waits."""
         if self.attached and not self._queue:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from protocol_versions.base import Traits
-from protocol_versions.jsonrpc import Frame
+from protocol_versions.jsonrpc import Frame, WireLimits
 from translators.machine import ToServer
 
 
@@ -64,6 +64,38 @@ class SessionBackend(Protocol):
     def abort(self, call: int) -> None: ...
     def open_stream(self) -> None: ...
     def close(self) -> None: ...
+
+
+class ChannelOwner(Protocol):
+    """Who reads a channel: a pipe or another two-way line of messages that stands for a whole session."""
+
+    def channel_line(self, line: bytes) -> None: ...
+    def channel_ended(self, reason: str) -> None: ...
+    def channel_violation(self, reason: str) -> None: ...
+    def channel_refused(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None: ...
+
+
+class Channel(Protocol):
+    """A two-way line of messages."""
+
+    def write(self, line: bytes, call: int = 0) -> bool: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class ChannelReach(Protocol):
+    """What a session on a channel needs of the way to its backend; times in seconds."""
+
+    wire: WireLimits
+    sessions: set[Any]
+    head_s: float
+    total_s: float
+    start_s: float
+    wait_s: float
+
+    def now(self) -> float: ...
+    def spawn(self, owner: ChannelOwner) -> Any: ...
+    def dismiss(self, channel: Any) -> None: ...
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -120,6 +152,9 @@ class Reach(Protocol):
 
     async def verdict(self) -> Any:
         """The backend's era, found out by a probe (`broker.era_signs.Verdict`)."""
+
+    async def settle(self) -> None:
+        """Find out which transport leads there, where the era is known and was not asked for."""
 
     async def close(self) -> None:
         """Every connection or process ends."""

@@ -14,10 +14,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from broker.backends.base import ChannelOwner
 from broker.backends.lines import Lines
 
 CLOSE_S = 2.0
@@ -63,23 +64,15 @@ class Command(msgspec.Struct, frozen=True):
         return {name: value for name, value in taken.items() if not value.startswith("()")} | self.environment
 
 
-class ChildOwner(Protocol):
-    """Who reads a child."""
-
-    def child_line(self, line: bytes) -> None: ...
-    def child_ended(self, reason: str) -> None: ...
-    def child_violation(self, reason: str) -> None: ...
-
-
 class Child(asyncio.SubprocessProtocol):
     """A process and its pipes. `log(line, dropped)` takes what it writes to standard error."""
 
     def __init__(
-        self, command: Command, owner: ChildOwner, *, max_line: int, log: Callable[[str, int], None] = lambda *_: None
+        self, command: Command, owner: ChannelOwner, *, max_line: int, log: Callable[[str, int], None] = lambda *_: None
     ) -> None:
         self._command = command
         self._owner = owner
-        self._lines = Lines(max_line, lambda: self._owner.child_violation("line-too-long"))
+        self._lines = Lines(max_line, lambda: self._owner.channel_violation("line-too-long"))
         self._errors = Lines(STDERR_LINE, lambda: None)
         self._log = log
         self._transport: asyncio.SubprocessTransport | None = None
@@ -100,11 +93,11 @@ class Child(asyncio.SubprocessProtocol):
         """Start the process, now or a little later; what is written meanwhile waits for it."""
         self._task = asyncio.ensure_future(self._start(after_s))
 
-    def hand_over(self, owner: ChildOwner) -> None:
+    def hand_over(self, owner: ChannelOwner) -> None:
         """Somebody else reads it from now on."""
         self._owner = owner
 
-    def write(self, line: bytes) -> bool:
+    def write(self, line: bytes, call: int = 0) -> bool:  # noqa: ARG002
         """Send one message; False if the child does not read what it was sent before, or is gone."""
         if self._ending or self._over:
             return False
@@ -159,7 +152,7 @@ class Child(asyncio.SubprocessProtocol):
         for line in self._lines.feed(data):
             if self._ending or self._over:
                 return
-            self._owner.child_line(line)
+            self._owner.channel_line(line)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
         """It has closed a pipe; without standard output it is of no use."""
@@ -213,7 +206,7 @@ class Child(asyncio.SubprocessProtocol):
                 self._transport.close()
         if not self._ending:
             self._ending = True
-            self._owner.child_ended(reason)
+            self._owner.channel_ended(reason)
         if not self.ended.done():
             self.ended.set_result(None)
 

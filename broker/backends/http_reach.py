@@ -1,43 +1,59 @@
-"""A backend behind Streamable HTTP: its connection pool, and the deadlines of what is sent over it."""
+"""A backend at a URL: over Streamable HTTP, or over the HTTP+SSE pair where that is all there is.
+
+Follows basic/transports (backwards compatibility) of 2025-03-26 to 2025-11-25. A server that knows neither stateless
+requests nor POSTs to its address is asked once whether a GET begins with the pair's first event.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner
 from broker.backends.http1_types import Pool
+from broker.backends.sse_reach import SseReach
 from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import BackendSession, Deadlines
 from broker.era_probe import Prober
 from broker.era_signs import Verdict
+from broker.wheel import Wheel
 from protocol_versions.jsonrpc import WireLimits
+
+Transport = Literal["auto", "streamable-http", "sse"]
 
 
 class HttpReach:
-    """One URL. `patient` are the deadlines of sessions whose calls may wait for people."""
+    """One URL. `pool_for(url)` gives connections to another address of the same server."""
+
+    greets_first = False
 
     def __init__(
         self,
         url: str,
         pool: Pool,
+        pool_for: Callable[[str], Pool],
         wire: WireLimits,
         client_info: Mapping[str, Any],
+        wheel: Wheel,
         *,
-        deadlines: Deadlines,
-        patient: Deadlines,
+        limits: Any,
+        transport: Transport = "auto",
     ) -> None:
         self.identity = url
         self.pool = pool
+        self.transport = transport
         self._wire = wire
-        self._deadlines = deadlines
-        self._patient = patient
+        self._deadlines = Deadlines.of(limits)
+        self._patient = Deadlines.of(limits, wait_s=limits.park_s)
         self._prober = Prober(pool, client_info)
-
-    greets_first = False
+        self._pair = SseReach(url, pool, pool_for, wire, wheel, limits)
+        self._is_pair = transport == "sse"
+        self._looked = False
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
-        """A session over POST, GET and DELETE."""
+        """A session over POST, GET and DELETE, or over the pair."""
+        if self._is_pair:
+            return self._pair.session(owner, patient=patient)
         return BackendSession(self.pool, owner, self._patient if patient else self._deadlines, self._wire)
 
     def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
@@ -45,9 +61,22 @@ class HttpReach:
         return StatelessLegs(self.pool, owner, self._deadlines, self._wire, observer=observer)
 
     async def verdict(self) -> Verdict:
-        """What one `server/discover` shows."""
-        return await self._prober()
+        """What one `server/discover` shows, and if that is nothing, what a GET does."""
+        if self.transport == "sse":
+            return Verdict(kind="legacy", reason="http+sse")
+        found = await self._prober()
+        if self.transport == "auto":
+            candidate = found.kind == "legacy" and found.candidate
+            self._is_pair = candidate and await self._pair.offered()
+        return found
+
+    async def settle(self) -> None:
+        """Whether a GET begins with the pair's first event, asked once."""
+        if self.transport == "auto" and not self._looked:
+            self._looked = True
+            self._is_pair = await self._pair.offered()
 
     async def close(self) -> None:
         """Every connection ends."""
+        await self._pair.close()
         await self.pool.close()

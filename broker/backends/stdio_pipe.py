@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -90,34 +90,37 @@ class SharedPipe:
             self.cancel(number)
             one.legs.failed(one.leg, "backend-timeout")
 
-    # ---- what the process says (broker.backends.child.ChildOwner) --------------------------------------------------
+    # ---- what the process says (broker.backends.base.ChannelOwner) --------------------------------------------------
 
-    def child_line(self, line: bytes) -> None:
+    def channel_line(self, line: bytes) -> None:
         """One message."""
         try:
             frame = jsonrpc.decode_backend(line, self.reach.wire)
         except jsonrpc.Refused:
-            self.child_violation("unreadable-line")
+            self.channel_violation("unreadable-line")
             return
         if frame.method is UNSET:
             one = self.open.pop(frame.id, None) if type(frame.id) is int else None
             if one is None:
-                self.child_violation("foreign-answer")
+                self.channel_violation("foreign-answer")
             else:
                 one.legs.answered(one, frame)
         elif frame.id is not UNSET:
-            self.child_violation("backend-request")
+            self.channel_violation("backend-request")
         else:
             self._notified(frame)
 
-    def child_ended(self, reason: str) -> None:
+    def channel_ended(self, reason: str) -> None:
         """The process is gone; its requests are lost."""
         self.child = None
         lost, self.open = self.open, {}
         for one in lost.values():
             one.legs.failed(one.leg, reason)
 
-    def child_violation(self, reason: str) -> None:
+    def channel_refused(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """A pipe refuses nothing."""
+
+    def channel_violation(self, reason: str) -> None:
         """It wrote something that is carried nowhere."""
         self.reach.violation(reason)
 
@@ -148,7 +151,7 @@ class SharedPipe:
                 marked: dict[str, Any] = {**meta, SUBSCRIPTION: one.own_id}
                 frame.params = {**params, "_meta": Raw(msgspec.json.encode(marked))}
         if one is None:
-            self.child_violation("unrelated-notification")
+            self.channel_violation("unrelated-notification")
         else:
             one.legs.owner.leg_message(one.leg, frame)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET
 
-from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner
-from broker.backends.child import CLOSE_S, TERMINATE_S, Child, ChildOwner, Command
+from broker.backends.base import ChannelOwner, Legs, Observer, Owner, SessionBackend, StatelessOwner
+from broker.backends.channel_session import ChannelSession
+from broker.backends.child import CLOSE_S, TERMINATE_S, Child, Command
 from broker.backends.stdio_pipe import SharedPipe, StdioLegs
-from broker.backends.stdio_session import StdioSession
 from broker.era_signs import MODERN, Verdict, classify
 from broker.wheel import Wheel
 from protocol_versions import jsonrpc
@@ -60,7 +60,7 @@ class StdioReach:
         self.start_s: float = limits.start_s
         self.wait_s: float = limits.park_s
         self.violation = violation
-        self.sessions: set[StdioSession] = set()
+        self.sessions: set[ChannelSession] = set()
         self._command = command
         self._client_info = dict(client_info)
         self._wheel = wheel
@@ -80,7 +80,7 @@ class StdioReach:
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
         """A session, with a process of its own as soon as it is initialized."""
-        session = StdioSession(self, owner, patient=patient)
+        session = ChannelSession(self, owner, patient=patient)
         self.sessions.add(session)
         return session
 
@@ -88,7 +88,7 @@ class StdioReach:
         """Stateless requests, all to one process."""
         return StdioLegs(self._shared, owner, observer)
 
-    def spawn(self, owner: ChildOwner, *, quiet: bool = False) -> Child:
+    def spawn(self, owner: ChannelOwner, *, quiet: bool = False) -> Child:
         """A process that is started now, or soon if the last ones did not live. `quiet`: its errors are not logged."""
         log = (lambda _line, _dropped: None) if quiet else self._log
         child = Child(self._command, owner, max_line=self.wire.backend_body, log=log)
@@ -138,6 +138,9 @@ class StdioReach:
             self.dismiss(child)
         return Verdict(kind="legacy", reason="refused", candidate=True) if verdict.kind == "retry" else verdict
 
+    async def settle(self) -> None:
+        """A command has one transport."""
+
     async def close(self) -> None:
         """End every process and wait for it."""
         self._closed = True
@@ -168,7 +171,7 @@ class _Probe:
         self._wire = wire
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def child_line(self, line: bytes) -> None:
+    def channel_line(self, line: bytes) -> None:
         """A line: the answer, if it is a response."""
         try:
             frame = jsonrpc.decode_backend(line, self._wire)
@@ -177,10 +180,13 @@ class _Probe:
         if frame.method is UNSET and not self.answer.done():
             self.answer.set_result(line)
 
-    def child_ended(self, reason: str) -> None:  # noqa: ARG002
+    def channel_ended(self, reason: str) -> None:  # noqa: ARG002
         """It does not live with such questions."""
         if not self.answer.done():
             self.answer.set_result(b"")
 
-    def child_violation(self, reason: str) -> None:
+    def channel_refused(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """A pipe refuses nothing."""
+
+    def channel_violation(self, reason: str) -> None:
         """What else it says is of no interest here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.migration import Migration
 from broker.negotiate import AUTO, backend_offer
-from broker.outbox import Outbox
+from broker.outbox import Exchange, Outbox
 from broker.relay import Relay
 from broker.styles import SessionStyles
 from protocol_versions import by_id
+from protocol_versions.jsonrpc import Frame
 from translators.conversation import Conversation
 from translators.handshake import Peers
 from translators.session_client import SessionClient
@@ -60,6 +62,18 @@ def open_relay(
     if context.two_faced:
         relay.styles = SessionStyles(context.styles, relay, routes=context.face == "mirror")
     return relay
+
+
+async def greeted(relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
+    """Open a session over HTTP, and wait for what the backend says to that."""
+    exchange = relay.outbox.open(1, may_stream=False)
+    relay.client_frame(exchange.id, frame)
+    try:
+        await exchange.decided()
+    except asyncio.CancelledError:
+        relay.close()
+        raise
+    return relay, exchange
 
 
 def _session(context: ServerContext, relay: Relay) -> SessionBackend:

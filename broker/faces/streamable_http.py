@@ -17,7 +17,8 @@ from msgspec import UNSET
 from broker import edge
 from broker.faces.classify import MODERN
 from broker.faces.context import FaceContext, refuse
-from broker.faces.opening import open_relay
+from broker.faces.legacy_sse import LegacySse
+from broker.faces.opening import greeted, open_relay
 from broker.faces.short_call import SessionHead, ShortCall
 from broker.faces.stateless import StatelessFace
 from broker.faces.whole import answer
@@ -25,7 +26,6 @@ from broker.faces.writer import write_stream
 from broker.identity import Principal
 from broker.negotiate import client_revision
 from broker.outbox import Exchange
-from broker.relay import Relay
 from broker.serve_connection import Connection
 from broker.sessions import Session, TooManySessions
 from protocol_versions import by_id, jsonrpc
@@ -42,6 +42,7 @@ class StreamableHttp:
     def __init__(self, context: FaceContext) -> None:
         self.context = context
         self.modern = StatelessFace(context)
+        self.pair: LegacySse
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """A message, or on a 2025-03-26 session a batch."""
@@ -104,6 +105,8 @@ class StreamableHttp:
             return principal
         if self.modern.owns(request):
             return self.modern.post_only(request)
+        if self.pair.owns(request):
+            return await self.pair.get(request)
         if "text/event-stream" not in request.headers.get("Accept", "") and not _wild(request):
             return context.deny(request, 406, "Not Acceptable: accept text/event-stream", "accept")
         session = self._find(request, principal)
@@ -155,11 +158,11 @@ class StreamableHttp:
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         stateless = await context.stateless()
-        relay, exchange = await self._greet(open_relay(context, principal, revision, stateless=stateless), frame)
+        relay, exchange = await greeted(open_relay(context, principal, revision, stateless=stateless), frame)
         if await context.has_left_sessions(relay, stateless=stateless):
             stateless = True
             frame.params = dict(relay.talk.peers.asked)
-            relay, exchange = await self._greet(open_relay(context, principal, revision, stateless=True), frame)
+            relay, exchange = await greeted(open_relay(context, principal, revision, stateless=True), frame)
         if relay.talk.phase != "open":
             relay.close()
             return self._answer(exchange, {})
@@ -167,16 +170,6 @@ class StreamableHttp:
         session = Session(principal.id, revision, relay, context.wheel.clock())
         context.sessions.add(session)
         return self._answer(exchange, self._headers(session))
-
-    async def _greet(self, relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
-        """Open a session, and wait for what the backend says to that."""
-        relay.client_frame((exchange := relay.outbox.open(1, may_stream=False)).id, frame)
-        try:
-            await exchange.decided()
-        except asyncio.CancelledError:
-            relay.close()
-            raise
-        return relay, exchange
 
     async def _message(
         self, request: web.Request, session: Session, frames: list[Frame], *, batch: bool

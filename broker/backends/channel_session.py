@@ -1,7 +1,7 @@
-"""One session with a backend that is a child process: the process is the session, and its end is the session's end.
+"""One session with a backend on a channel (a process, or the HTTP+SSE pair): the channel is the session.
 
-Follows basic/transports (stdio) of 2024-11-05 to 2025-11-25. Invariants: a process is given one `initialize`, and a new
-one for the next; an answer is matched by id; a call whose process ended is never run again; what waits too long is
+Follows basic/transports of 2024-11-05 to 2025-11-25. Invariants: a channel is given one `initialize`, and another
+one the next; an answer is matched by id; a call whose channel ended is never run again; what waits too long is
 failed and cancelled at the server.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET
 
-from broker.backends.base import Owner
-from broker.backends.child import Child
+from broker.backends.base import Channel, ChannelReach, Owner
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame
@@ -23,74 +22,71 @@ from translators import tree
 from translators.machine import ToServer
 from translators.reply import notify
 
-if TYPE_CHECKING:
-    from broker.backends.stdio_reach import StdioReach
-
-SESSION = "stdio"
-"""What stands for the id of a session that needs none: the pipe."""
+SESSION = "channel"
+"""What stands for the id of a session that needs none."""
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class PipeLeg(msgspec.Struct):
+class ChannelLeg(msgspec.Struct):
     """An open call; `due` is when it is given up."""
 
     call: int
-    ticket: Child | None
+    ticket: Channel | None
     started: float
     due: float
     initialize: bool = False
 
 
-class Pipe:
-    """The one stream of a process, as the standing stream of a session."""
+class Line:
+    """The one stream of a channel, as the standing stream of a session."""
 
     refused = False
 
-    def __init__(self, session: StdioSession) -> None:
+    def __init__(self, session: ChannelSession) -> None:
         self._session = session
 
     def pause(self) -> None:
-        """Stop reading the process."""
-        if self._session.child is not None:
-            self._session.child.pause()
+        """Stop reading the channel."""
+        if self._session.channel is not None:
+            self._session.channel.pause()
 
     def resume(self) -> None:
         """Read on."""
-        if self._session.child is not None:
-            self._session.child.resume()
+        if self._session.channel is not None:
+            self._session.channel.resume()
 
 
-class StdioSession:
-    """A session as the process knows it."""
+class ChannelSession:
+    """A session as the backend knows it."""
 
     acknowledges = False
     streams = True
 
-    def __init__(self, reach: StdioReach, owner: Owner, *, patient: bool) -> None:
+    def __init__(self, reach: ChannelReach, owner: Owner, *, patient: bool) -> None:
         self.reach = reach
         self.owner = owner
         self.session_id: str | None = SESSION
-        self.standing: Any = Pipe(self)
+        self.standing: Any = Line(self)
         self.closed = False
-        self.child: Child | None = None
+        self.channel: Channel | None = None
         self._wait_s = reach.wait_s if patient else 0.0
-        self._legs: dict[int, PipeLeg] = {}
+        self._legs: dict[int, ChannelLeg] = {}
         self._batching = False
         self._greeted = False
 
     @property
-    def legs(self) -> Mapping[int, PipeLeg]:
+    def legs(self) -> Mapping[int, ChannelLeg]:
         """The open calls."""
         return self._legs
 
     def settle(self, revision: str, traits: Traits) -> None:  # noqa: ARG002
-        """The process has answered `initialize`."""
+        """The backend has answered `initialize`."""
         self._batching = traits.batching
         self._greeted = True
 
     def forget(self) -> None:
-        """The session is lost: the next `initialize` goes to another process."""
+        """The session is lost: the next `initialize` goes over another channel."""
         self._end()
 
     def send(self, effect: ToServer) -> None:
@@ -103,20 +99,20 @@ class StdioSession:
 
     def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
         """Write a request; its answer or failure comes to the owner."""
-        if initialize and (self.child is None or self._greeted):
+        if initialize and (self.channel is None or self._greeted):
             self._end()
-            self.child = self.reach.spawn(self)
+            self.channel = self.reach.spawn(self)
         now = self.reach.now()
         limit = self.reach.start_s if initialize else self.reach.head_s + self._wait_s
-        self._legs[call] = PipeLeg(call, self.child, now, now + limit, initialize)
-        if self.child is None or not self.child.write(body):
+        self._legs[call] = ChannelLeg(call, self.channel, now, now + limit, initialize)
+        if self.channel is None or not self.channel.write(body, call):
             del self._legs[call]
             asyncio.get_running_loop().call_soon(self.owner.backend_failed, call, "backend-closed", "no")
 
     def notify(self, body: bytes, exchange: int) -> None:
-        """Write a notification or an answer; a pipe takes it at once."""
-        if self.child is not None:
-            self.child.write(body)
+        """Write a notification or an answer; a channel takes it at once."""
+        if self.channel is not None:
+            self.channel.write(body)
         asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
 
     def abort(self, call: int) -> None:
@@ -124,12 +120,12 @@ class StdioSession:
         self._legs.pop(call, None)
 
     def open_stream(self) -> None:
-        """The pipe stands already."""
+        """The channel stands already."""
         if not self.closed:
             asyncio.get_running_loop().call_soon(self.owner.backend_stream, True)
 
     def close(self) -> None:
-        """The session is over, and so is its process."""
+        """The session is over, and so is its channel."""
         self.closed = True
         self._legs.clear()
         self._end()
@@ -139,13 +135,13 @@ class StdioSession:
         """Give up what has waited too long."""
         for leg in [leg for leg in self._legs.values() if leg.due <= now]:
             del self._legs[leg.call]
-            if self.child is not None and not leg.initialize:
-                self.child.write(jsonrpc.encode(notify("notifications/cancelled", {"requestId": leg.call})))
+            if self.channel is not None and not leg.initialize:
+                self.channel.write(jsonrpc.encode(notify("notifications/cancelled", {"requestId": leg.call})))
             self.owner.backend_failed(leg.call, "backend-timeout", "unknown")
 
-    # ---- what the process says (broker.backends.child.ChildOwner) --------------------------------------------------
+    # ---- what the backend says (broker.backends.base.ChannelOwner) --------------------------------------------------
 
-    def child_line(self, line: bytes) -> None:
+    def channel_line(self, line: bytes) -> None:
         """One message, or on a 2025-03-26 session a batch."""
         for text in self._texts(line):
             try:
@@ -160,9 +156,9 @@ class StdioSession:
                     self._lives(frame)
                 self.owner.backend_message(0, frame)
 
-    def child_ended(self, reason: str) -> None:
-        """The process is gone, and with it what it was doing."""
-        self.child = None
+    def channel_ended(self, reason: str) -> None:
+        """The channel is gone, and with it what it was doing."""
+        self.channel = None
         greeted, self._greeted = self._greeted, False
         legs, self._legs = self._legs, {}
         for leg in legs.values():
@@ -170,7 +166,12 @@ class StdioSession:
         if greeted and not self.closed:
             self.owner.backend_lost(0, b"", SESSION)
 
-    def child_violation(self, reason: str) -> None:
+    def channel_refused(self, call: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """A message did not go through."""
+        if self._legs.pop(call, None) is not None:
+            self.owner.backend_failed(call, reason, executed)
+
+    def channel_violation(self, reason: str) -> None:
         """It wrote something that is carried nowhere."""
         self.owner.backend_violation(reason)
 
@@ -200,7 +201,7 @@ class StdioSession:
         return [line]
 
     def _end(self) -> None:
-        child, self.child = self.child, None
+        channel, self.channel = self.channel, None
         self._greeted = False
-        if child is not None:
-            self.reach.dismiss(child)
+        if channel is not None:
+            self.reach.dismiss(channel)

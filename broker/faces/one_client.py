@@ -1,6 +1,6 @@
-"""The face on a pipe: one client, one line a message, of whichever era the client's first request is.
+"""One client on a two-way line of messages, a pipe or the HTTP+SSE pair: of the era that its first request is.
 
-Follows basic/transports (stdio) of every revision and 2026-07-28 basic/versioning. A probe (`server/discover`) is
+Follows basic/transports of every revision and 2026-07-28 basic/versioning. A probe (`server/discover`) is
 answered and decides nothing; `initialize` opens the session, and any other request that stands alone makes the client
 a stateless one. Invariants: nothing but messages is written; the order of lines is kept while the session is opened;
 every request is answered once, or cancelled.
@@ -22,9 +22,9 @@ from msgspec import UNSET
 
 from broker import telemetry
 from broker.context import ServerContext
+from broker.faces.one_stateless import OneStatelessClient
 from broker.faces.opening import open_relay
 from broker.faces.pipe_outbox import SessionPipe, Write
-from broker.faces.stdio_stateless import StatelessClientOnPipe
 from broker.identity import Principal
 from broker.negotiate import client_revision
 from broker.relay import Relay
@@ -36,13 +36,13 @@ MAX_WAITING: Final = 256
 """Lines kept while the session is opened; clients send one or two."""
 
 
-class StdioFace:
-    """One client on a pipe. `write` takes one encoded message."""
+class OneClient:
+    """One client. `write` takes one encoded message; without `stateless`, sessions are all there is."""
 
-    def __init__(self, context: ServerContext, principal: Principal, write: Write) -> None:
+    def __init__(self, context: ServerContext, principal: Principal, write: Write, *, stateless: bool = True) -> None:
         self.context = context
         self.principal = principal
-        self.stateless = StatelessClientOnPipe(context, principal, write)
+        self.stateless = OneStatelessClient(context, principal, write) if stateless else None
         self.relay: Relay | None = None
         self._write = write
         self._state = "undecided"
@@ -63,10 +63,6 @@ class StdioFace:
         """A line that was longer than a message may be; it was passed over."""
         self._audit("too-large")
 
-    def wind_down(self) -> None:
-        """The input has ended: nobody will ask anything more."""
-        self.stateless.close()
-
     def close(self) -> None:
         """Nobody is there any more."""
         self._state = "closed"
@@ -74,7 +70,8 @@ class StdioFace:
             self._task.cancel()
         if self.relay is not None:
             self.relay.close()
-        self.stateless.close()
+        if self.stateless is not None:
+            self.stateless.close()
 
     # ---- which era -----------------------------------------------------------------------------------------------
 
@@ -93,12 +90,12 @@ class StdioFace:
         if isinstance(decoded, list):
             self._refuse(UNSET, jsonrpc.INVALID_REQUEST, "Invalid Request: batches are not part of this", "batch")
             return
-        if self.stateless.owns(decoded):
+        if self.stateless is not None and self.stateless.owns(decoded):
             if self._state == "undecided" and decoded.method != "server/discover" and decoded.id is not UNSET:
                 self._state = "stateless"
             self.stateless.message(decoded)
         elif decoded.method == "initialize" and decoded.id is not UNSET:
-            if self._state == "stateless":
+            if self._state == "stateless" and self.stateless is not None:
                 self.stateless.no_opening(decoded)
                 return
             self._state = "opening"
@@ -147,7 +144,7 @@ class StdioFace:
         relay = self.relay
         assert relay is not None
         if type(decoded) is Frame:
-            if self.stateless.owns(decoded):
+            if self.stateless is not None and self.stateless.owns(decoded):
                 message = "Invalid Request: this connection has a session"
                 self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "session")
                 return

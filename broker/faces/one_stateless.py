@@ -28,7 +28,7 @@ from translators.errors import Refused
 from translators.mirrored import headers_of
 
 
-class StatelessClientOnPipe:
+class OneStatelessClient:
     """Requests that stand alone, from one client."""
 
     def __init__(self, context: ServerContext, principal: Principal, write: Write) -> None:
