@@ -27,6 +27,9 @@ MODERN: Final = tuple(revision.id for revision in REVISIONS if not revision.trai
 
 LEGACY: Final = tuple(revision.id for revision in REVISIONS if revision.traits.sessions)
 
+NO_POST: Final = "no-post"
+"""The reason of a verdict on an address that takes no POST."""
+
 HEADER_MISMATCH, CAPABILITY_MISSING, VERSION_UNSUPPORTED = -32020, -32021, -32022
 METHOD_NOT_FOUND, INVALID_REQUEST = -32601, -32600
 
@@ -60,7 +63,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         return Verdict(kind="inconclusive", reason="unavailable")
     frame = _answer(headers, body)
     if frame is None:
-        return Verdict(kind="legacy", reason="no-answer", candidate=True)
+        return Verdict(kind="legacy", reason=NO_POST if status in (404, 405) else "no-answer", candidate=True)
     if frame.error is not UNSET:
         return _refused(frame.error)
     versions = _versions((frame.result or {}).get("supportedVersions"))

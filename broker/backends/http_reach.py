@@ -15,7 +15,7 @@ from broker.backends.sse_reach import SseReach
 from broker.backends.stateless_http import StatelessLegs
 from broker.backends.streamable_http import BackendSession, Deadlines
 from broker.era_probe import Prober
-from broker.era_signs import Verdict
+from broker.era_signs import NO_POST, Verdict
 from broker.wheel import Wheel
 from protocol_versions.jsonrpc import WireLimits
 
@@ -66,8 +66,8 @@ class HttpReach:
             return Verdict(kind="legacy", reason="http+sse")
         found = await self._prober()
         if self.transport == "auto":
-            candidate = found.kind == "legacy" and found.candidate
-            self._is_pair = candidate and await self._pair.offered()
+            # Whoever answers a POST in JSON-RPC, if only to refuse it, is no stream's address.
+            self._is_pair = found.reason == NO_POST and await self._pair.offered()
         return found
 
     async def settle(self) -> None:
