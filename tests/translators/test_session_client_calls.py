@@ -154,6 +154,14 @@ def test_the_servers_errors_are_told_in_the_clients_codes(
     assert play.empty()
 
 
+def test_a_resource_that_a_server_does_not_find_is_told_with_its_uri() -> None:
+    play = met()
+    play.asks(2, "resources/read", uri="test://a")
+    answer, *_notes = play.errs(2, -32602, "Resource not found")
+    error = {"code": -32002, "message": "Resource not found", "data": {"uri": "test://a"}}
+    assert answer == to_client(2, final=True, id=2, error=error)
+
+
 def test_a_missing_capability_ends_a_tools_call_with_a_text_for_the_model() -> None:
     play = met()
     play.asks(2, "tools/call", name="t")

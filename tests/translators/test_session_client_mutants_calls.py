@@ -23,7 +23,7 @@ from tests.translators.session_playbook import (
 )
 from translators.errors import INVALID_PARAMS
 from translators.loss import Loss, Noted
-from translators.machine import FromClient, Note
+from translators.machine import Event, FromClient, Note
 from translators.session_client.rounds import next_progress
 
 NAMELESS = {"name": "unknown-mcp-client", "version": "0"}
@@ -146,6 +146,31 @@ def test_a_notification_without_parameters_is_garbage() -> None:
     assert (note.kind, note.method) == ("dropped", "notifications/progress")
 
 
+@pytest.mark.parametrize("params", [{}, {"arguments": {}}, {"_meta": {"progressToken": 1}}])
+def test_a_call_without_a_name_is_the_clients_fault(params: Json) -> None:
+    play = met()
+    assert play.asks(2, "tools/call", **params) == [failed(2, "client-garbage", CLIENT_GARBAGE, INVALID_PARAMS)]
+    assert play.empty()
+
+
+@pytest.mark.parametrize(
+    ("method", "member"), [("tools/call", "name"), ("resources/read", "uri"), ("tools/list", "_meta")]
+)
+def test_a_request_that_cannot_be_read_is_the_clients_fault(method: str, member: str) -> None:
+    play = met()
+    effects = play.event(FromClient(2, Frame(id=2, method=method, params={member: Raw(b"1e999")})))
+    assert effects == [failed(2, "client-garbage", CLIENT_GARBAGE, INVALID_PARAMS)]
+    assert play.empty()
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_what_a_call_loses_is_noted_whether_it_has_to_wait_or_not(tools: bool) -> None:
+    play = met(tools=tools)
+    lost = Note("lossy", "tools/call", losses=(Noted("tasks moved to an extension", "task", Loss.DEGRADED),))
+    effects = play.asks(2, "tools/call", name="t", task={})
+    assert [effect for effect in effects if isinstance(effect, Note)] == [lost]
+
+
 @pytest.mark.parametrize(
     ("method", "name"), [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")]
 )
@@ -153,6 +178,12 @@ def test_a_notification_without_parameters_is_garbage() -> None:
 def test_a_request_that_names_nothing_is_the_clients_fault(method: str, name: str, value: Any) -> None:
     play = met()
     assert play.asks(2, method, **{name: value}) == [failed(2, "client-garbage", CLIENT_GARBAGE, INVALID_PARAMS)]
+    assert play.empty()
+
+
+def test_a_session_that_nobody_used_waits_for_nothing() -> None:
+    play = SessionPlay()
+    assert play.event(Event()) == []
     assert play.empty()
 
 

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from msgspec import Raw, json
 
 from protocol_versions.jsonrpc import Frame
-from tests.translators.playbook import Json
-from tests.translators.session_playbook import MODERN, TOOL, SessionPlay, discovery, failed, greeting, met
+from tests.translators.playbook import CLIENT_INFO, Json
+from tests.translators.session_playbook import (
+    MODERN,
+    PREFIX,
+    TOOL,
+    SessionPlay,
+    discovery,
+    envelope,
+    failed,
+    greeting,
+    met,
+)
+from translators.context import Context
 from translators.machine import FromServer, Note
+from translators.session_client.envelope import Envelope, needs_only_envelope
 from translators.session_client.facts import CATALOGUE_MS, MAX_TOOLS, UNREAD_MS, Facts
 from translators.session_client.handshake import MAX_PAGES
+from translators.tables import tables
 
 CALL = {"name": "m"}
 GOOD: Json = {
     "name": "m",
     "inputSchema": {"type": "object", "properties": {"r": {"type": "string", "x-mcp-header": "Region"}}},
+}
+WRAPPED: Json = {"name": "w", "inputSchema": {"type": "object"}, "outputSchema": {"type": "array"}}
+SPOILED: Json = {
+    "name": "s",
+    "inputSchema": {"type": "object", "properties": {"r": {"type": "number", "x-mcp-header": "Region"}}},
 }
 
 
@@ -42,6 +62,90 @@ def test_a_catalogue_of_several_pages_is_known_afterwards() -> None:
     assert play.asks(3, "tools/call", **CALL) == [play.leg(5, "tools/call", CALL)]
     play.now += 0.1
     assert play.asks(4, "tools/call", **CALL) == [play.leg(6, "tools/list")]
+
+
+def test_a_catalogue_is_known_though_its_last_page_says_what_the_one_before_it_did() -> None:
+    play = waiting()
+    play.returns(2, tools=[GOOD], nextCursor="c1")
+    play.returns(3, tools=[GOOD])
+    assert play.asks(3, "tools/call", **CALL) == [play.leg(5, "tools/call", CALL)]
+
+
+def test_a_page_that_says_what_the_last_one_did_is_not_read_again() -> None:
+    facts, page = Facts(), {"tools": Raw(json.encode([GOOD, WRAPPED, SPOILED]))}
+    assert facts.learn_tools(dict(page), 0.0, first=True) == (["s"], False)
+    kept = facts.schemas["w"]
+    assert facts.learn_tools(dict(page), 0.0, first=True) == (["s"], False)
+    assert facts.schemas["w"] is kept
+
+
+def test_a_page_that_says_something_else_is_read() -> None:
+    facts = Facts()
+    for tools in ([WRAPPED], [GOOD], [GOOD, WRAPPED]):
+        facts.learn_tools({"tools": Raw(json.encode(tools))}, 0.0, first=True)
+        assert (facts.mirrors, bool(facts.schemas)) == (GOOD in tools, WRAPPED in tools)
+
+
+def test_a_page_that_was_opened_is_read_as_well() -> None:
+    facts = Facts()
+    for tools in ([WRAPPED], [GOOD], [GOOD, WRAPPED]):
+        facts.learn_tools({"tools": deepcopy(tools)}, 0.0, first=True)
+        assert (facts.mirrors, bool(facts.schemas)) == (GOOD in tools, WRAPPED in tools)
+
+
+def test_a_page_that_is_all_there_is_forgets_even_if_it_was_one_of_several_before() -> None:
+    facts, page = Facts(), {"tools": Raw(json.encode([GOOD]))}
+    facts.learn_tools({"tools": Raw(json.encode([WRAPPED])), "nextCursor": "c"}, 0.0, first=True)
+    facts.learn_tools(dict(page), 0.0, first=False, walk=True)
+    assert facts.schemas
+    facts.learn_tools(dict(page), 0.0, first=True)
+    assert not facts.schemas
+
+
+@pytest.mark.parametrize("versions", ["2025-11-25", {"2025-11-25": 1}, None, 5])
+def test_a_discovery_whose_revisions_are_no_list_is_garbage(versions: Any) -> None:
+    play = SessionPlay()
+    play.client(1, greeting())
+    found = play.server(1, {"id": 1, "result": discovery(supportedVersions=versions)})
+    assert found[-1] == Note("failed", "server/discover", "backend-garbage")
+
+
+USUAL: list[tuple[Json, bool]] = [
+    ({"name": "t"}, True),
+    ({"name": "t", "arguments": {"a": 1}}, True),
+    ({"name": "t", "arguments": {}, "_meta": {"progressToken": 1}}, True),
+    ({"name": "t", "task": {}}, False),
+    ({"name": "t", "arguments": None}, False),
+    ({"name": "t", "x": 1}, False),
+    ({"name": "t", "_meta": {f"{PREFIX}logLevel": "debug"}}, False),
+]
+
+
+@pytest.mark.parametrize(("params", "usual"), USUAL)
+def test_a_usual_call_needs_an_envelope_and_nothing_else(params: Json, usual: bool) -> None:
+    lane = tables("2025-11-25", MODERN).to_server["tools/call"].params
+    body = {name: Raw(json.encode(value)) for name, value in params.items()}
+    for _ in range(2):
+        assert needs_only_envelope(lane, body, Context(method="tools/call")) is usual
+
+
+def test_a_page_that_is_not_the_first_makes_no_catalogue_known() -> None:
+    facts = Facts()
+    facts.learn_tools({"tools": []}, 0.0, first=False)
+    assert not facts.knows_tools(0.0)
+
+
+def test_a_catalogue_mirrors_if_any_tool_of_it_does() -> None:
+    facts = Facts()
+    assert facts.mirrors is False
+    facts.learn_tools({"tools": [TOOL, GOOD]}, 0.0, first=True)
+    assert facts.mirrors is True
+
+
+def test_an_envelope_leaves_nothing_a_client_wrote_under_its_names() -> None:
+    written = {f"{PREFIX}logLevel": "debug", f"{PREFIX}serverInfo": {}, f"{PREFIX}subscriptionId": 1, "x": 1}
+    stamped = Envelope({}, CLIENT_INFO).stamp({"_meta": Raw(json.encode(written))})
+    assert json.decode(json.encode(stamped)) == {"_meta": {**envelope(), "x": 1}}
 
 
 def test_a_catalogue_of_one_page_forgets_the_tools_it_does_not_name() -> None:

@@ -48,6 +48,27 @@ def test_a_list_that_has_no_end_any_more_is_another() -> None:
     assert play.returns(sent.call, prompts=[], nextCursor="c")[0] == changed("prompts")
 
 
+def test_a_list_that_is_answered_with_something_else_is_told_and_teaches_nothing() -> None:
+    play = listening()
+    play.asks(3, "tools/list")
+    play.returns(3, tools=[TOOL])
+    [sent] = play.says(2, "notifications/tools/list_changed")
+    unfinished = {"id": sent.call, "result": {"resultType": "input_required", "tools": [TOOL]}}
+    assert play.server(sent.call, unfinished)[0] == changed("tools")
+    assert not play.facts.knows_tools(play.now)
+
+
+def test_reading_all_pages_of_a_list_again_makes_its_catalogue_known() -> None:
+    play = listening()
+    play.asks(3, "tools/list")
+    play.returns(3, tools=[TOOL])
+    [first] = play.says(2, "notifications/tools/list_changed")
+    assert not play.facts.knows_tools(play.now)
+    [second] = play.returns(first.call, tools=[mirroring("m", "string")], nextCursor="c")
+    play.returns(second.call, tools=[TOOL])
+    assert play.facts.knows_tools(play.now)
+
+
 def test_a_tool_that_is_left_out_is_noted_by_its_name() -> None:
     play = listening()
     play.asks(3, "tools/list")

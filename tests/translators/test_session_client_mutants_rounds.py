@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from msgspec import Raw
+
 from tests.translators.playbook import Json
-from tests.translators.session_playbook import FORM, INPUTS, ROOTS, SessionPlay, done, met, page, told
+from tests.translators.session_playbook import DECLARED, FORM, INPUTS, ROOTS, SessionPlay, done, met, page, told
+from translators.context import Context
 from translators.loss import Loss, Noted
 from translators.machine import Note, SetTimer
-from translators.session_client.rounds import PATIENCE_S, STATE_DELAYS_S
-from translators.session_client.urls import HOLD_DELAYS_S
+from translators.session_client.rounds import MAX_ASKS, PATIENCE_S, STATE_DELAYS_S, Bridge, Fault, read
+from translators.session_client.urls import HOLD_DELAYS_S, MAX_HOLDS
 
 CALL: Json = {"name": "t"}
 ACCEPT: Json = {"action": "accept"}
@@ -44,6 +48,40 @@ def test_a_page_that_is_done_is_told_while_another_is_open() -> None:
     play = visiting(page(), page("https://example.com/b"))
     hold = SetTimer("state:2", HOLD_DELAYS_S[0])
     assert play.requires(3, "s2", a=page("https://example.com/b")) == [complete(1), hold]
+
+
+def overdue() -> SessionPlay:
+    """Call 2 asked about a page that its user has had open for too long, as question 2."""
+    play = visiting(page())
+    for leg in range(3, MAX_HOLDS + 3):
+        assert isinstance(play.requires(leg, "s", a=page())[0], SetTimer)
+        play.expires("state:2")
+    [again] = play.requires(MAX_HOLDS + 3, "s", a=page())
+    assert again.frame.params["elicitationId"] == "elicitation-2"
+    return play
+
+
+def test_a_page_that_stays_open_too_long_is_forgotten() -> None:
+    play = overdue()
+    play.answers(2, result={"action": "decline"})
+    [asked] = play.requires(MAX_HOLDS + 4, "s", a=page())
+    assert asked.frame.params["elicitationId"] == "elicitation-3", "nobody has agreed to it since"
+
+
+def test_a_page_that_is_agreed_to_again_is_waited_for_anew() -> None:
+    play = overdue()
+    play.answers(2, result=ACCEPT)
+    assert play.requires(MAX_HOLDS + 4, "s", a=page()) == [SetTimer("state:2", HOLD_DELAYS_S[0])]
+
+
+def test_every_page_is_waited_for_from_the_shortest_pause_on() -> None:
+    play = visiting(page())
+    assert play.requires(3, "s", a=page()) == [SetTimer("state:2", HOLD_DELAYS_S[0])]
+    play.expires("state:2")
+    other = page("https://example.com/b")
+    play.requires(4, "s", a=other)
+    play.answers(2, result=ACCEPT)
+    assert play.requires(5, "s", a=other) == [SetTimer("state:2", HOLD_DELAYS_S[0])]
 
 
 def test_a_client_with_a_token_hears_of_every_kind_of_wait() -> None:
@@ -107,6 +145,29 @@ def test_a_late_answer_of_a_call_that_is_over_is_dropped() -> None:
     play.notes("notifications/cancelled", requestId=2)
     assert play.answers(1, result=ACCEPT) == [Note("dropped", reason="answer-late")]
     assert play.empty()
+
+
+def test_as_many_questions_as_may_be_asked_are() -> None:
+    assert len(calling().requires(2, **{f"q{number}": ROOTS for number in range(MAX_ASKS)})) == MAX_ASKS
+    [_answer, note] = calling().requires(2, **{f"q{number}": ROOTS for number in range(MAX_ASKS + 1)})
+    assert note == Note("failed", "tools/call", "too-many-inputs")
+
+
+@pytest.mark.parametrize("method", ["elicitation/create", "sampling/createMessage", "roots/list"])
+def test_a_question_without_parameters_is_judged_by_its_method_alone(method: str) -> None:
+    asked = {"inputRequests": {"a": {"method": method}}}
+    bridge = Bridge(call=1, method="tools/call", params={}, ctx=Context())
+    assert read(bridge, asked, DECLARED) == {"a": (method, None)}
+    with pytest.raises(Fault) as fault:
+        read(bridge, asked, {})
+    assert fault.value.reason == "undeclared-input"
+
+
+@pytest.mark.parametrize("state", ["s", Raw(b'"s"')])
+def test_a_state_is_kept_as_bytes_whether_it_was_opened_or_not(state: Any) -> None:
+    bridge = Bridge(call=1, method="tools/call", params={}, ctx=Context())
+    assert read(bridge, {"requestState": state}, {}) == {}
+    assert bridge.state == Raw(b'"s"')
 
 
 def test_rounds_and_rounds_of_state_are_counted_apart() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.translators.playbook import Json
-from tests.translators.session_playbook import INPUTS, PREFIX, SAMPLE, SessionPlay, done, met, page, told
+from tests.translators.session_playbook import INPUTS, PREFIX, SAMPLE, SessionPlay, done, failed, met, page, told
+from translators.errors import INVALID_PARAMS
 from translators.loss import Loss, Noted
 from translators.machine import STANDING, Abort, Note, SetTimer
 from translators.session_client.handshake import MAX_PAGES
@@ -59,6 +60,113 @@ def test_a_resource_is_not_followed_again_before_its_stream_stands_again() -> No
 
 def test_a_resource_that_is_followed_is_followed_at_once() -> None:
     assert following().asks(3, "resources/subscribe", uri="test://a") == [done(3, {})]
+
+
+def test_a_resource_that_is_followed_anew_waits_for_its_own_stream() -> None:
+    play = following()
+    assert play.asks(3, "resources/unsubscribe", uri="test://a") == [done(3, {}), GATHER]
+    assert play.asks(4, "resources/subscribe", uri="test://a") == []
+    assert play.expires("gather") == [listen(play, 3, "test://a")]
+    assert play.acknowledges(3, resourceSubscriptions=["test://a"]) == [Abort(2), done(4, {})]
+
+
+def test_who_only_ends_what_was_never_begun_listens_to_nothing() -> None:
+    play = met(offers=OFFERS)
+    assert play.asks(2, "resources/unsubscribe", uri="test://a") == [done(2, {}), GATHER]
+    assert play.expires("gather") == []
+    assert play.empty()
+
+
+def test_a_stream_that_was_closed_is_not_closed_again_by_the_next() -> None:
+    play = following()
+    play.asks(3, "resources/unsubscribe", uri="test://a")
+    assert play.expires("gather") == [Abort(2)]
+    play.asks(4, "resources/subscribe", uri="test://b")
+    assert play.expires("gather") == [listen(play, 3, "test://b")]
+    assert play.acknowledges(3, resourceSubscriptions=["test://b"]) == [done(4, {})]
+
+
+def test_the_end_of_one_subscription_is_not_the_end_of_another() -> None:
+    play = met(offers=RESOURCES)
+    play.asks(2, "resources/subscribe", uri="test://a")
+    play.asks(3, "resources/subscribe", uri="test://b")
+    assert play.asks(4, "resources/unsubscribe", uri="test://a") == [done(2, {}), done(4, {})]
+    assert play.expires("gather") == [listen(play, 2, "test://b")]
+    assert play.acknowledges(2, resourceSubscriptions=["test://b"]) == [done(3, {})]
+
+
+def test_a_resource_that_is_asked_for_twice_is_followed_when_the_server_agrees() -> None:
+    play = following()
+    assert play.asks(3, "resources/subscribe", uri="test://b") == [GATHER]
+    assert play.asks(4, "resources/subscribe", uri="test://b") == []
+    play.expires("gather")
+    both = ["test://a", "test://b"]
+    assert play.acknowledges(3, resourceSubscriptions=both) == [Abort(2), done(3, {}), done(4, {})]
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_a_subscription_to_nothing_is_the_clients_fault(method: str) -> None:
+    text = "Invalid params: the message is not valid in the negotiated revision"
+    assert met(offers=RESOURCES).asks(2, method) == [failed(2, "client-garbage", text, INVALID_PARAMS)]
+
+
+def test_a_stream_that_is_answered_before_it_is_acknowledged_is_closed() -> None:
+    play = met(offers=RESOURCES)
+    play.asks(2, "resources/subscribe", uri="test://a")
+    play.expires("gather")
+    closed = failed(2, "backend-closed", "The server closed the connection before it answered")
+    assert play.returns(2) == [closed, SetTimer("listen", FIRST_PAUSE_S)]
+
+
+def test_one_pause_runs_at_a_time_whatever_is_tried_meanwhile() -> None:
+    play = met(offers=RESOURCES)
+    play.asks(2, "resources/subscribe", uri="test://a")
+    play.expires("gather")
+    assert play.fails(2)[1:] == [SetTimer("listen", FIRST_PAUSE_S)]
+    play.asks(3, "resources/subscribe", uri="test://b")
+    play.expires("gather")
+    assert play.fails(3)[1:] == []
+    play.expires("listen")
+    play.asks(4, "resources/subscribe", uri="test://c")
+    play.expires("gather")
+    assert play.fails(4)[1:] == [SetTimer("listen", 2 * FIRST_PAUSE_S)]
+
+
+def test_what_changed_before_the_first_stream_stood_is_told() -> None:
+    play = met(offers=OFFERS)
+    play.stands()
+    play.fails(2)
+    play.expires("listen")
+    assert play.acknowledges(3, **FLAGS) == [changed(kind) for kind in ("tools", "prompts", "resources")]
+
+
+def test_nothing_is_missed_while_a_stream_stands() -> None:
+    play = following()
+    play.asks(3, "resources/subscribe", uri="test://b")
+    play.expires("gather")
+    play.fails(3)
+    play.asks(4, "resources/subscribe", uri="test://c")
+    play.expires("gather")
+    assert play.acknowledges(4, resourceSubscriptions=["test://a", "test://c"]) == [Abort(2), done(4, {})]
+
+
+def test_a_gap_is_told_of_what_is_followed_still() -> None:
+    play = following()
+    play.asks(3, "resources/subscribe", uri="test://b")
+    play.expires("gather")
+    play.acknowledges(3, resourceSubscriptions=["test://a", "test://b"])
+    play.fails(3)
+    play.expires("listen")
+    updated = told(STANDING, method="notifications/resources/updated", params={"uri": "test://b"})
+    assert play.acknowledges(4, resourceSubscriptions=["test://b"]) == [updated]
+
+
+def test_a_stream_that_opens_is_not_opened_again_for_the_same() -> None:
+    play = met(offers=RESOURCES)
+    play.asks(2, "resources/subscribe", uri="test://a")
+    play.expires("gather")
+    assert play.stands() == []
+    assert play.acknowledges(2, resourceSubscriptions=["test://a"]) == [done(2, {})]
 
 
 def test_a_stream_that_is_given_up_while_it_opens_is_closed_once() -> None:

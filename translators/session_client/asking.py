@@ -75,9 +75,9 @@ def ask_round(talk: SessionClient, bridge: Bridge, result: Any, settled: Body) -
 def answer_of_client(talk: SessionClient, frame: Frame) -> list[Effect]:
     """The client's answer to a question; the last of a round sends the call on."""
     ask = talk.asks.pop(frame.id, None) if type(frame.id) is str else None
-    bridge = talk.bridges.get(ask.call) if ask is not None else None
-    if ask is None or bridge is None:
+    if ask is None:
         return [Note("dropped", reason="answer-late")]
+    bridge = talk.bridges[ask.call]  # a call takes its questions with it
     bridge.asks.pop(ask.key, None)
     if frame.error is not UNSET:
         if ask.method != ELICITATION:
@@ -85,7 +85,6 @@ def answer_of_client(talk: SessionClient, frame: Frame) -> list[Effect]:
             return give_up(talk, bridge, "input-refused")
         bridge.answers[ask.key] = dict(CANCEL)
     else:
-        ask.ctx.losses = []
         try:
             result: Any = frame.result if frame.result is not UNSET else {}
             result = talk.lanes.to_client[ask.method].result.run(result, ask.ctx)

@@ -42,7 +42,7 @@ def needs_only_envelope(lane: Lane, params: Body, ctx: Context) -> bool:
     """True if the lane would do nothing to these parameters but write the envelope, which `Envelope.stamp` does."""
     usual: Usual | UnsetType | None = _usual.get(lane, UNSET)
     if usual is UNSET:
-        shape = SHAPES.get(lane.slot) if lane.gate is None else None
+        shape = SHAPES.get(lane.slot)
         every = (*lane.prepares, *lane.actions, *lane.repairs)
         ops = [op for op in every if isinstance(op, Op) and op.change != META.name]
         usual = _usual[lane] = Usual(shape, ops, tuple) if shape else None

@@ -56,7 +56,7 @@ def catalogued(talk: SessionClient, frame: Frame) -> list[Effect]:
     """One page of the catalogue that calls wait for."""
     cursor = None
     read = False
-    if frame.error is UNSET and frame.result is not UNSET:
+    if frame.result is not UNSET:
         try:
             if is_complete(frame.result):
                 _, more = talk.facts.learn_tools(frame.result, talk.now, first=not talk.pages, walk=True)
@@ -64,7 +64,7 @@ def catalogued(talk: SessionClient, frame: Frame) -> list[Effect]:
                 read = True
         except UNREADABLE:
             cursor = None
-    talk.pages = talk.pages + 1 if cursor is not None else 0
+    talk.pages += 1
     if isinstance(cursor, str) and talk.pages < MAX_PAGES:
         return [talk.inside("tools/list", {"cursor": cursor})]
     if not read or cursor is not None:

@@ -16,7 +16,7 @@ from translators.machine import Effect, Note, Origin, ToClient
 from translators.notes import lossy
 from translators.reply import answered, broken, refused
 from translators.session_client import lists, urls
-from translators.session_client.asking import ask_round, give_up, take_back
+from translators.session_client.asking import ask_round, give_up
 from translators.session_client.renewing import renew
 from translators.session_client.rounds import Bridge, Fault
 from translators.session_client.subscribing import final
@@ -55,7 +55,6 @@ def answer_of_call(
         if kind != "complete" and "resultType" in result:
             return _broken(talk, bridge, "unsupported-result-type")
         ctx = bridge.ctx
-        ctx.losses = []
         ctx.facts = talk.known()
         if bridge.method == "tools/list":
             lists.without_unusable_tools(talk, result, ctx, first="cursor" not in bridge.params)
@@ -92,8 +91,7 @@ def _error(talk: SessionClient, bridge: Bridge, error: ErrorObject, origin: Orig
         return renew(talk, bridge, error) or _broken(talk, bridge, "backend-revision")
     lane = talk.lanes.to_server[bridge.method].error
     ctx = bridge.ctx
-    ctx.losses = []
-    if origin == "peer" and not lane.passes:
+    if origin == "peer":
         body: dict[str, Any] = {"code": error.code, "message": error.message}
         if error.data is not UNSET:
             body["data"] = error.data
@@ -108,20 +106,19 @@ def _error(talk: SessionClient, bridge: Bridge, error: ErrorObject, origin: Orig
         except UNREADABLE:
             return _broken(talk, bridge, "backend-garbage")
         data = body.get("data", UNSET)
-        error = ErrorObject(body["code"], body["message"], data if data is UNSET else _raw(data))
+        error = ErrorObject(body["code"], body["message"], data if data is UNSET else Raw(msgspec.json.encode(data)))
     return [final(bridge.call, Frame(id=bridge.call, error=error)), *lossy(ctx, bridge.method), *talk.drop(bridge)]
 
 
 def notification_of_call(talk: SessionClient, bridge: Bridge, frame: Frame) -> list[Effect]:
     """Progress and log messages of a leg, on their way to the call they belong to."""
     method: Any = frame.method
-    lane = talk.lanes.notes_to_client.get(method)
-    if lane is None or method not in ("notifications/progress", "notifications/message"):
+    if method not in ("notifications/progress", "notifications/message"):
         return [Note("violation", method, "not-of-a-call")]
     params: Any = frame.params if frame.params is not UNSET else {}
     ctx = Context(method=method)
     try:
-        body = lane.run(params, ctx)
+        body = talk.lanes.notes_to_client[method].run(params, ctx)
         reason = _unwanted(talk, bridge, method, body)
     except (Refused, Swallowed, *UNREADABLE):
         reason = "backend-garbage"
@@ -134,7 +131,7 @@ def _unwanted(talk: SessionClient, bridge: Bridge, method: str, body: Any) -> st
     """Why a notification does not reach the client, empty if it does; progress is remembered."""
     if method == "notifications/message":
         level, wanted = tree.whole(body, "level"), talk.envelope.level
-        too_low = wanted is not None and level in LEVELS and LEVELS.index(level) < LEVELS.index(wanted)
+        too_low = wanted is not None and LEVELS.index(level) < LEVELS.index(wanted)
         return "below-level" if too_low else ""
     token = tree.whole(body, "progressToken")
     if bridge.token is None or type(token) is not type(bridge.token) or token != bridge.token:
@@ -149,14 +146,6 @@ def _unwanted(talk: SessionClient, bridge: Bridge, method: str, body: Any) -> st
 
 
 def _broken(talk: SessionClient, bridge: Bridge, reason: str) -> list[Effect]:
+    """End a call whose leg was answered with what it cannot be; no question of it is open meanwhile."""
     reply = broken(bridge.call, reason)
-    return [
-        *take_back(talk, bridge),
-        final(bridge.call, reply),
-        Note("failed", bridge.method, reason),
-        *talk.drop(bridge),
-    ]
-
-
-def _raw(value: Any) -> Raw:
-    return value if type(value) is Raw else Raw(msgspec.json.encode(value))
+    return [final(bridge.call, reply), Note("failed", bridge.method, reason), *talk.drop(bridge)]

@@ -81,7 +81,7 @@ class Lists(msgspec.Struct):
 def delivered(talk: SessionClient, bridge: Bridge, body: Any) -> None:
     """Remember a page of a list that the client is given."""
     method = bridge.method
-    if not talk.compare_lists or method not in MEMBERS or not _announces(talk, method):
+    if not talk.compare_lists or not _announces(talk, method):
         return
     lists = talk.lists
     asked = tree.whole(bridge.params, "cursor")
@@ -118,14 +118,12 @@ def checked(talk: SessionClient, method: str, frame: Frame) -> list[Effect]:
     """One page of a list that is read again, or why there is none."""
     lists = talk.lists
     kind = next(kind for kind, methods in KINDS.items() if method in methods)
-    walk = lists.walks.pop(method, None)
-    if walk is None or kind not in lists.checks:
-        return []
+    walk = lists.walks.pop(method)
     more, same = False, False
     try:
         if frame.result is not UNSET and is_complete(frame.result):
             more = _page(talk, walk, method, _as_given(talk, method, frame.result, walk)) and walk.pages < MAX_PAGES
-            same = not more and walk.cursor is None and lists.given.get(method) == _whole(walk)
+            same = walk.cursor is None and lists.given.get(method) == _whole(walk)
     except (Refused, Answered, *UNREADABLE):
         more = same = False
     if more:

@@ -72,7 +72,6 @@ class SessionClient:
         self.lanes: Tables = tables(SESSION, STATELESS)
         self.envelope = Envelope({}, {"name": "unknown-mcp-client", "version": "0"})
         self.server: dict[str, Any] = {}
-        self.declared: dict[str, Any] = {}
         self.bridges: dict[int, Bridge] = {}
         self.legs: dict[int, int] = {}  # leg -> call
         self.inner: dict[int, str] = {}  # leg -> what the machine itself asked for
@@ -132,8 +131,6 @@ class SessionClient:
         params: Any = frame.params if frame.params is not UNSET else {}
         if method == "initialize":
             return self._initialize(call, params)
-        if method == "ping":
-            return [final(call, answered(call, {}))]
         if method == "logging/setLevel":
             level = tree.whole(params, "level")
             if level not in LEVELS:
@@ -172,16 +169,16 @@ class SessionClient:
         return self.send(bridge) + lossy(ctx, method)
 
     def known(self) -> dict[str, Any]:
-        """The facts of a call's Context; without odd schemas there is nothing to say of tools."""
+        """The facts of a call's Context; without odd schemas there is nothing to say of tools.
+
+        What the client declared is no fact here: the envelope says it, whatever a lane would write.
+        """
         schemas = self.facts.schemas
-        if schemas:
-            return {"client_capabilities": self.declared, "tools": schemas}
-        return {"client_capabilities": self.declared}
+        return {"tools": schemas} if schemas else {}
 
     def _initialize(self, call: int, params: Body) -> list[Effect]:
         capabilities = tree.whole(params, "capabilities")
         info = tree.whole(params, "clientInfo")
-        self.declared = capabilities if isinstance(capabilities, dict) else {}
         known = info if isinstance(info, dict) else {"name": "unknown-mcp-client", "version": "0"}
         self.envelope = Envelope(capabilities, known)
         found = self.facts.discover(self.now)

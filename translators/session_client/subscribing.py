@@ -72,7 +72,7 @@ def relisten(talk: SessionClient) -> list[Effect]:
     """Open a stream with the whole filter; the acknowledged one goes on until the new one is acknowledged too."""
     listening = talk.listening
     wanted = listening.filter(talk.server) if listening.wanted and not listening.refused else {}
-    if wanted and wanted == listening.asked and (listening.opening or (listening.leg and not listening.pending)):
+    if wanted == listening.asked and (listening.opening or not listening.pending):
         return []
     effects: list[Effect] = []
     if listening.opening:
@@ -97,12 +97,11 @@ def lost_listen(talk: SessionClient, leg: int, reason: str) -> list[Effect]:
     if leg == listening.opening:
         listening.opening = 0
         listening.asked = listening.agreed if listening.leg else {}
-        listening.gap = listening.gap or not listening.leg
+        listening.gap = not listening.leg
         # Subscriptions are not left to wait for a server that does not answer; the lists are tried again.
         effects = _unfollowed(talk, lambda call: broken(call, reason))
         return [*effects, *_later(talk)]
-    if leg != listening.leg:
-        return []
+    # Any other stream is forgotten as it is replaced, so this is the one that stands.
     listening.leg = 0
     listening.gap = True
     if listening.opening:
@@ -135,7 +134,7 @@ def from_listen(talk: SessionClient, leg: int, frame: Frame) -> list[Effect]:
     ctx = Context(method=method)
     try:
         if method == "notifications/subscriptions/acknowledged":
-            return _acknowledged(talk, leg, params) if leg == listening.opening else []
+            return _acknowledged(talk, params) if leg == listening.opening else []
         if leg != listening.leg:
             return [Note("violation", method, "before-acknowledgement")]
         lane = talk.lanes.notes_to_client.get(method)
@@ -152,13 +151,13 @@ def from_listen(talk: SessionClient, leg: int, frame: Frame) -> list[Effect]:
     return [ToClient(STANDING, Frame(method=method, params=body if body else UNSET)), *lossy(ctx, method)]
 
 
-def _acknowledged(talk: SessionClient, leg: int, params: Any) -> list[Effect]:
+def _acknowledged(talk: SessionClient, params: Any) -> list[Effect]:
     listening = talk.listening
     old = listening.leg
     gap = listening.gap
     missed = listening.acknowledge(params)
     effects: list[Effect] = []
-    if old and old != leg:
+    if old:
         talk.inner.pop(old, None)
         effects.append(Abort(old))
     for call, uri in listening.pending.items():
