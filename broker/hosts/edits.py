@@ -142,6 +142,8 @@ def _run_removed(here: Document, members: list[Member], first: int, last: int) -
     before = members[first - 1]
     if _JUST_COMMA.fullmatch(here.text, before.node.end, start):
         return [Edit(before.node.end, members[last].node.end, "")]
+    if _own_line(here.text, start) and not here.text[end:].partition("\n")[0].strip():
+        start, end = here.text.rfind("\n", 0, start) + 1, here.text.find("\n", end) + 1
     edits = [Edit(start, end, "")]
     if members[last].comma < 0 <= before.comma:
         edits.append(Edit(before.comma, before.comma + 1, ""))

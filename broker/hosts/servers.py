@@ -40,52 +40,14 @@ SIGNED_IN: Final = (
 _CORE: Final = (*COMMANDS, "args", *ENVS, "cwd", *URLS, *HEADERS, *TYPES, "envFile", "name")
 _CODEX: Final = ("env_vars", "bearer_token_env_var", "env_http_headers")
 # What hosts keep beside: approval, time limits, display. Nothing of it changes how a server is reached.
-_OTHERS: Final = frozenset(
-    [
-        "$schema",
-        "alwaysAllow",
-        "alwaysLoad",
-        "autoApprove",
-        "available_tools",
-        "bundled",
-        "default_tools_approval_mode",
-        "description",
-        "dev",
-        "disabled",
-        "disabledTools",
-        "disabled_tools",
-        "display_name",
-        "enabled",
-        "enabledTools",
-        "enabled_tools",
-        "env_keys",
-        "excludeTools",
-        "experimental_environment",
-        "extensionName",
-        "gallery",
-        "icon",
-        "id",
-        "includeTools",
-        "priority",
-        "required",
-        "requestOptions",
-        "roots",
-        "sandbox",
-        "sandboxEnabled",
-        "settings",
-        "source",
-        "startup_timeout_ms",
-        "startup_timeout_sec",
-        "supports_parallel_tool_calls",
-        "timeout",
-        "title",
-        "tool_timeout_sec",
-        "tools",
-        "trust",
-        "version",
-    ]
-)
-_KNOWN: Final = {*_CORE, *_CODEX, *SIGNED_IN, *_OTHERS}
+_OTHERS: Final = """
+$schema alwaysAllow alwaysLoad autoApprove available_tools bundled default_tools_approval_mode description dev disabled
+disabledTools disabled_tools display_name enabled enabledTools enabled_tools env_keys excludeTools
+experimental_environment extensionName gallery icon id includeTools priority required requestOptions roots sandbox
+sandboxEnabled settings source startup_timeout_ms startup_timeout_sec supports_parallel_tool_calls timeout title
+tool_timeout_sec tools trust version
+"""
+_KNOWN: Final = {*_CORE, *_CODEX, *SIGNED_IN, *_OTHERS.split()}
 
 
 class HostServer(msgspec.Struct, frozen=True):
