@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from broker.cli_codes import CONFIGURATION, RUNTIME
+from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
 from broker.cli_stdio import stdio
@@ -32,6 +33,7 @@ Examples
   dragoman proxy http://127.0.0.1:3000/mcp
   dragoman stdio -- npx -y some-server
   dragoman serve dragoman.yaml
+  dragoman connect claude-desktop --dry-run
   dragoman report http://127.0.0.1:3000/mcp --client 2025-03-26
   dragoman revisions
 """
@@ -80,6 +82,8 @@ def key_new(name: str) -> None:
 cli.add_command(proxy)
 cli.add_command(serve)
 cli.add_command(stdio)
+for command in (connect, disconnect, init, validate, schema):
+    cli.add_command(command)
 cli.add_command(translate)
 cli.add_command(revisions)
 cli.add_command(report)

@@ -55,7 +55,12 @@ def report(
     from broker.settings import Settings
 
     if config is not None:
-        settings = Settings.load(config)
+        from broker.hosts.machine import Machine
+        from broker.hosts.serving import settings as settings_of
+
+        settings, problems = settings_of(config, Machine.here())
+        for problem in problems:
+            click.echo(f"dragoman: {problem.line(config)}", err=True)
     else:
         backend = {"revision": given["backend_revision"], "bearer_file": given["bearer_file"]}
         settings = Settings.for_proxy(str(url), backend=backend)

@@ -114,11 +114,26 @@ def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @click.option("--workers", default=1, type=click.IntRange(1), help="Processes; only 1 is possible.")
 @click.option("--check", is_flag=True, help="Only say whether the file is valid.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port, whatever the file says; 0 picks one.")
 @_log_options
 def serve(
-    file: Path, tap: str | None, workers: int, check: bool, log_format: str | None, log_level: str | None
+    file: Path,
+    tap: str | None,
+    workers: int,
+    check: bool,
+    port: int | None,
+    log_format: str | None,
+    log_level: str | None,
 ) -> None:
     """Serve every server of the configuration FILE (.yaml, .toml or .json), each at /servers/NAME/mcp.
+
+    FILE may also be a host's own configuration, read as it is (Claude, Cursor, VS Code, Zed, Continue, Codex and
+    others), or a registry's server.json. Of such a file, what cannot be served is said and left out.
+
+    \b
+    Examples
+      dragoman serve dragoman.yaml
+      dragoman serve ~/.cursor/mcp.json --port 9000
 
     \b
     Example of a file
@@ -136,13 +151,18 @@ def serve(
             "--workers: sessions live in the memory of one process, and a client's next request may reach another; "
             "run one worker (several brokers behind a balancer need one that keeps each client on its broker)"
         )
-    from broker.settings import Settings
+    from broker.hosts.machine import Machine
+    from broker.hosts.serving import settings as settings_of
 
-    settings = Settings.load(file)
+    settings, problems = settings_of(file, Machine.here(), **({} if port is None else {"port": port}))
+    for problem in problems:
+        click.echo(f"dragoman: {problem.line(file)}", err=True)
     log = {"format": log_format or settings.log.format, "level": log_level or settings.log.level}
     changed = {"log": settings.log.model_copy(update=log), "tap": Path(tap) if tap else settings.tap}
     settings = settings.model_copy(update=changed)
     if check:
+        if any(problem.fatal for problem in problems):
+            sys.exit(CONFIGURATION)
         click.echo(f"{file}: valid, {len(settings.servers)} servers")
         return
     run(settings)

@@ -167,6 +167,7 @@ class Settings(Section):
         path = Path(path)
         try:
             tree = read(path)
+            tree.pop("$schema", None)  # for editors
             if "single" in tree:
                 raise SettingsError(["single: unknown key"])
             return cls.build({**tree, **overrides})

@@ -21,6 +21,9 @@ _SECRET_BYTES: Final = 64 * 1024  # a secret is a token or a key, never a docume
 _CONFIG_BYTES: Final = 4 * 1024 * 1024  # far above any operator's file; stops a wrong path such as a disk image
 
 
+_BEARER: Final = ("Bearer env:", "Bearer file:")  # the scheme is no secret, and variables rarely hold it
+
+
 class SettingsError(ValueError):
     """The configuration cannot be used. `problems` is one line each: `servers.github.url: expected ...`."""
 
@@ -146,11 +149,13 @@ def read_secret(path: Path) -> str:
 
 
 def resolve(reference: str) -> str:
-    """The text behind `env:NAME`, `file:PATH`, or the text itself.
+    """The text behind `env:NAME`, `Bearer env:NAME`, `file:PATH`, or the text itself.
 
     Raises:
         ValueError: the variable is not set or empty, or the file is not acceptable.
     """
+    if reference.startswith(_BEARER):
+        return f"Bearer {resolve(reference.removeprefix('Bearer '))}"
     if reference.startswith("env:"):
         name = reference[4:]
         value = os.environ.get(name)

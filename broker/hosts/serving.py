@@ -40,13 +40,19 @@ class Served(msgspec.Struct, frozen=True):
 
 
 def host_document(path: Path) -> Document | None:
-    """The document, if a file is a host's or the registry's; None for the broker's own, and for one that cannot be read
-    as any, about which the broker's own reader has more to say."""
+    """The document, if a file is a host's or the registry's; None for the broker's own, and for what is no such file at
+    all, about which the broker's own reader has more to say.
+
+    Raises:
+        CannotRead: a syntax error, with its place.
+    """
     if path.suffix.lower() not in FORMATS:
         return None
     try:
         document = load(path)
-    except CannotRead:
+    except CannotRead as error:
+        if error.where:
+            raise
         return None
     return document if is_host_file(document) else None
 
@@ -78,7 +84,10 @@ def settings(path: Path, machine: Machine, **overrides: Any) -> tuple[Settings, 
     """
     from broker.settings import Settings, SettingsError
 
-    document = host_document(path)
+    try:
+        document = host_document(path)
+    except CannotRead as error:
+        raise SettingsError([f"{path}: {error} — {error.fix}"]) from None
     if document is None:
         return Settings.load(path, **overrides), []
     served = sections(document, path, machine)
