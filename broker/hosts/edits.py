@@ -151,10 +151,13 @@ def _run_removed(here: Document, members: list[Member], first: int, last: int) -
 
 
 def _lines_removed(here: Document, member: Member) -> list[Edit]:
-    """Whole lines, with their line ends."""
+    """Whole lines, with their line ends; with a header the blank lines above it."""
     edits = []
     for start, end in member.parts:
         first = here.text.rfind("\n", 0, start) + 1
+        if here.text.startswith("[", start):
+            above = here.text[:first].rstrip()
+            first = min(first, here.text.find("\n", len(above)) + 1)
         last = here.text.find("\n", end)
         edits.append(Edit(first, len(here.text) if last < 0 else last + 1, ""))
     return edits

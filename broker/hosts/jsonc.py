@@ -66,7 +66,7 @@ class _Reader:
             case '"':
                 return Node(self._string(), start, self.at)
             case "":
-                raise self.wrong("the text ends in the middle", "close every { and [")
+                raise self._ended()
         for word, meaning in _WORDS.items():
             if self.text.startswith(word, start):
                 self.at += len(word)
@@ -76,6 +76,9 @@ class _Reader:
             raise self.wrong("expected a value", "write text in double quotes, or true, false, null, a number, { or [")
         self.at = found.end()
         return Node(self._number(found[0]), start, self.at)
+
+    def _ended(self) -> CannotRead:
+        return self.wrong("the text ends in the middle", "close every { and [")
 
     def _number(self, literal: str) -> Any:
         try:
@@ -105,6 +108,8 @@ class _Reader:
                 self.at += 1
                 value = {member.key: member.node.value for member in members}
                 return Node(value, start, self.at, "braces", members=tuple(members))
+            if self.at == len(self.text):
+                raise self._ended()
             if members and members[-1].comma < 0:
                 raise self.wrong("expected , or }", "put a comma between two members", members[-1].node.end)
             key_at = self.at
@@ -129,6 +134,8 @@ class _Reader:
             if self.text.startswith("]", self.at):
                 self.at += 1
                 return Node([item.value for item in items], start, self.at, "braces", items=tuple(items))
+            if self.at == len(self.text):
+                raise self._ended()
             if comma < 0:
                 raise self.wrong("expected , or ]", "put a comma between two values", items[-1].end)
             items.append(self.value(depth + 1))

@@ -172,7 +172,9 @@ def _restored(
     if known and any(value == _named(_written(original, known, command), value) for command in commands):
         new = _named(old.value, value)
         alike = old.layout == node.layout and old.whole and node.whole and new == old.value
-        if known.command is None and alike and column(before.text, old.start) == column(here.text, node.start):
+        if old.layout == "block":
+            alike = alike and column(before.text, old.start) == column(here.text, node.start)
+        if known.command is None and alike:
             return new, [Edit(node.start, node.end, before.text[old.start : old.end])]
     else:
         new = unwrapped(value, entry.shape, at, old.value)

@@ -118,7 +118,7 @@ class _Reader:
             kind=kind,
             headers=headers,
             enabled=value.get("enabled") is not False and value.get("disabled") is not True,
-            extra={key: each for key, each in value.items() if key not in (*_CORE, *_CODEX)},
+            extra={key: each for key, each in value.items() if key not in (*_CORE, *_CODEX, "requestOptions")},
             env_file=self._text("envFile"),
             env_from=tuple(self._env_from()),
             headers_from=self._headers_from(),

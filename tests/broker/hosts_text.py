@@ -1,0 +1,70 @@
+"""Generated configuration texts, as people leave them: JSON with comments, odd spacing and trailing commas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+GAPS = st.sampled_from(["", "", " ", "\n", "\n  ", "\t", " // a word\n", " /* two\n words */ ", '\n// {"x": [\n    '])
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=12)
+NAMES = st.text(st.sampled_from("abcXYZ09-_. /@é"), min_size=1, max_size=10)
+FLAGS = st.booleans()
+
+
+@st.composite
+def jsonc(draw: st.DrawFn, value: Any) -> str:
+    """A text that says `value`, with gaps and comments wherever they may stand."""
+    gap = lambda: draw(GAPS)  # noqa: E731
+    return gap() + draw(_written(value)) + gap()
+
+
+@st.composite
+def _written(draw: st.DrawFn, value: Any) -> str:
+    if not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=draw(FLAGS))
+    parts = []
+    for each in value:
+        key = f"{json.dumps(each)}{draw(GAPS)}:{draw(GAPS)}" if isinstance(value, dict) else ""
+        inner = value[each] if isinstance(value, dict) else each
+        parts.append(f"{draw(GAPS)}{key}{draw(_written(inner))}{draw(GAPS)}")
+    tail = "," + draw(GAPS) if parts and draw(FLAGS) else draw(GAPS) if not parts else ""
+    opened, closed = "{}" if isinstance(value, dict) else "[]"
+    return opened + ",".join(parts) + tail + closed
+
+
+TEXTS = st.dictionaries(NAMES, WORDS, max_size=3)
+COMMANDS = st.fixed_dictionaries(
+    {"command": st.sampled_from(["npx", "uvx", "/opt/a b/run", "C:\\x\\run.exe"])},
+    optional={
+        "args": st.lists(WORDS, max_size=4),
+        "env": TEXTS,
+        "cwd": WORDS,
+        "type": st.just("stdio"),
+        "disabled": FLAGS,
+        "alwaysAllow": st.lists(NAMES, max_size=2),
+        "timeout": st.integers(0, 600),
+    },
+)
+ADDRESSES = st.fixed_dictionaries(
+    {"url": st.sampled_from(["https://a.example/mcp", "http://b.example/sse", "https://c.example/mcp?key=1"])},
+    optional={
+        "headers": st.dictionaries(st.sampled_from(["Authorization", "X-Key", "X_KEY"]), WORDS, max_size=3),
+        "env": TEXTS,
+        "type": st.sampled_from(["http", "sse", "streamable-http"]),
+        "timeout": st.integers(0, 600),
+    },
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | FLAGS | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+SERVERS = st.dictionaries(NAMES, COMMANDS | ADDRESSES, max_size=4)
+TREES = st.builds(
+    lambda before, servers, after: {**before, "mcpServers": servers, **after},
+    st.dictionaries(st.sampled_from(["theme", "a.b", "globalShortcut"]), VALUES, max_size=2),
+    SERVERS,
+    st.dictionaries(st.sampled_from(["zoom", "preferences"]), VALUES, max_size=2),
+)
