@@ -113,11 +113,12 @@ class _Reader:
         words: list[str] = []
         for argument in _objects(arguments):
             flag = str(argument.get("name") or "")
+            if set(argument) <= {"type", "name", "isRequired"}:
+                words += [flag] if flag else []  # nothing to ask for: a switch
+                continue
             value = self._value(argument, str(argument.get("valueHint") or flag.lstrip("-") or "argument"))
-            if argument.get("type") == "named" and flag and (value is not None or "value" not in argument):
-                words += [flag] if value is None else [flag, value]
-            elif value is not None:
-                words.append(value)
+            if value is not None:
+                words += [flag, value] if argument.get("type") == "named" and flag else [value]
         return words
 
     def _value(self, given: dict[str, Any], name: str) -> str | None:
