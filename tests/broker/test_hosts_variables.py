@@ -102,7 +102,7 @@ def test_a_registry_package_becomes_a_command() -> None:
     assert (server.name, server.kind, server.command) == ("files", "stdio", "npx")
     assert server.args == (
         *("-y", "--quiet", "@example/server@1.2.3", "${input:folder}"),
-        *("--mode", "${input:level}", "--optional"),
+        *("--mode", "${input:level}"),
     )
     assert server.env == {"KEY": "${env:KEY}", "REGION": "${env:REGION:-eu}", "FIXED": "x"}
     assert server.env_from == ("EXTRA",)
@@ -115,9 +115,9 @@ def test_a_registry_package_becomes_a_command() -> None:
         ({"registryType": "pypi", "identifier": "example"}, "uvx", ["example@1.2.3"]),
         ({"registryType": "nuget", "identifier": "Example"}, "dnx", ["--yes", "Example@1.2.3"]),
         (
-            {"registryType": "oci", "identifier": "docker.io/e/x"},
+            {"registryType": "oci", "identifier": "e.io/x"},
             "docker",
-            ["run", "-i", "--rm", "docker.io/e/x:1.2.3"],
+            ["run", "-i", "--rm", "e.io/x:1.2.3"],
         ),
         (
             {
@@ -126,7 +126,7 @@ def test_a_registry_package_becomes_a_command() -> None:
                 "environmentVariables": [{"name": "KEY", "isRequired": True}],
             },
             "docker",
-            ["run", "-i", "--rm", "-e", "KEY", "e/x:1"],
+            ["run", "-i", "--rm", "-e", "K", "e/x:1"],
         ),
         (
             {"registryType": "npm", "identifier": "@e/x", "runtimeHint": "bunx"},
