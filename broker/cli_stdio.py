@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
 import click
 
 from broker.cli_codes import CONFIGURATION
+from broker.hosts.machine import startable
 
 KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
 """Singular, as options name them, and plural, as the configuration does."""
@@ -27,8 +29,17 @@ def filter_options(command: Any) -> Any:
 
 
 def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
-    """The address, if that is what was given; else the command."""
-    return given[0] if len(given) == 1 and "://" in given[0] else given
+    """The address, if that is what was given, also as `env:NAME`; else the command, as this system can start it."""
+    if len(given) == 1 and given[0].startswith("env:"):
+        # For addresses with a key in them: a command line can be read by every process of the machine.
+        address = os.environ.get(given[0][4:])
+        if not address:
+            click.echo(f"dragoman: the environment variable {given[0][4:]} is not set", err=True)
+            sys.exit(CONFIGURATION)
+        return address
+    if len(given) == 1 and "://" in given[0]:
+        return given[0]
+    return (startable(given[0]), *given[1:])
 
 
 @click.command()

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from broker.hosts.machine import startable
 from broker.settings_file import read_secret, resolve
 from protocol_versions import REVISIONS
 
@@ -184,7 +185,7 @@ class Backend(Section):
     def _startable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if value and (not value[0] or any("\0" in part for part in value)):
             raise ValueError("expected a program and its arguments")
-        return value
+        return (startable(value[0]), *value[1:]) if value else value
 
     @field_validator("env")
     @classmethod

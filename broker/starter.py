@@ -25,7 +25,7 @@ port: 8808
 
 # Who may call: a name and the SHA-256 of the caller's key; `dragoman key new` makes both.
 # keys:
-#   alice: 0000000000000000000000000000000000000000000000000000000000000000
+#   alice: "0000000000000000000000000000000000000000000000000000000000000000"
 
 # Each server is served at /servers/NAME/mcp, to clients of every revision.
 servers:
@@ -79,7 +79,7 @@ def generated() -> str:
     del schema["properties"]["single"]
     schema["properties"]["$schema"] = {"description": "This schema, for editors.", "type": "string"}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Dragoman configuration"}
-    return json.dumps(_without_titles(schema, top=True), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_tidied(schema, top=True), indent=2, ensure_ascii=False) + "\n"
 
 
 def _is_ours(path: Path) -> bool:
@@ -89,12 +89,13 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _without_titles(node: Any, *, top: bool = False) -> Any:
-    """Without the titles that only repeat names in other letters."""
+def _tidied(node: Any, *, top: bool = False) -> Any:
+    """Without titles that only repeat names, and closed where the settings are: names that match no pattern are wrong."""
     if isinstance(node, list):
-        return [_without_titles(each) for each in node]
+        return [_tidied(each) for each in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: _without_titles(each) for key, each in node.items() if top or key != "title" or not isinstance(each, str)
-    }
+    kept = {key: _tidied(each) for key, each in node.items() if top or key != "title" or not isinstance(each, str)}
+    if "patternProperties" in kept:
+        kept.setdefault("additionalProperties", False)
+    return kept

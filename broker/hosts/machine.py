@@ -67,6 +67,7 @@ class Machine(msgspec.Struct, frozen=True):
             return self.environ.get(name)
         return next((value for key, value in self.environ.items() if key.upper() == name.upper()), None)
 
-    def startable(self, command: str) -> str:
-        """A command as this system can start it: `npx` is the script `npx.cmd` on Windows."""
-        return f"{command}.cmd" if self.windows and command.lower() in _SCRIPTS else command
+
+def startable(command: str, platform: str = sys.platform) -> str:
+    """A command as a system can start it: `npx` is the script `npx.cmd` on Windows."""
+    return f"{command}.cmd" if platform == "win32" and command.lower() in _SCRIPTS else command

@@ -44,7 +44,7 @@ def host_document(path: Path) -> Document | None:
     all, about which the broker's own reader has more to say.
 
     Raises:
-        CannotRead: a syntax error, with its place.
+        CannotRead: a syntax error, with its place; or nothing at all in the file.
     """
     if path.suffix.lower() not in FORMATS:
         return None
@@ -54,6 +54,8 @@ def host_document(path: Path) -> Document | None:
         if error.where:
             raise
         return None
+    if not document.text.strip():
+        raise CannotRead("is empty", "put servers into it, or begin with `dragoman init`")
     return document if is_host_file(document) else None
 
 
@@ -163,7 +165,7 @@ def _section(each: HostServer, scope: Scope, machine: Machine, path: Path) -> di
     env |= {name: value for name in each.env_from if (value := machine.variable(name)) is not None}
     # An entry's own variables know the environment, not each other.
     env |= {name: fill(f"env.{name}", text) for name, text in each.env.items()}
-    words = [machine.startable(fill("command", each.command))]
+    words = [fill("command", each.command)]
     words += [fill(f"args.{index}", word) for index, word in enumerate(each.args)]
     section = {"command": words, "env": env}
     if each.cwd:

@@ -10,26 +10,27 @@ from hypothesis import strategies as st
 GAPS = st.sampled_from(["", "", " ", "\n", "\n  ", "\t", " // a word\n", " /* two\n words */ ", '\n// {"x": [\n    '])
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=12)
 NAMES = st.text(st.sampled_from("abcXYZ09-_. /@é"), min_size=1, max_size=10)
-FLAGS = st.booleans()
+FLAGS: st.SearchStrategy[bool] = st.booleans()
 
 
 @st.composite
 def jsonc(draw: st.DrawFn, value: Any) -> str:
     """A text that says `value`, with gaps and comments wherever they may stand."""
-    gap = lambda: draw(GAPS)  # noqa: E731
-    return gap() + draw(_written(value)) + gap()
+    return draw(GAPS) + draw(_written(value)) + draw(GAPS)
 
 
 @st.composite
 def _written(draw: st.DrawFn, value: Any) -> str:
     if not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=draw(FLAGS))
+        escaped: bool = draw(st.booleans())
+        return json.dumps(value, ensure_ascii=escaped)
     parts = []
     for each in value:
         key = f"{json.dumps(each)}{draw(GAPS)}:{draw(GAPS)}" if isinstance(value, dict) else ""
         inner = value[each] if isinstance(value, dict) else each
         parts.append(f"{draw(GAPS)}{key}{draw(_written(inner))}{draw(GAPS)}")
-    tail = "," + draw(GAPS) if parts and draw(FLAGS) else draw(GAPS) if not parts else ""
+    trailing: bool = draw(st.booleans())
+    tail = draw(GAPS) if not parts else "," + draw(GAPS) if trailing else ""
     opened, closed = "{}" if isinstance(value, dict) else "[]"
     return opened + ",".join(parts) + tail + closed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.hosts.machine import Machine
+from broker.hosts.machine import Machine, startable
 from broker.hosts.putting import own_command
 from broker.hosts.table import HOSTS, host
 
@@ -72,14 +72,9 @@ def test_windows_without_appdata_has_its_usual_place() -> None:
 
 
 def test_windows_starts_scripts_by_their_whole_name() -> None:
-    assert [WINDOWS.startable(name) for name in ("npx", "NPX", "uvx", "npx.cmd", r"C:\x\npx")] == [
-        "npx.cmd",
-        "NPX.cmd",
-        "uvx",
-        "npx.cmd",
-        r"C:\x\npx",
-    ]
-    assert [MAC.startable("npx"), LINUX.startable("npx")] == ["npx", "npx"]
+    names = ("npx", "NPX", "uvx", "npx.cmd", r"C:\x\npx")
+    assert [startable(name, "win32") for name in names] == ["npx.cmd", "NPX.cmd", "uvx", "npx.cmd", r"C:\x\npx"]
+    assert [startable("npx", "darwin"), startable("npx", "linux")] == ["npx", "npx"]
 
 
 def test_files_that_exist_are_found_once_each_also_behind_an_unknown_folder(tmp_path: Path) -> None:

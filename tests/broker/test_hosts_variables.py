@@ -126,7 +126,7 @@ def test_a_registry_package_becomes_a_command() -> None:
                 "environmentVariables": [{"name": "KEY", "isRequired": True}],
             },
             "docker",
-            ["run", "-i", "--rm", "-e", "K", "e/x:1"],
+            ["run", "-i", "--rm", "-e", "KEY", "e/x:1"],
         ),
         (
             {"registryType": "npm", "identifier": "@e/x", "runtimeHint": "bunx"},
