@@ -90,7 +90,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _tidied(node: Any, *, top: bool = False) -> Any:
-    """Without titles that only repeat names, and closed where the settings are: names that match no pattern are wrong."""
+    """Without titles that only repeat names; and closed, as the settings are, to names that match no pattern."""
     if isinstance(node, list):
         return [_tidied(each) for each in node]
     if not isinstance(node, dict):
