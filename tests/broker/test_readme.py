@@ -40,6 +40,9 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the README's configuration file, and the variable it refers to."""
     (tmp_path / "dragoman.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    (tmp_path / ".cursor").mkdir()
+    (tmp_path / ".cursor" / "mcp.json").write_text(blocks("json")[0], encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GITHUB_AUTHORIZATION", "Bearer example")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path
@@ -138,8 +141,24 @@ def test_the_configuration_of_the_readme_is_valid(folder: Path) -> None:
 
 def test_the_host_snippets_are_json_and_point_at_the_broker() -> None:
     found = [json.loads(block) for block in blocks("json")]
-    assert len(found) == 3
-    assert all("http://127.0.0.1:8808/mcp" in json.dumps(snippet) for snippet in found)
+    command, *addresses = found
+    assert command["mcpServers"]["files"]["command"] == "dragoman"
+    assert len(addresses) == 2
+    assert all("http://127.0.0.1:8808/mcp" in json.dumps(snippet) for snippet in addresses)
+
+
+def test_every_known_host_is_in_the_table() -> None:
+    from broker.hosts.table import HOSTS
+
+    table = README[README.index("| host |") : README.index("**Serve such a file")]
+    for each in HOSTS:
+        assert f"`{each.name}`" in table, each.name
+
+
+def test_the_published_schema_is_the_generated_one() -> None:
+    from broker.starter import generated, published
+
+    assert published() == generated(), "run: uv run dragoman schema > broker/dragoman.schema.json"
 
 
 def test_the_library_example_holds() -> None:

@@ -115,6 +115,15 @@ def test_an_undefined_variable_is_an_error_with_its_place(tmp_path: Path) -> Non
         Settings.load(path)
 
 
+def test_a_bearer_token_may_be_named_with_its_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", CANARY)
+    for reference in ("Bearer env:TOKEN", f"Bearer file:{secret_file(tmp_path, 0o600)}"):
+        settings = Settings.for_proxy(URL, backend={"headers": {"Authorization": reference}})
+        assert settings.servers["default"].request_headers() == {"Authorization": f"Bearer {CANARY}"}
+    with pytest.raises(SettingsError, match="DRAGOMAN_NO_SUCH is not set"):
+        Settings.for_proxy(URL, backend={"headers": {"Authorization": "Bearer env:DRAGOMAN_NO_SUCH"}})
+
+
 def secret_file(tmp_path: Path, mode: int) -> Path:
     path = tmp_path / "token"
     path.write_text(f"{CANARY}\n", encoding="utf-8")
