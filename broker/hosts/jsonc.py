@@ -90,12 +90,12 @@ class _Reader:
         found = _STRING.match(self.text, self.at)
         if found is None:
             raise self.wrong("a text without end", "close it with a double quote on the same line")
+        literal = found[0]
         try:
-            value = json.loads(found[0])
+            value: str = json.loads(literal) if "\\" in literal else literal[1:-1]
         except ValueError:
             raise self.wrong("a text with a wrong escape", r"write a backslash as \\") from None
         self.at = found.end()
-        assert isinstance(value, str)
         return value
 
     def _object(self, depth: int) -> Node:

@@ -6,13 +6,13 @@ and what an address carries besides its path. Equal values get equal numbers, so
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
+from broker.hosts.differences import unified
 from broker.hosts.document import Document
 from broker.hosts.servers import COMMANDS, ENVS, HEADERS, URLS
 from broker.hosts.spans import Edit, Node, apply
@@ -21,7 +21,6 @@ _SECRET = re.compile(r"key|token|secret|passw|auth|bearer|credential|cookie|head
 _REFERENCE = re.compile(r"[A-Za-z0-9-]+=(?:Bearer )?env:\w+|\$\{[^{}]*\}")  # tells where a secret is, not what it is
 _TOKEN = re.compile(r"\b(?:Bearer|Basic)\s+\S|\b(?:sk|pk|gh[a-z]|xox[a-z]|glpat)[-_]\w{8}")
 _NAMES_ONLY: Final = ("env_http_headers", "env_vars", "bearer_token_env_var")
-_CONTEXT: Final = 3
 
 
 class Masks:
@@ -102,5 +101,4 @@ def difference(before: Shown, after: Shown) -> list[str]:
     """A unified diff of two documents, line by line, masked; empty if they are equal."""
     masks = Masks()
     old, new = masks.masked(before.document), masks.masked(after.document)
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), before.title, after.title, lineterm="", n=_CONTEXT)
-    return list(lines)
+    return unified(old.splitlines(), new.splitlines(), before.title, after.title)

@@ -16,7 +16,7 @@ from broker.hosts.plans import Connecting, Record
 
 
 class Put(msgspec.Struct, frozen=True):
-    """What `put_in` did, or would do: the plan, its difference, and where the backup is if one was written."""
+    """What `put_in` did: the plan, and where the backup is if one was written; or would do: the plan and its `diff`."""
 
     path: Path
     plan: Connecting
@@ -44,16 +44,17 @@ def put_in(path: Path, broker: Sequence[str], only: Collection[str] = (), *, dry
     """
     kept = keeping.look(path)
     plan = plans.connecting(kept.document, broker, only, kept.before, kept.record)
-    after = Shown(f"{kept.path} (connected)", plans.as_read(plan.text, kept.document))
-    diff = difference(Shown(str(kept.path), kept.document), after)
-    if dry_run or not plan.added:
-        return Put(kept.path, plan, diff, None)
+    if dry_run:
+        after = Shown(f"{kept.path} (connected)", plans.as_read(plan.text, kept.document))
+        return Put(kept.path, plan, difference(Shown(str(kept.path), kept.document), after), None)
+    if not plan.added:
+        return Put(kept.path, plan, [], None)
     data = kept.document.data(plan.text)
     commands = [list(broker), *(command for command in (kept.record.commands if kept.record else []))]
     unique = [command for index, command in enumerate(commands) if command not in commands[:index]]
     record = Record(keeping.digest(data), unique, plan.keys)
     keeping.connected(kept, data, kept.document.data(plan.without), record)
-    return Put(kept.path, plan, diff, kept.beside(keeping.BACKUP))
+    return Put(kept.path, plan, [], kept.beside(keeping.BACKUP))
 
 
 def take_out(path: Path) -> Taken:
