@@ -84,7 +84,7 @@ def settings(path: Path, machine: Machine, **overrides: Any) -> tuple[Settings, 
     Raises:
         SettingsError: the broker's own configuration is wrong, or nothing of the host's file can be served.
     """
-    from broker.settings import Backend, Settings, SettingsError
+    from broker.settings import Settings, SettingsError
 
     try:
         document = host_document(path)
@@ -95,8 +95,6 @@ def settings(path: Path, machine: Machine, **overrides: Any) -> tuple[Settings, 
     served = sections(document, path, machine)
     good: dict[str, dict[str, Any]] = {}
     for name, section in served.sections.items():
-        if "transport" not in Backend.model_fields:
-            section.pop("transport", None)
         try:
             Settings.build({"servers": {name: section}})
         except SettingsError as error:

@@ -49,7 +49,7 @@ def test_a_host_s_servers_become_backends_at_paths_of_their_names(tmp_path: Path
     assert (first.url, first.request_headers()) == ("https://a.example/mcp", {"Authorization": f"Bearer {SECRET}"})
     assert second.command == ("npx", "-y", "x", tmp_path.name)
     assert (second.environment(), str(second.cwd)) == ({"KEY": SECRET}, "/srv/ada")
-    assert third.url == "https://b.example/sse"
+    assert (first.transport, third.url, third.transport) == ("auto", "https://b.example/sse", "sse")
     assert SECRET not in repr(found)
 
 
