@@ -29,7 +29,12 @@ from translators.reply import notify
 from translators.stateless_client.answers import UNKNOWN_OUTCOME, UNKNOWN_TEXT
 
 HINTS: Json = {"ttlMs": 0, "cacheScope": "private"}
-LOST: Json = {"content": [{"type": "text", "text": UNKNOWN_TEXT}], "isError": True, "resultType": "complete"}
+LOST: Json = {
+    "content": [{"type": "text", "text": UNKNOWN_TEXT}],
+    "isError": True,
+    "resultType": "complete",
+    "_meta": META,
+}
 
 
 def calling(method: str = "tools/call", params: Json | None = None, **options: Any) -> StatelessPlay:

@@ -329,6 +329,15 @@ def test_the_end_of_the_session_ends_every_listen_in_good_order() -> None:
     assert play.says(0, "tools/list_changed") == []
 
 
+def test_a_listen_that_ends_before_the_servers_word_is_acknowledged_first() -> None:
+    play = following(A)
+    play.listens(11, resourceSubscriptions=[A, B], toolsListChanged=True)
+    assert play.plain(play.talk.close("shutdown"))[1:] == [
+        acknowledged(11, toolsListChanged=True, resourceSubscriptions=[A]),
+        done(11, {"resultType": "complete"}),
+    ]
+
+
 def test_frames_of_two_listens_are_two() -> None:
     play = met()
     play.listens(10, toolsListChanged=True)

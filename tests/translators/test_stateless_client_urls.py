@@ -14,6 +14,7 @@ from tests.translators.stateless_playbook import (
     ELICIT,
     FORM,
     INPUTS,
+    META,
     PAGE,
     ROOTS,
     StatelessPlay,
@@ -115,7 +116,7 @@ def test_a_user_who_does_not_agree_ends_the_call(action: str) -> None:
     play = needing(element(), element("e-2"))
     text = [{"type": "text", "text": DECLINED}]
     assert play.retries(11, 1, {"page-1-1": YES, "page-1-2": {"action": action}}, pages=TWO) == [
-        done(11, {"resultType": "complete", "content": text, "isError": True}),
+        done(11, {"resultType": "complete", "content": text, "isError": True, "_meta": META}),
         Note("refused", "tools/call", "input-declined"),
     ]
     assert play.empty()
@@ -192,10 +193,10 @@ def test_a_call_that_was_made_again_may_ask_and_its_rounds_go_on() -> None:
     complete(play, "e-1")
     play.retries(11, 1, {"page-1-1": YES}, pages=("e-1",))
     assert play.wonders(4, 1, ELICIT, FORM) == [gather(4)]
-    second = {"input-1": question(ELICIT, FORM)}
+    second = {"input-33": question(ELICIT, FORM)}
     assert play.later(0.04, "gather:4")[0] == shown(11, second, 2, 4)
     assert play.retries(12, 1, {"page-1-1": YES}, pages=("e-1",)) == [shown(12, second, 2, 4)]
-    assert play.retries(13, 2, {"input-1": ACCEPTED}, call=4) == [replied(1, ACCEPTED)]
+    assert play.retries(13, 2, {"input-33": ACCEPTED}, call=4) == [replied(1, ACCEPTED)]
     assert play.retries(14, 1, {"page-1-1": YES}, pages=("e-1",))[0] == bad(14)
     assert play.errs(4, REQUIRED, data={"elicitations": [element("e-9")]}) == [
         shown(13, {"page-3-1": question(ELICIT, PAGE)}, 3, 4, ("e-9",))

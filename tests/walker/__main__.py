@@ -1,4 +1,8 @@
-"""`python -m tests.walker --histories 50000 --seed 1 --jobs 2`: many histories, and the shortest that broke."""
+"""`python -m tests.walker --histories 50000 --seed 1 --jobs 2`: many histories, and the shortest that broke.
+
+`--stack` says of whom: session clients before a stateless server, stateless clients before a session server, or both,
+and then each has half of the histories.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.walker.walk import STEPS, Broken, broken_of
+from tests.walker.stateless import walk as stateless
+from tests.walker.walk import STEPS, Broken, Walk, broken_of, walk
 
 CHUNK = 250
 """Histories one process takes at a time."""
@@ -16,15 +21,30 @@ CHUNK = 250
 MAX_BROKEN = 5
 """Broken histories after which no more are looked for."""
 
+STACKS: dict[str, Walk] = {"session-client": walk, "stateless-client": stateless.walk}
 
-def _all(first: int, histories: int, jobs: int) -> Iterator[list[Broken]]:
-    end = first + histories
-    chunks = [range(start, min(start + CHUNK, end)) for start in range(first, end, CHUNK)]
+Chunk = tuple[str, range]
+
+
+def _chunks(stacks: list[str], first: int, histories: int) -> list[Chunk]:
+    """The histories of all stacks, each beginning with the same seed, in turn."""
+    each = -(-histories // len(stacks))
+    ends = [min(start + CHUNK, first + each) for start in range(first, first + each, CHUNK)]
+    starts = range(first, first + each, CHUNK)
+    return [(stack, range(start, end)) for start, end in zip(starts, ends, strict=True) for stack in stacks]
+
+
+def _broken_of(chunk: Chunk) -> list[Broken]:
+    stack, seeds = chunk
+    return broken_of(seeds, STACKS[stack])
+
+
+def _all(chunks: list[Chunk], jobs: int) -> Iterator[list[Broken]]:
     if jobs == 1:
-        yield from map(broken_of, chunks)
+        yield from map(_broken_of, chunks)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(broken_of, chunks)
+        yield from pool.imap_unordered(_broken_of, chunks)
 
 
 def _report(broken: Broken) -> str:
@@ -37,11 +57,13 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0, help="of the first history; the others follow")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--stack", choices=[*STACKS, "both"], default="both")
     given = parser.parse_args()
     began = time.monotonic()
     done = 0
     broken: list[Broken] = []
-    for found in _all(given.seed, given.histories, given.jobs):
+    stacks = [*STACKS] if given.stack == "both" else [given.stack]
+    for found in _all(_chunks(stacks, given.seed, given.histories), given.jobs):
         done = min(done + CHUNK, given.histories)
         broken += found
         if len(broken) >= MAX_BROKEN:
@@ -50,8 +72,8 @@ def main() -> int:
     for one in broken[:MAX_BROKEN]:
         sys.stdout.write(_report(one))
     sys.stdout.write(
-        f"{done} histories of {STEPS} moves from seed {given.seed} in {spent:.1f} s ({done / spent:.0f}/s), "
-        f"{len(broken)} broken\n"
+        f"{done} histories of {STEPS} moves of {' and '.join(stacks)} from seed {given.seed} in {spent:.1f} s "
+        f"({done / spent:.0f}/s), {len(broken)} broken\n"
     )
     return 1 if broken else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -36,6 +37,9 @@ OFFERS: tuple[tuple[str, Any], ...] = (
     ("resources", {"subscribe": True, "listChanged": True}),
     ("resources", {"subscribe": True}),
 )
+
+
+Walk = Callable[[int, int, "list[str] | None"], int]
 
 
 class Broken(msgspec.Struct):
@@ -97,7 +101,7 @@ def walk(seed: int, steps: int = STEPS, names: list[str] | None = None) -> int:
     return steps
 
 
-def shortest(seed: int) -> Broken | None:
+def shortest(seed: int, walk: Walk = walk) -> Broken | None:
     """The shortest beginning of a history that breaks; None if none does."""
     for steps in range(STEPS + 1):
         names: list[str] = []
@@ -108,14 +112,14 @@ def shortest(seed: int) -> Broken | None:
     return None
 
 
-def broken_of(seeds: range) -> list[Broken]:
+def broken_of(seeds: range, walk: Walk = walk) -> list[Broken]:
     """The broken ones among these histories."""
     found = []
     for seed in seeds:
         try:
-            walk(seed)
+            walk(seed, STEPS, None)
         except Exception:
-            broken = shortest(seed)
+            broken = shortest(seed, walk)
             assert broken is not None, "a history breaks once and holds the next time"
             found.append(broken)
     return found

@@ -97,7 +97,7 @@ def _reply(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> t
     ctx.losses = []
     try:
         if frame.error is not UNSET:
-            reply = _error(call, frame.error, origin)
+            reply = _error(talk, call, frame.error, origin)
         else:
             body = talk.lanes.to_server[call.method].result.run(frame.result, ctx)  # type: ignore[arg-type]
             if call.method in pages.MEMBERS:
@@ -132,15 +132,20 @@ def _raw(value: Any) -> Raw:
     return value if type(value) is Raw else Raw(msgspec.json.encode(value))
 
 
-def _error(call: Call, error: ErrorObject, origin: Origin) -> Frame:
+def tool_error(talk: StatelessClient, text: str) -> Body:
+    """A tool's result that tells a model why there is none."""
+    content = [{"type": "text", "text": text}]
+    return _identified(talk, {"resultType": "complete", "content": content, "isError": True})
+
+
+def _error(talk: StatelessClient, call: Call, error: ErrorObject, origin: Origin) -> Frame:
     if origin != "peer":
         reason = reason_of(Frame(id=0, error=error))
         if reason not in UNKNOWN_OUTCOME:
             return Frame(id=0, error=error)
         if call.method != "tools/call":
             return broken(0, reason, message=UNKNOWN_TEXT)
-        content = [{"type": "text", "text": UNKNOWN_TEXT}]
-        return answered(0, {"resultType": "complete", "content": content, "isError": True})
+        return answered(0, tool_error(talk, UNKNOWN_TEXT))
     body: Body = {"code": error.code, "message": error.message}
     if error.data is not UNSET:
         body["data"] = error.data

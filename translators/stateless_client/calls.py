@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Raw
 
 from protocol_versions.jsonrpc import Frame
 from translators.calls import PeerId
@@ -95,7 +96,7 @@ class Call(msgspec.Struct):
     used: set[str] = set()  # every key of every round
     queued: list[Question] = []
     shown: dict[str, Question] = {}
-    interim: Body | None = None  # the round that is shown, for a retry that comes twice
+    interim: dict[str, Raw] | None = None  # the round that is shown, for a retry that comes twice
     answered: tuple[int, bytes] | None = None  # the round that was answered last, and a digest of the answers
     first_at: float = 0.0  # of the questions that are gathered
     last_at: float = 0.0

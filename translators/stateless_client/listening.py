@@ -144,9 +144,7 @@ def acknowledge(talk: StatelessClient, leg: int) -> list[Effect]:
     agreed = talk.listens.agreed
     refused = [uri for uri in one.uris if uri not in agreed]
     one.uris = [uri for uri in one.uris if uri in agreed]
-    honoured: Body = {**one.flags, **({URIS: list(one.uris)} if one.uris else {})}
-    said: Body = {"notifications": honoured}
-    first = ToClient(leg, Frame(method=ACKNOWLEDGED, params=said))
+    first = _acknowledgement(talk, one)
     queued, one.queued = one.queued, []
     told = [_told(one, method, body) for method, body in queued if _wants(one, method, body)]
     return [first, *told, *_released(talk, refused)]
@@ -184,9 +182,22 @@ def ended(talk: StatelessClient, leg: int) -> list[Effect]:
 
 
 def closed(talk: StatelessClient) -> list[Effect]:
-    """The session ends: so do its subscriptions, in good order."""
-    legs, talk.listens = talk.listens.legs, Listens()
-    return [final(leg, answered(leg, {"resultType": "complete"})) for leg in legs]
+    """The session ends: so do its subscriptions, in good order, which begins with an acknowledgement."""
+    effects: list[Effect] = []
+    for one in talk.listens.legs.values():
+        if not one.on:
+            effects.append(_acknowledgement(talk, one))
+        effects.append(final(one.leg, answered(one.leg, {"resultType": "complete"})))
+    talk.listens = Listens()
+    return effects
+
+
+def _acknowledgement(talk: StatelessClient, one: Listen) -> ToClient:
+    """What is honoured: what was asked for and can be announced, and the resources the server agreed to."""
+    uris = [uri for uri in one.uris if uri in talk.listens.agreed]
+    honoured: Body = {**one.flags, **({URIS: uris} if uris else {})}
+    params: Body = {"notifications": honoured}
+    return ToClient(one.leg, Frame(method=ACKNOWLEDGED, params=params))
 
 
 def _released(talk: StatelessClient, uris: list[str]) -> list[Effect]:

@@ -101,13 +101,11 @@ def show(talk: StatelessClient, call: Call) -> list[Effect]:
     return [*effects, *remind(talk)]
 
 
-def interim(talk: StatelessClient, requests: Body, state: State) -> Body:
-    """An `input_required` result; its questions are bytes, because several readers may get them."""
-    asked = Raw(msgspec.json.encode(requests))
-    body: Body = {"resultType": "input_required", "inputRequests": asked, "requestState": state.text()}
-    if talk.meta is not None:
-        body["_meta"] = talk.meta
-    return body
+def interim(talk: StatelessClient, requests: Body, state: State) -> dict[str, Raw]:
+    """An `input_required` result, as bytes, because several readers may get it."""
+    body = {"resultType": "input_required", "inputRequests": requests, "requestState": state.text()}
+    result = {name: Raw(msgspec.json.encode(value)) for name, value in body.items()}
+    return result if talk.meta is None else {**result, "_meta": talk.meta}
 
 
 def shown_again(call: Call, leg: int) -> Frame:

@@ -26,7 +26,7 @@ from translators.asks import UNREADABLE
 from translators.inputs import GATES
 from translators.machine import Effect, Note
 from translators.reply import answered, broken
-from translators.stateless_client import requests, resuming, rounds
+from translators.stateless_client import answers, requests, resuming, rounds
 from translators.stateless_client.calls import Asked, Call, final, timer
 from translators.stateless_client.state import State, bad_state
 from translators.tree import Body
@@ -49,15 +49,12 @@ MAX_ID = 256
 
 DECLINED = "The user did not agree to open the page this request needs."
 
-Key = tuple[str, int, int, int]
-"""What a state of pages says that no other does: broker, session, call, round."""
-
 
 class Visits(msgspec.Struct):
-    """Pages that were dealt with, and the call that was made for each consent; the oldest go first."""
+    """Pages that were dealt with, and the call that was made for each consent, by its state; the oldest go first."""
 
     done: dict[str, None] = {}
-    calls: dict[Key, int] = {}
+    calls: dict[str, int] = {}
 
 
 def declares(capabilities: Body) -> bool:
@@ -90,7 +87,7 @@ def required(talk: StatelessClient, call: Call, error: ErrorObject) -> Frame | N
 
 def call_of(talk: StatelessClient, state: State) -> int | None:
     """The call that was made for this consent already; None if there is none."""
-    return talk.visits.calls.get(_key(state))
+    return talk.visits.calls.get(state.text())
 
 
 def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
@@ -110,9 +107,10 @@ def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
         return resuming.unusable(event)
     if "decline" in actions or "cancel" in actions:
         talk.forget(call)
-        return [final(event.leg, _declined(call, event.leg)), Note("refused", call.method, "input-declined")]
+        return [final(event.leg, _declined(talk, call, event.leg)), Note("refused", call.method, "input-declined")]
     call.round, call.answered = this[0], this
-    _remember(talk.visits.calls, _key(state), call.id)
+    call.keys = state.round * rounds.MAX_QUESTIONS  # beyond every key of the rounds before
+    _remember(talk.visits.calls, state.text(), call.id)
     if len(actions) == len(keys):
         call.visits = [page for page in state.pages if page not in talk.visits.done]
     if not call.visits:
@@ -149,20 +147,15 @@ def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
         del known[next(iter(known))]
 
 
-def _key(state: State) -> Key:
-    return state.owner, state.session, state.call, state.round
-
-
 def _keys(round_: int, count: int) -> list[str]:
     """The keys of a round of pages, in order."""
     return [f"page-{round_}-{number}" for number in range(1, count + 1)]
 
 
-def _declined(call: Call, leg: int) -> Frame:
+def _declined(talk: StatelessClient, call: Call, leg: int) -> Frame:
     if call.method != "tools/call":
         return broken(leg, "input-declined", message=DECLINED)
-    content = [{"type": "text", "text": DECLINED}]
-    return answered(leg, {"resultType": "complete", "content": content, "isError": True})
+    return answered(leg, answers.tool_error(talk, DECLINED))
 
 
 def _pages(error: ErrorObject) -> list[tuple[str, Body]]:
