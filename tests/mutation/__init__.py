@@ -5,6 +5,7 @@
     python -m tests.mutation --count 100000       all there are
     python -m tests.mutation --only '*dialect*'   only mutants whose description fits the pattern
     python -m tests.mutation --machines           the machines of session clients before a stateless server
+    python -m tests.mutation --machines stateless_client   those of stateless clients before a session server
 
 The killing suite is `runner.SUITE`: the golden pairs, the laws with a fixed hypothesis profile, the tests of repairs,
 of the compatibility table, and `test_mutants_*.py`, which were written because a mutant survived without them. It is
@@ -14,7 +15,7 @@ collected once; every mutant is applied in a forked child, which stops at the fi
 changes the functions and constants beside them by syntax tree, `adopt.py` puts a changed module in the place of the
 imported one. Type hints, docstrings, texts of refusals and names of pages are never changed.
 
-With `--machines` the mutants are those of `machines.py`, with a suite, and `machine_survivors.yaml`, of their own.
+With `--machines` the mutants are those of `machines.py`, with a suite, and reasons in a file, of their own.
 
 Two controls come first: the suite passes with every module executed again unchanged, and fails with the oldest step
 emptied. A child that ends otherwise than by a failing test (the changed module cannot be

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.mutation import machines
+from tests.mutation.machines import MACHINES
 from tests.mutation.report import SURVIVORS, judged, lines, reasons
 from tests.mutation.runner import ControlFailed, Outcome, chosen, population, run
 
@@ -23,10 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="*", help="only mutants whose description fits this pattern")
     parser.add_argument("--json", type=Path, help="write every outcome to this file")
     parser.add_argument("--list", action="store_true", help="print the chosen mutants and stop")
-    parser.add_argument("--machines", action="store_true", help="mutate the machines of session clients instead")
+    parser.add_argument(
+        "--machines",
+        nargs="?",
+        const="session_client",
+        choices=[*MACHINES],
+        help="mutate the machines of this package instead (default session_client)",
+    )
     given = parser.parse_args(arguments)
 
-    everything = machines.machined() if given.machines else population()
+    machines = MACHINES[given.machines] if given.machines else None
+    everything = machines.mutants() if machines is not None else population()
     mutants = chosen(everything, seed=given.seed, count=given.count, only=given.only, removals=not given.sample_only)
     if given.list:
         print(*(f"{mutant.kind:<20}{mutant.name}" for mutant in mutants), sep="\n")
@@ -38,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{outcome.status}: {outcome.name} {outcome.by}".rstrip(), file=out, flush=True)
 
     try:
-        if given.machines:
+        if machines is not None:
             controls, files = machines.controls(), machines.files()
             outcomes = run(mutants, jobs=given.jobs, heard=heard, breaking=controls, files=files)
         else:
@@ -49,7 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=1))
     report = judged(
-        outcomes, {mutant.name for mutant in everything}, reasons(machines.SURVIVORS if given.machines else SURVIVORS)
+        outcomes,
+        {mutant.name for mutant in everything},
+        reasons(machines.survivors if machines is not None else SURVIVORS),
     )
     print(*lines(report), sep="\n")
     return 0 if report.good else 1

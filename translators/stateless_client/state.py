@@ -41,15 +41,12 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return msgspec.json.encode(self).decode()
 
 
-_decode = msgspec.json.Decoder(State).decode
-
-
 def read_state(text: object) -> State | None:
     """The state a retry carries, opened; None for anything that no machine wrote."""
     if not isinstance(text, str):
         return None
     try:
-        return _decode(text)
+        return msgspec.json.decode(text, type=State)
     except msgspec.MsgspecError:
         return None
 
