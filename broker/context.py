@@ -82,18 +82,18 @@ class ServerContext:
         self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
 
-    async def stateless(self, *, client: bool = False, tool: str | None = None) -> bool:
+    async def stateless(self, *, client: bool = False, tool: str | None = None, look: bool = False) -> bool:
         """True if the backend is spoken to in stateless requests for a client that is stateless itself, or is not.
 
         A server that speaks both eras is spoken to in the client's, because then nothing has to be bridged, unless the
         face of that era was found not to do (`broker.styles`): for a stateless client's call of this `tool`, or for
-        any session.
+        any session. `look`: even a backend that says its era when it opens a session is asked for it.
         """
         if self.pin != AUTO:
             if by_id(self.pin).traits.http_sse:
                 await self.reach.settle()
             return self.pin not in SESSION_REVISIONS
-        if self.reach.greets_first and not client and self.era.settled is None:
+        if self.reach.greets_first and not client and not look and self.era.settled is None:
             return self.face == "stateless"
         verdict = await self.era.verdict(self.reach.verdict)
         if self.face != "mirror":
@@ -136,7 +136,7 @@ class ServerContext:
     async def era_after_failure(self, *, stateless: bool) -> bool:
         """Look again at a backend whose face does not answer any more: True if it is stateless now."""
         self.era.contradicted("modern" if stateless else "legacy", gone=True)
-        return await self.stateless()
+        return await self.stateless(look=True)
 
     async def left_sessions(self) -> bool:
         """Look again at a backend that opens no session any more: True if it takes stateless requests now."""

@@ -81,6 +81,7 @@ class Child(asyncio.SubprocessProtocol):
         self._window = 0.0
         self._ending = False
         self._over = False
+        self._exited = False
         self._timers: list[asyncio.TimerHandle] = []
         self._task: asyncio.Task[None] | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -161,8 +162,11 @@ class Child(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         """The process is gone; its last words may still be in the pipe."""
+        self._exited = True
         self._signal("SIGKILL")  # whoever it left behind in its group
-        if not self._over:
+        if self._over:
+            self._finish()
+        else:
             self._timers.append(asyncio.get_running_loop().call_later(DRAIN_S, self._close))
 
     # ---- inside --------------------------------------------------------------------------------------------------
@@ -191,24 +195,32 @@ class Child(asyncio.SubprocessProtocol):
             self.write(line[:-1])
 
     def _close(self, reason: str = "backend-closed") -> None:
+        """It says nothing more: tell the owner, and see that the process ends."""
         if self._over:
             return
         self._over = True
-        for timer in self._timers:
-            timer.cancel()
-        if self._transport is not None:
-            running = self._transport.get_returncode() is None
-            if running:
-                self._signal("SIGTERM")
-                asyncio.get_running_loop().call_later(TERMINATE_S, self._signal, "SIGKILL")
-                asyncio.get_running_loop().call_later(TERMINATE_S, self._transport.close)
-            else:
-                self._transport.close()
+        self._stop_timers()
+        if self._transport is not None and not self._exited:
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(DRAIN_S, self._signal, "SIGTERM"))
+            self._timers.append(loop.call_later(DRAIN_S + TERMINATE_S, self._signal, "SIGKILL"))
+        else:
+            self._finish()
         if not self._ending:
             self._ending = True
             self._owner.channel_ended(reason)
+
+    def _finish(self) -> None:
+        self._stop_timers()
+        if self._transport is not None:
+            self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     def _signal(self, name: str) -> None:
         """To its whole group where there are groups."""

@@ -91,9 +91,9 @@ class OneClient:
             self._refuse(UNSET, jsonrpc.INVALID_REQUEST, "Invalid Request: batches are not part of this", "batch")
             return
         if self.stateless is not None and self.stateless.owns(decoded):
-            if self._state == "undecided" and decoded.method != "server/discover" and decoded.id is not UNSET:
+            in_order = self.stateless.message(decoded)
+            if in_order and self._state == "undecided" and decoded.method != "server/discover":
                 self._state = "stateless"
-            self.stateless.message(decoded)
         elif decoded.method == "initialize" and decoded.id is not UNSET:
             if self._state == "stateless" and self.stateless is not None:
                 self.stateless.no_opening(decoded)

@@ -49,17 +49,23 @@ class OneStatelessClient:
         meta = tree.shallow(frame.params.get("_meta"))
         return isinstance(meta, dict) and PROTOCOL_VERSION in meta
 
-    def message(self, frame: Frame) -> None:
-        """One of its messages."""
+    def message(self, frame: Frame) -> bool:
+        """One of its messages; True for a request that is in order."""
         if frame.id is UNSET:
             call = self._cancelled(frame) if frame.method == "notifications/cancelled" else None
             if call is not None:
                 self.relay.leave(call)
                 self._calls.pop(call.client_id, None)
-            return
-        task = asyncio.ensure_future(self._request(frame))
+            return False
+        verdict = classify(frame, _headers(frame), self.context.revisions)
+        if isinstance(verdict, Refusal):
+            self._refuse(verdict, frame)
+        if not isinstance(verdict, Modern):
+            return False
+        task = asyncio.ensure_future(self._request(verdict, frame))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     def no_opening(self, frame: Frame) -> None:
         """`initialize` of a client that has shown that it is stateless."""
@@ -77,13 +83,8 @@ class OneStatelessClient:
             self._calls.clear()
             self.relay.close()
 
-    async def _request(self, frame: Frame) -> None:
+    async def _request(self, verdict: Modern, frame: Frame) -> None:
         context = self.context
-        verdict = classify(frame, _headers(frame), context.revisions)
-        if not isinstance(verdict, Modern):
-            if isinstance(verdict, Refusal):
-                self._refuse(verdict, frame)
-            return
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)
         assert frame.id is not UNSET

@@ -143,6 +143,9 @@ class MemoryReach:
     async def verdict(self) -> Any:
         raise AssertionError("the revision is pinned")
 
+    async def settle(self) -> None:
+        """There is one way."""
+
     async def close(self) -> None: ...
 
 
