@@ -13,7 +13,6 @@ import contextlib
 import errno
 import functools
 import gc
-import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from broker import telemetry
+from broker.ending import on_signals
 from broker.serve_connection import Connection, Door, Unsigned
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "win32":  # there REUSEADDR would let two programs have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
@@ -194,14 +197,12 @@ async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], 
     Raises:
         CannotServe: it cannot start.
     """
-    loop = asyncio.get_running_loop()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
         (hurry if stop.is_set() else stop).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled)
+    undo = on_signals(signalled)
     try:
         broker = await start(settings, create)
         # What start-up made stays to the end: no collection need walk it again.
@@ -216,8 +217,7 @@ async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], 
         telemetry.log("info", "stopped", clean=clean)
         return clean
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        undo()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

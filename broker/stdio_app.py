@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,6 +17,7 @@ from broker.backends.base import Reach
 from broker.backends.lines import Lines
 from broker.backends.session_policy import SessionPolicy
 from broker.context import CLIENT_INFO, ServerContext
+from broker.ending import on_signals
 from broker.faces.one_client import OneClient
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
@@ -71,7 +70,7 @@ async def serve(options: StdioOptions) -> int:
     face = OneClient(context, LOCAL, output.write)
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
-    _on_signals(over.set)
+    on_signals(over.set)
     await over.wait()
     face.close()
     await reach.close()
@@ -122,12 +121,3 @@ def _reports() -> Any:
     from broker import telemetry
 
     return telemetry
-
-
-def _on_signals(end: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM"):
-        try:
-            loop.add_signal_handler(getattr(signal, name), end)
-        except NotImplementedError:  # Windows: the end of input is what ends it there
-            return

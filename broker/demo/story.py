@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from importlib import resources
@@ -25,6 +24,7 @@ from broker.cli_codes import CANNOT_BIND, RUNTIME
 from broker.demo import server, session_server
 from broker.demo.chapters import Chapter, Line, asking_client, old_client
 from broker.demo.client import StrangeAnswer, answer_and_follow, walk
+from broker.ending import on_signals
 from broker.settings import DEFAULT_PORT, Settings
 from protocol_versions.v2024_11_05 import REVISION as CLIENT
 from protocol_versions.v2025_11_25 import REVISION as ASKING
@@ -173,7 +173,5 @@ async def _sdk(url: str) -> tuple[list[Line], str]:
 def _signals() -> asyncio.Event:
     """Set by the first SIGINT or SIGTERM."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    on_signals(stop.set)
     return stop
