@@ -33,8 +33,9 @@ TARGET = {
     "resources/read": "uri",
     "resources/subscribe": "uri",
     "resources/unsubscribe": "uri",
+    "completion/complete": "ref",
 }
-"""The member that names what a call is about."""
+"""The member that names what a call is about, itself or by a reference."""
 
 
 class Edge(Protocol):
@@ -123,6 +124,11 @@ class Gate:
             info = self._infos.get(frame.id) if type(frame.id) is int else None
             if info is not None and (self.hooks.wants("result", info.method, "client") or self._asks(frame)):
                 self._judge_from_backend(stream, frame, "result", info.method)
+                return True
+        elif frame.error is not UNSET:
+            info = self._infos.get(frame.id) if type(frame.id) is int else None
+            if info is not None and self.hooks.wants("error", info.method, "client"):
+                self._judge_from_backend(stream, frame, "error", info.method)
                 return True
         if self._turns.busy:
             self._turns.later(lambda: self._pass_on(stream, frame))
@@ -220,7 +226,11 @@ class Gate:
 
     def _judge_from_backend(self, stream: int, frame: Frame, part: str, method: str) -> None:
         edge = self._edge
-        body: Any = frame.result if part == "result" else frame.params if frame.params is not UNSET else {}
+        body: Any = frame.params if frame.params is not UNSET else {}
+        if part == "result":
+            body = frame.result
+        elif frame.error is not UNSET:
+            body = {name: value for name, value in msgspec.structs.asdict(frame.error).items() if value is not UNSET}
         info = self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
         settled: dict[str, Any] = {}
 
@@ -239,6 +249,8 @@ class Gate:
                 return
             if isinstance(verdict, Replace) and part == "result":
                 frame.result = verdict.body
+            elif isinstance(verdict, Replace) and part == "error":
+                frame.error = jsonrpc.ErrorObject(**verdict.body)
             elif isinstance(verdict, Replace):
                 frame.params = verdict.body
             if settled and self._rounds is not None:
@@ -258,6 +270,8 @@ class Gate:
 
 def _text(frame: Frame, member: str) -> str | None:
     value = _value(frame, member)
+    if isinstance(value, dict):
+        value = value.get("name", value.get("uri"))
     return None if value is None else str(value)
 
 
