@@ -17,7 +17,7 @@ WAIT_S = 5
 class WithoutSignals(asyncio.SelectorEventLoop):
     """A loop like those of Windows, which take no handlers of signals."""
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]
         raise NotImplementedError
 
 
