@@ -29,13 +29,13 @@ class Migration:
     def __init__(self, context: ServerContext, build: Build) -> None:
         self._context = context
         self._build = build
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def start(self, relay: Relay, stateless: bool | None) -> None:
         """Move one relay to that era, or, with None, look at the backend again and move it if that is of another."""
         task = asyncio.ensure_future(self._move(relay, stateless))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _move(self, relay: Relay, stateless: bool | None) -> None:
         before = isinstance(relay.backend, VirtualSession)

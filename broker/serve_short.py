@@ -134,6 +134,7 @@ class ShortConnection(RequestHandler):
             self._free()
 
     def _free(self) -> None:
+        self._request = b""
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._held or self._leaving:
             self._loop.call_soon(self._go_on)  # not at once: whoever answers is not done yet
@@ -178,7 +179,8 @@ class ShortConnection(RequestHandler):
 
     def _usual(self, data: bytes) -> None:
         self._done_waiting()
-        self._sound, self._trial = not data, data if len(data) <= TRIAL_BYTES else b""
+        # Only a message can prove anything; a standing GET would keep its bytes as long as it stands.
+        self._sound, self._trial = not data, data if data[:5] == b"POST " and len(data) <= TRIAL_BYTES else b""
         self.feed(data)
 
     def _wait(self, data: bytes) -> bool:

@@ -64,7 +64,7 @@ class Link:
         self.phase = "up"
         self.waiting: list[ToServer] = []
         self.resend: list[int] = []
-        self.resent: set[int] = set()
+        self.resent: dict[int, None] = {}
         self.internal: dict[int, str] = {}
         self.asked = False  # whether this reopening has looked at the backend's era already
         self.asking = False
@@ -92,7 +92,7 @@ class Link:
         if call in self.resent:
             return [Failed(call, LOST, "no")]
         if call:
-            self.resent.add(call)
+            self.resent[call] = None
         if self.phase == "up" and stale:
             return [Resend(call)]
         if call:
@@ -108,7 +108,7 @@ class Link:
         """
         if not self.may_migrate or call in self.resent:
             return [Failed(call, MOVED, "no")]
-        self.resent.add(call)
+        self.resent[call] = None
         self.resend.append(call)
         if self.phase not in ("up", "down"):
             return []
@@ -158,7 +158,7 @@ class Link:
 
     def ended(self, call: int) -> None:
         """Forget what was kept of a call."""
-        self.resent.discard(call)
+        self.resent.pop(call, None)
 
     def left_behind(self) -> list[int]:
         """The calls that were sent before the session was left, and that nothing sends again."""

@@ -52,7 +52,7 @@ class StatelessLegs:
         self.linger_s = linger_s
         self.observer = observer
         self.open: dict[int, StatelessLeg] = {}
-        self.lingering: set[StatelessLeg] = set()
+        self.lingering: dict[StatelessLeg, None] = {}
         self._pool = pool
         self._heads: dict[tuple[tuple[str, str], ...], bytes] = {}
         self._deadlines = deadlines
@@ -174,7 +174,7 @@ class StatelessLeg:
         if self._timer is not None:
             self._timer.cancel()
         if self._legs is not None:
-            self._legs.lingering.discard(self)
+            self._legs.lingering.pop(self, None)
             self._legs = None
 
     def _whole(self, body: bytes) -> None:
@@ -242,7 +242,7 @@ class StatelessLeg:
         self._answered = True
         legs.open.pop(self._name, None)
         if self._parser is not None:
-            legs.lingering.add(self)
+            legs.lingering[self] = None
             self._timer = asyncio.get_running_loop().call_later(legs.linger_s, self.stop)
         legs.owner.leg_message(self._name, frame)
         return True

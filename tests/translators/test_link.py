@@ -170,7 +170,7 @@ def test_a_call_that_ended_may_lose_another_session_under_a_new_id() -> None:
     answer(one, 3)
     one.link.greeted()
     one.link.ended(2)
-    assert one.link.resent == set()
+    assert not one.link.resent
 
 
 @pytest.mark.parametrize("how", ["error", "failed", "unknown", "garbage", "lost"])

@@ -74,8 +74,8 @@ class Lists(msgspec.Struct):
     giving: dict[str, Walk] = {}  # method -> the pages of a list not yet given whole
     checks: dict[str, list[str]] = {}  # kind -> methods still to be read
     walks: dict[str, Walk] = {}  # method -> the reading that is under way
-    again: set[str] = set()  # kinds announced while they were checked
-    resting: set[str] = set()  # kinds that were checked less than PAUSE_S ago
+    again: dict[str, None] = {}  # kinds announced while they were checked
+    resting: dict[str, None] = {}  # kinds that were checked less than PAUSE_S ago
 
 
 def delivered(talk: SessionClient, bridge: Bridge, body: Any) -> None:
@@ -105,7 +105,7 @@ def announced(talk: SessionClient, kind: str) -> list[Effect]:
     """A list of this kind may have changed."""
     lists = talk.lists
     if kind in lists.checks or kind in lists.resting:
-        lists.again.add(kind)
+        lists.again[kind] = None
         return []
     methods = [method for method in KINDS[kind] if method in lists.given]
     if not methods:
@@ -141,10 +141,10 @@ def checked(talk: SessionClient, method: str, frame: Frame) -> list[Effect]:
 def rested(talk: SessionClient, kind: str) -> list[Effect]:
     """The pause after a check is over."""
     lists = talk.lists
-    lists.resting.discard(kind)
+    lists.resting.pop(kind, None)
     if kind not in lists.again:
         return []
-    lists.again.discard(kind)
+    lists.again.pop(kind)
     return announced(talk, kind)
 
 
@@ -168,7 +168,7 @@ def _read(talk: SessionClient, method: str) -> list[Effect]:
 
 def _done(talk: SessionClient, kind: str) -> list[Effect]:
     del talk.lists.checks[kind]
-    talk.lists.resting.add(kind)
+    talk.lists.resting[kind] = None
     return [SetTimer(f"rested:{kind}", PAUSE_S)]
 
 
