@@ -78,6 +78,8 @@ class ServerContext:
         self.max_questions = limits.held_questions
         self.max_events = limits.event_store_events
         self.max_event_bytes = limits.event_store_bytes
+        # Of a revision with two transports it has to be found out which one leads there.
+        self._unsettled = revision != AUTO and by_id(revision).traits.http_sse
         self._hubs: dict[str, ListenHub] = {}
         self._facts: dict[str, Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
@@ -89,13 +91,22 @@ class ServerContext:
         face of that era was found not to do (`broker.styles`): for a stateless client's call of this `tool`, or for
         any session. `look`: even a backend that says its era when it opens a session is asked for it.
         """
+        if self._unsettled:
+            await self.reach.settle()
+            self._unsettled = False
+        known = self.stateless_now(client=client, tool=tool, look=look)
+        return self._judged(await self.era.verdict(self.reach.verdict), client, tool) if known is None else known
+
+    def stateless_now(self, *, client: bool = False, tool: str | None = None, look: bool = False) -> bool | None:
+        """As `stateless`; None where the backend would have to be asked first."""
         if self.pin != AUTO:
-            if by_id(self.pin).traits.http_sse:
-                await self.reach.settle()
-            return self.pin not in SESSION_REVISIONS
+            return None if self._unsettled else self.pin not in SESSION_REVISIONS
         if self.reach.greets_first and not client and not look and self.era.settled is None:
             return self.face == "stateless"
-        verdict = await self.era.verdict(self.reach.verdict)
+        verdict = self.era.fresh
+        return None if verdict is None else self._judged(verdict, client, tool)
+
+    def _judged(self, verdict: Any, client: bool, tool: str | None) -> bool:
         if self.face != "mirror":
             return self.face == "stateless"
         if verdict.kind != "modern":
@@ -155,7 +166,10 @@ class ServerContext:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
         if not principal.input_capabilities:
             return Facts()
-        return self._facts.setdefault(principal.id, Facts())
+        found = self._facts.get(principal.id)
+        if found is None:
+            found = self._facts[principal.id] = Facts()
+        return found
 
     def hub(self, principal: Principal) -> ListenHub:
         """The shared listen stream of a caller; nobody in particular shares nothing."""

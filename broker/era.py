@@ -90,17 +90,23 @@ class EraCache:
         """What holds now, fresh or not; None before anything was found out. Never probes."""
         return self._pin or self._settled
 
+    @property
+    def fresh(self) -> Verdict | None:
+        """What holds now, None where a probe would be made to see. Never probes."""
+        if self._pin is not None:
+            return self._pin
+        settled = self._settled
+        return settled if settled is not None and not self._stale and self._clock() < self._expires else None
+
     async def verdict(self, probe: Probe) -> Verdict:
         """What to do now: `modern`, `legacy` (a `candidate` must be confirmed by `initialize`), or why nothing.
 
         Callers that come while a probe is under way share it; one that is cancelled does not end it for the others.
         """
-        if self._pin is not None:
-            return self._pin
-        now = self._clock()
-        if self._settled is not None and not self._stale and now < self._expires:
-            return self._settled
-        if now < self._pause_until:
+        fresh = self.fresh
+        if fresh is not None:
+            return fresh
+        if self._clock() < self._pause_until:
             waiting = self._settled or self._unsettled
             if waiting is not None:
                 return waiting

@@ -46,7 +46,7 @@ class PooledSession:
         self.closed = False
         self.gone = False
         """Whether the backend has lost the session and will not open it again; what still runs in it may end."""
-        self.may_be_asked = any(name in group.capabilities for name in handshake.INPUTS)
+        self.may_be_asked = group.asks
         self._timers = Timers(pool.context.wheel, self._expired, talk.awaits)
         self._greeting: Frame | None = None
         self._events: deque[Event] = deque()
@@ -167,11 +167,12 @@ class PooledSession:
 
     def feed(self, event: Event) -> None:
         """Tell the machine what happened, and carry out what it decides; events wait for one another."""
-        self._events.append(event)
         if self._running:
+            self._events.append(event)
             return
         self._running = True
         try:
+            self._effects(self.talk.handle(event, self.pool.now()))
             while self._events:
                 self._effects(self.talk.handle(self._events.popleft(), self.pool.now()))
         finally:

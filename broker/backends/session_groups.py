@@ -20,8 +20,32 @@ if TYPE_CHECKING:
 MAX_READ = 256
 """Spellings of capabilities that are remembered; every client program has one."""
 
+_INPUTS = frozenset(INPUTS)
+
 Key = tuple[str, str, bytes]
 """Caller, what the operator's key says, the declared capabilities in one spelling."""
+
+
+def may_ask(capabilities: dict[str, Any]) -> bool:
+    """True if these capabilities of a client let a server ask it anything."""
+    return not _INPUTS.isdisjoint(capabilities)
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a session declares, and the one spelling of it. `asks`: it lets the server ask."""
+
+    capabilities: dict[str, Any]
+    spelled: bytes
+    asks: bool
+
+
+def declaring(capabilities: dict[str, Any]) -> Declared:
+    """A session that declares these capabilities."""
+    spelled = msgspec.json.encode(capabilities, order="sorted")
+    return Declared(capabilities, spelled, may_ask(capabilities))
+
+
+NOTHING = declaring({})
 
 
 class Group(msgspec.Struct):
@@ -29,6 +53,7 @@ class Group(msgspec.Struct):
 
     key: Key
     capabilities: dict[str, Any]
+    asks: bool
     memory: Memory
     sessions: list[PooledSession] = []
 
@@ -40,23 +65,24 @@ class Groups:
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Group] = {}
-        self._read: dict[bytes, dict[str, Any]] = {}
+        self._read: dict[tuple[bytes, bool], Declared] = {}
 
-    def read(self, told: bytes) -> dict[str, Any]:
-        """The capabilities a session for this request declares; the same object for the same bytes."""
-        found = self._read.get(told)
+    def read(self, told: bytes, *, mute: bool) -> Declared:
+        """What a session for this request declares: for a backend that can ask nobody (`mute`), nothing to be asked."""
+        found = self._read.get((told, mute))
         if found is None:
-            found = session_client_capabilities(msgspec.json.decode(told))
+            capabilities = session_client_capabilities(msgspec.json.decode(told))
+            found = declaring(silent(capabilities) if mute else capabilities)
             if len(self._read) < MAX_READ:
-                self._read[told] = found
+                self._read[told, mute] = found
         return found
 
-    def get(self, principal: str, own: str, capabilities: dict[str, Any]) -> Group:
+    def get(self, principal: str, own: str, declared: Declared) -> Group:
         """The group of a caller, with what was declared."""
-        key = (principal, own, msgspec.json.encode(capabilities, order="sorted"))
+        key = (principal, own, declared.spelled)
         group = self._by_key.get(key)
         if group is None:
-            group = self._by_key[key] = Group(key, capabilities, Memory())
+            group = self._by_key[key] = Group(key, declared.capabilities, declared.asks, Memory())
         return group
 
     def keep(self, group: Group) -> None:

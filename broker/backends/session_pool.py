@@ -24,7 +24,7 @@ from msgspec import UNSET
 
 from broker.backends.base import Flow
 from broker.backends.pooled_session import PooledSession
-from broker.backends.session_groups import Group, silent
+from broker.backends.session_groups import Group, declaring, may_ask, silent
 from broker.backends.session_opening import open_session
 from broker.backends.session_rooms import Rooms
 from protocol_versions.jsonrpc import Frame
@@ -150,7 +150,7 @@ class SessionPool:
         self.note(Note("cannot-ask", "initialize", why))
         group = session.group
         self.rooms.remove(session)
-        other = self.rooms.groups.get(group.key[0], group.key[1], silent(group.capabilities))
+        other = self.rooms.groups.get(group.key[0], group.key[1], declaring(silent(group.capabilities)))
         fresh = other.sessions[0] if other.sessions and not session.wrapped else None
         if fresh is None:
             fresh = self._begin(other, session.talk.client_info, wrapped=session.wrapped)
@@ -177,7 +177,7 @@ class SessionPool:
         self.legs[asked.leg] = session, principal
         self._open[principal] += 1
         # A server may ask what its session declared, and what this request declares: never more than both.
-        if not session.may_be_asked:
+        if not session.may_be_asked and may_ask(asked.capabilities):
             asked = Asked(asked.leg, asked.frame, silent(asked.capabilities), asked.level, asked.state)
         session.post(asked)
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broker.backends.session_groups import Group, Groups, silent
+from broker.backends.session_groups import NOTHING, Group, Groups
 from broker.backends.session_policy import SessionPolicy
-from translators.handshake import INPUTS
 from translators.inputs import ASKING
 from translators.stateless_client import Habits
 from translators.stateless_client.answers import QUIET_CALLS
@@ -57,6 +56,8 @@ class Rooms:
         group = self._group(call)
         if alone or (policy.session == "wrap" and asks):
             return Place(group, wrapped=True)
+        if group.sessions and not group.sessions[0].wrapped and not (asks and self._exclusive(group)):
+            return Place(group, session=group.sessions[0])
         plain = [session for session in group.sessions if not session.wrapped]
         if not plain:
             return Place(group)
@@ -106,15 +107,13 @@ class Rooms:
 
     def _group(self, call: StatelessCall) -> Group:
         if self.policy.session == "shared":
-            return self.groups.get("", "", {})  # whoever asked, nobody in particular could be asked back
-        capabilities = self.groups.read(bytes(call.told))
-        if self.policy.park == "off" or self.mute:
-            capabilities = silent(capabilities)
-        return self.groups.get(call.caller.id, call.session_key, capabilities)
+            return self.groups.get("", "", NOTHING)  # whoever asked, nobody in particular could be asked back
+        declared = self.groups.read(bytes(call.told), mute=self.mute or self.policy.park == "off")
+        return self.groups.get(call.caller.id, call.session_key, declared)
 
     def _exclusive(self, group: Group) -> bool:
         """True if two calls of one session could not tell whose question came on the standing stream."""
-        if not any(name in group.capabilities for name in INPUTS):
+        if not group.asks:
             return False
         if self.policy.attribution != "auto":
             return self.policy.attribution == "exclusive"

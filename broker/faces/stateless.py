@@ -12,47 +12,23 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import UNSET
 
-from broker.faces.classify import (
-    CLIENT_CAPABILITIES,
-    MODERN,
-    SESSION_ID,
-    VERSION_HEADER,
-    Modern,
-    Refusal,
-    classify,
-    mismatch,
-)
+from broker.faces.classify import MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify
 from broker.faces.context import FaceContext
-from broker.faces.stateless_call import ParamHeaders, StatelessCall
+from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
-from broker.faces.stateless_listen import LISTEN
+from broker.faces.stateless_fit import params_of, unfit
 from broker.faces.stateless_params import STATE, declared
 from broker.faces.stateless_relay import StatelessRelay
+from broker.faces.stateless_short import DISCOVER, HEAD, BareCall, BareHead, knowable
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
 from broker.seal import NotOpened
+from broker.serve_connection import Connection
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators import tree
-from translators.mirrored import Annotations, Unreadable, agrees
 
-DISCOVER: Final = "server/discover"
 ALLOW: Final = {"Allow": "POST, OPTIONS"}
-PARAM: Final = "mcp-param-"
-_HEAD: Final = b"Content-Type: application/json\r\n"
-
-TOO_MANY: Final = Refusal(
-    429, jsonrpc.INTERNAL_ERROR, "Too Many Requests: subscription limit reached", "subscriptions"
-)  # fmt: skip
-
-
-MAX_CAPABILITIES: Final = 16 * 1024
-"""Bytes of capabilities that a session is opened with; those of SDK clients are below 200."""
-
-TOO_CAPABLE: Final = Refusal(
-    400, jsonrpc.INVALID_PARAMS, "Invalid params: clientCapabilities is too large", "capabilities"
-)  # fmt: skip
 
 
 class StatelessFace:
@@ -74,7 +50,7 @@ class StatelessFace:
         return response
 
     async def sort(
-        self, request: web.Request, principal: Principal, decoded: Frame | list[Frame | jsonrpc.Refused]
+        self, request: web.Request, principal: Principal, decoded: Frame | list[Frame | jsonrpc.Refused], body: bytes
     ) -> web.StreamResponse | None:
         """The answer to a message that is modern or refused as none; None for one of the session revisions."""
         context = self.context
@@ -84,6 +60,7 @@ class StatelessFace:
             return context.deny(request, 400, "Invalid Request: batches are not part of this revision", "batch")
         verdict = classify(decoded, request.headers, context.revisions)
         if isinstance(verdict, Modern):
+            self._prove(request, principal, verdict, body)
             return await self._post(request, principal, verdict, decoded)
         if isinstance(verdict, Refusal):
             return self._refuse(request, verdict, decoded, principal)
@@ -109,13 +86,14 @@ class StatelessFace:
             return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
         tool = modern.target if modern.method == "tools/call" else None
         bridged = not await context.stateless(client=True, tool=tool)
+        given = params_of(request.headers)
         refusal = away(context) if bridged else None
         if refusal is not None and key is not None:
             kept = relay.discoveries.stale(key, context.wheel.clock())
             if kept is not None:
                 return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
         if refusal is None:
-            refusal = self._unfit(request, principal, modern, bridged=bridged)
+            refusal = unfit(context, relay.listening, request.headers, principal, modern, given=given, bridged=bridged)
         inner, rounds = None, 0
         if refusal is None and STATE in modern.params:
             try:
@@ -129,17 +107,35 @@ class StatelessFace:
             client_id=_id(frame),
             caller=principal,
             round=rounds + 1,
-            param_headers=_params(request),
+            param_headers=given,
             bridged=bridged,
             session_key=session_key(context, request.headers, modern) if bridged else "",
         )
-        return await self._answered(request, call, inner)
-
-    async def _answered(self, request: web.Request, call: StatelessCall, inner: bytes | None) -> web.StreamResponse:
-        """Carry a call out; however this ends, nothing of the call is left behind."""
-        context, exchange = self.context, call.exchange
         try:
             call.start(inner)
+        except BaseException:
+            relay.leave(call)
+            raise
+        return await self._answered(request, call)
+
+    async def handed(self, request: web.Request, connection: Connection, short: BareCall) -> web.StreamResponse:
+        """Answer a request whose call is under way since it was seen on the short way."""
+        connection.prove(request, request.content.read_nowait(-1))
+        return await self._answered(request, short.call)
+
+    def _prove(self, request: web.Request, principal: Principal, modern: Modern, body: bytes) -> None:
+        """Tell the connection what was read; the head of an ordinary request is known from then on."""
+        connection = request.protocol
+        if type(connection) is Connection:
+            known = not self.context.door.cross_origins and knowable(modern, request.headers)
+            connection.prove(
+                request, body, BareHead(self.context, self.relay, principal, request.headers) if known else None
+            )
+
+    async def _answered(self, request: web.Request, call: StatelessCall) -> web.StreamResponse:
+        """Wait for a call's answer; however this ends, nothing of the call is left behind."""
+        context, exchange = self.context, call.exchange
+        try:
             if exchange.body is None and exchange.stream is None:
                 context.patience.watch(exchange, self.relay.outbox)
                 try:
@@ -157,37 +153,10 @@ class StatelessFace:
 
     def _whole(self, request: web.Request, status: int, body: bytes) -> web.StreamResponse:
         if status == 200 and not self.context.door.cross_origins:
-            whole = answer(request, _HEAD, body)
+            whole = answer(request, HEAD, body)
             if whole is not None:
                 return whole
         return web.Response(status=status, body=body, content_type="application/json")
-
-    def _unfit(self, request: web.Request, principal: Principal, modern: Modern, *, bridged: bool) -> Refusal | None:
-        """The refusal of a request that says too much, or something else in its headers than in its body."""
-        if bridged and len(modern.meta[CLIENT_CAPABILITIES]) > MAX_CAPABILITIES:
-            return TOO_CAPABLE
-        if modern.method == LISTEN and self.relay.listening[principal.id] >= self.context.max_streams:
-            return TOO_MANY
-        return self._parameters(request, principal, modern)
-
-    def _parameters(self, request: web.Request, principal: Principal, modern: Modern) -> Refusal | None:
-        """The refusal if a Mcp-Param header of a tool that is known differs from the body."""
-        if modern.method != "tools/call" or modern.target is None:
-            return None
-        for name, value in _params(request):
-            if not value.isprintable():
-                return mismatch(name)
-        known: Annotations = self.context.facts(principal).mirrored(modern.target)
-        arguments = tree.deep(modern.params.get("arguments")) if known else None
-        for path, name in known.items():
-            text = request.headers.get(f"Mcp-Param-{name}")
-            value = _at(arguments, path)
-            try:
-                if (text is None) != (value is None) or (text is not None and not agrees(text, value)):
-                    return mismatch(f"Mcp-Param-{name}")
-            except Unreadable:
-                return mismatch(f"Mcp-Param-{name}")
-        return None
 
 
 def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
@@ -195,17 +164,6 @@ def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
     data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
     reply = jsonrpc.error_response(frame_id, refusal.code, refusal.message, data)
     return web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _params(request: web.Request) -> ParamHeaders:
-    """The Mcp-Param headers of a request; what no schema is known of is passed on as it came (RFC 9110 5.1)."""
-    return tuple((name, value) for name, value in request.headers.items() if name[: len(PARAM)].lower() == PARAM)
 
 
 def _id(frame: Frame) -> int | str:

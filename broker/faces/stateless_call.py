@@ -24,6 +24,7 @@ from broker.faces.stateless_params import (
     introduction,
     is_retry,
     outgoing,
+    within_session,
 )
 from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, Violation, discovered, hinted, interim
 from broker.faces.stateless_results import typed as result_type
@@ -103,9 +104,15 @@ class StatelessCall:
 
     def start(self, inner: bytes | None) -> None:
         """Send the request; `inner` is what was sealed as its state: the backend's own, and what goes with it."""
-        params = outgoing(self.modern, self.told, self.number)
+        params = self._params()
         self.rounds.resume(params, inner)
         self._send(params)
+
+    def _params(self) -> dict[str, Any]:
+        """As they are sent. Whoever taps sees what takes the envelope out before a session."""
+        if self.bridged and not self.watch.tapping:
+            return within_session(self.modern, self.number)
+        return outgoing(self.modern, self.told, self.number)
 
     def _send(self, params: dict[str, Any]) -> None:
         effect = ToServer(self.number, jsonrpc.request(self.number, self.method, params))
@@ -118,7 +125,7 @@ class StatelessCall:
             self.finish(broken(self.number, "too-many-rounds"))
             return
         self.relay.renumber(self)
-        params = outgoing(self.modern, self.told, self.number)
+        params = self._params()
         self.rounds.go_on(params, body.get(STATE))
         self._send(params)
 

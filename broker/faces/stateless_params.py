@@ -7,6 +7,7 @@ and trace context travel unopened.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from broker.faces.classify import CLIENT_CAPABILITIES, PREFIX, PROTOCOL_VERSION,
 from broker.identity import Principal
 from broker.seal import Binding, digest_of
 from translators import tree
+from translators.v2025_11_25__v2026_07_28.fields_meta import RESERVED
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 CLIENT_INFO: Final = PREFIX + "clientInfo"
@@ -37,18 +39,32 @@ MAX_NAME: Final = 256
 """Characters of a name or version in one that is cut."""
 
 _SERVERS_OWN: Final = frozenset((SUBSCRIPTION_ID, PREFIX + "serverInfo"))
+MAX_READ: Final = 256
+"""Spellings of capabilities that are remembered; every client program has one."""
+
+MAX_READ_BYTES: Final = 1024
+"""The longest of them; those of SDK clients are below 200."""
+
 _encode = msgspec.json.encode
 
 
 def declared(meta: Members, principal: Principal) -> tuple[Raw, dict[str, Any]]:
-    """The capabilities the backend is told of, as bytes and as a tree."""
+    """The capabilities the backend is told of, as bytes and as a tree that nobody changes."""
     raw = meta[CLIENT_CAPABILITIES]
-    capabilities: dict[str, Any] = tree.deep(raw)
+    read = _read_again if len(raw) <= MAX_READ_BYTES else _declared
+    return read(bytes(raw), principal.input_capabilities)
+
+
+def _declared(raw: bytes, inputs: bool) -> tuple[Raw, dict[str, Any]]:
+    capabilities: dict[str, Any] = tree.deep(Raw(raw))
     changed = without_tasks(capabilities)
-    if not principal.input_capabilities:  # several people may be behind this caller: none of them can be asked
+    if not inputs:  # several people may be behind this caller: none of them can be asked
         for name in INPUTS:
             changed |= capabilities.pop(name, None) is not None
-    return (Raw(_encode(capabilities)) if changed else raw), capabilities
+    return Raw(_encode(capabilities) if changed else raw), capabilities
+
+
+_read_again = functools.lru_cache(maxsize=MAX_READ)(_declared)
 
 
 def introduction(meta: Members) -> Any:
@@ -74,6 +90,20 @@ def outgoing(modern: Modern, capabilities: Raw, token: int) -> dict[str, Any]:
     if PROGRESS_TOKEN in meta:
         meta[PROGRESS_TOKEN] = token
     return {**modern.params, "_meta": meta}
+
+
+def within_session(modern: Modern, token: int) -> dict[str, Any]:
+    """The request's parameters for a session of the backend: what its handshake said, the request need not repeat.
+
+    The lane to the session would take the envelope out as well; without it most requests are of a usual shape.
+    """
+    params: dict[str, Any] = {name: value for name, value in modern.params.items() if name != "_meta"}
+    meta = {key: value for key, value in modern.meta.items() if key not in RESERVED}
+    if PROGRESS_TOKEN in meta:
+        meta[PROGRESS_TOKEN] = Raw(b"%d" % token)
+    if meta:
+        params["_meta"] = Raw(_encode(meta))
+    return params
 
 
 def binding(modern: Modern, principal: Principal, server: str, backend: str, *, bridged: bool) -> Binding:

@@ -16,11 +16,12 @@ from msgspec import UNSET
 
 from broker import edge
 from broker.faces.classify import MODERN
-from broker.faces.context import FaceContext, refuse
+from broker.faces.context import FaceContext
 from broker.faces.legacy_sse import LegacySse
 from broker.faces.opening import greeted, open_relay
 from broker.faces.short_call import SessionHead, ShortCall
 from broker.faces.stateless import StatelessFace
+from broker.faces.stateless_short import BareCall
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
@@ -68,7 +69,7 @@ class StreamableHttp:
             return self._unreadable(request, session, refusal)
         # The body decides its era; within a session, one that cannot hold a modern envelope is not looked at twice.
         if session is None or b"protocolVersion" in body or request.headers.get(VERSION) in MODERN:
-            found = await self.modern.sort(request, principal, decoded)
+            found = await self.modern.sort(request, principal, decoded, body)
             if found is not None:
                 return found
         if type(decoded) is Frame:
@@ -197,7 +198,9 @@ class StreamableHttp:
     async def _handed(self, request: web.Request, connection: Connection) -> web.StreamResponse:
         """Answer a request whose call is under way since it was seen on the short way."""
         call, connection.handed = connection.handed, None
-        assert isinstance(call, ShortCall)
+        if type(call) is BareCall:
+            return await self.modern.handed(request, connection, call)
+        assert type(call) is ShortCall
         connection.prove(request, request.content.read_nowait(-1))
         return await self._answered(request, call.session, call.exchange)
 
@@ -266,14 +269,8 @@ class StreamableHttp:
         if refusal.id is not None and session is not None and request.headers.get(VERSION) not in MODERN:
             # A single request whose id could be read: its error must not cost the client its connection.
             status = 200
-        context.audit(request, refusal.reason, status)
-        reply = jsonrpc.error_response(
-            UNSET if refusal.id is None else refusal.id,
-            refusal.code,
-            refusal.message,
-            {"origin": "broker", "reason": refusal.reason},
-        )
-        return refuse(status, jsonrpc.encode(reply))
+        frame_id = UNSET if refusal.id is None else refusal.id
+        return context.deny(request, status, refusal.message, refusal.reason, frame_id, code=refusal.code)
 
     @staticmethod
     def _headers(session: Session) -> dict[str, str]:

@@ -107,7 +107,7 @@ async def test_a_client_that_goes_after_its_questions_cancels_nothing() -> None:
 
 
 async def test_a_client_that_goes_during_its_retry_cancels_the_call() -> None:
-    async with bridging(limits={"commit_to_sse_s": 0}) as here:
+    async with bridging() as here:
         server = Server(here)
 
         async def tool(asked: Asked) -> None:
@@ -127,7 +127,7 @@ async def test_a_client_that_goes_during_its_retry_cancels_the_call() -> None:
 
 
 async def test_one_of_two_clients_that_wait_for_the_same_call_may_go() -> None:
-    async with bridging(limits={"commit_to_sse_s": 0}) as here:
+    async with bridging() as here:
         server, release = Server(here), asyncio.Event()
 
         async def tool(asked: Asked) -> None:

@@ -59,6 +59,21 @@ async def test_a_stateless_server_is_believed_until_contradicted() -> None:
     assert scene.cache.probes == 2
 
 
+async def test_what_is_fresh_is_what_would_be_said_without_a_probe() -> None:
+    scene = Scene(LEGACY, LEGACY)
+    assert scene.cache.fresh is None
+    found = await scene.ask()
+    assert scene.cache.fresh is found
+    scene.now = 3600
+    assert scene.cache.fresh is None
+    await scene.ask()
+    scene.cache.contradicted("legacy")
+    assert scene.cache.fresh is None
+    pinned = Scene(pin="modern").cache.fresh
+    assert pinned is not None
+    assert pinned.kind == "modern"
+
+
 async def test_sessions_are_believed_for_an_hour() -> None:
     scene = Scene(LEGACY, LEGACY)
     assert await scene.kinds(0, 3599) == ["legacy"] * 2

@@ -62,7 +62,7 @@ def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Orig
         reply = _closed(reply)
     if kept:
         bury(talk, call, reply)
-    return [*_told(talk, call, reply), *losses, *dismissed]
+    return [*_told(talk, call, reply, kept=kept), *losses, *dismissed]
 
 
 def bury(talk: StatelessClient, call: Call, reply: Frame) -> None:
@@ -84,9 +84,14 @@ def copy(frame: Frame, leg: int) -> Frame:
     return Frame(id=leg, result=result, error=error)
 
 
-def _told(talk: StatelessClient, call: Call, reply: Frame) -> list[Effect]:
-    """The answer of every leg; nothing of the call is kept."""
-    effects: list[Effect] = [final(leg, copy(reply, leg)) for leg in call.legs]
+def _told(talk: StatelessClient, call: Call, reply: Frame, *, kept: bool = False) -> list[Effect]:
+    """The answer of every leg; nothing of the call is left. `kept`: somebody else has the same answer."""
+    effects: list[Effect]
+    if len(call.legs) == 1 and not kept:
+        (reply.id,) = call.legs
+        effects = [final(reply.id, reply)]
+    else:
+        effects = [final(leg, copy(reply, leg)) for leg in call.legs]
     talk.forget(call)
     return effects
 

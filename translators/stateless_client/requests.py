@@ -77,7 +77,7 @@ def send(talk: StatelessClient, call: Call) -> list[Effect]:
     """Send a call to the server; what the set-up asked, and its level, go before it."""
     if talk.held and call.method in ASKING:
         return setup.first_call(talk, call)
-    wanted = min((leg.level for leg in call.legs.values()), default=NO_LEVEL)
+    wanted = min([leg.level for leg in call.legs.values()], default=NO_LEVEL)
     effects = raise_level(talk, wanted)
     if wanted < NO_LEVEL and SET_LEVEL in talk.inner.values():
         call.phase = "waiting"

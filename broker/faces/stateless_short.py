@@ -1,0 +1,162 @@
+"""Requests of 2026-07-28 on the short way: from the bytes of a POST to the relay, and back to the bytes.
+
+See `broker.short_way` for which requests come here. A client program says the same of itself with each request, so that
+what was read of one envelope holds for the next with the same bytes. Invariants: what the usual way decides of each
+request (its envelope, that headers and body agree, the backend's era) is decided here too, before anything happens;
+whatever is refused, retried, discovered, listened to, or not answered by one JSON body goes the usual way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET, Raw
+from multidict import CIMultiDict
+
+from broker.faces.classify import SESSION_ID, TARGETS, VERSION_HEADER, Modern, classify
+from broker.faces.stateless_entry import away, session_key
+from broker.faces.stateless_fit import params_of, unfit
+from broker.faces.stateless_listen import LISTEN
+from broker.faces.stateless_params import STATE
+from broker.faces.whole import written
+from protocol_versions import jsonrpc
+from protocol_versions.jsonrpc import Frame
+from translators.reply import broken
+
+if TYPE_CHECKING:
+    from broker.faces.context import FaceContext
+    from broker.faces.stateless_call import StatelessCall
+    from broker.faces.stateless_relay import StatelessRelay
+    from broker.identity import Principal
+    from broker.short_way import Taken
+
+DISCOVER: Final = "server/discover"
+HEAD: Final = b"Content-Type: application/json\r\n"
+"""The constant lines of an answer's head."""
+
+MAX_ENVELOPE: Final = 2 * 1024
+"""Bytes of `_meta` that are remembered for a head; those of SDK clients are below 400."""
+
+_REPEATED: Final = (VERSION_HEADER, "Mcp-Method", "Mcp-Name")
+
+
+def knowable(modern: Modern, headers: Mapping[str, str]) -> bool:
+    """True if other requests of this head may go the short way: an ordinary one, whose arguments no header repeats."""
+    return modern.method not in (LISTEN, DISCOVER) and SESSION_ID not in headers and not params_of(headers)
+
+
+class BareHead:
+    """What the head of a request stands for: its caller, and what the headers say that repeat the body."""
+
+    __slots__ = ("_context", "_headers", "_meta", "_principal", "_relay", "_seen", "_target")
+
+    def __init__(
+        self, context: FaceContext, relay: StatelessRelay, principal: Principal, headers: Mapping[str, str]
+    ) -> None:
+        self._context = context
+        self._relay = relay
+        self._principal = principal
+        names = (*_REPEATED, context.bridge.key_header)
+        self._headers = CIMultiDict((name, headers[name]) for name in names if name and name in headers)
+        self._seen: Modern | None = None
+        self._meta = self._target = b""
+
+    def take(self, connection: Taken, body: bytes) -> BareCall | None:
+        """The call of this body; None if the usual way must look at it."""
+        context, relay = self._context, self._relay
+        try:
+            frame = jsonrpc.decode_strict(body, context.wire)
+        except jsonrpc.Refused:
+            return None
+        if type(frame) is not Frame or frame.method is UNSET or frame.id is UNSET or frame.params is UNSET:
+            return None
+        modern = self._read(frame)
+        if modern is None or STATE in modern.params:
+            return None
+        tool = modern.target if modern.method == "tools/call" else None
+        stateless = context.stateless_now(client=True, tool=tool)
+        if stateless is None or (not stateless and away(context) is not None):
+            return None
+        headers, caller = self._headers, self._principal
+        if unfit(context, relay.listening, headers, caller, modern, given=(), bridged=not stateless) is not None:
+            return None
+        own = session_key(context, headers, modern) if not stateless else ""
+        parts = {"modern": modern, "client_id": frame.id, "caller": caller, "bridged": not stateless}
+        return BareCall(context, relay, connection, frame, {**parts, "session_key": own})
+
+    def _read(self, frame: Frame) -> Modern | None:
+        """The request as `classify` reads it; what it said of the same bytes before still holds."""
+        params: Any = frame.params
+        method: Any = frame.method
+        meta, target = _bytes(params, "_meta"), _bytes(params, TARGETS.get(method, ""))
+        seen = self._seen
+        if seen is not None and meta == self._meta and target == self._target and method == seen.method:
+            return Modern(seen.revision, seen.method, params, seen.meta, seen.target)
+        verdict = classify(frame, self._headers, self._context.revisions)
+        if type(verdict) is not Modern or verdict.method in (LISTEN, DISCOVER):
+            return None
+        if len(meta) + len(target) <= MAX_ENVELOPE:
+            self._seen, self._meta, self._target = verdict, meta, target
+        return verdict
+
+
+class BareCall:
+    """One request that stands alone, and the call that answers it."""
+
+    __slots__ = ("_connection", "_context", "_frame", "_parts", "_relay", "call")
+
+    call: StatelessCall
+
+    def __init__(
+        self, context: FaceContext, relay: StatelessRelay, connection: Taken, frame: Frame, parts: dict[str, Any]
+    ) -> None:
+        self._context = context
+        self._relay = relay
+        self._connection = connection
+        self._frame = frame
+        self._parts = parts
+
+    def begin(self) -> None:
+        """Give the request to the relay."""
+        context = self._context
+        if context.watch.tapping:
+            context.watch.frame("client", "in", context.name, self._frame)
+        call = self.call = self._relay.begin(**self._parts)
+        exchange = call.exchange
+        try:
+            call.start(None)
+        except Exception as error:  # a bug of ours ends one call, and is told to the operator without its text
+            context.watch.note(context.name, "failed", call.method, f"internal:{type(error).__name__}")
+            call.finish(broken(call.number, "internal"))
+        if exchange.body is None and exchange.stream is None:
+            context.patience.watch(exchange, self._relay.outbox)
+            exchange.told = self._decided
+        else:
+            self._answer()
+
+    def gone(self) -> None:
+        """The client has gone, which is the cancellation."""
+        exchange = self.call.exchange
+        self._context.patience.forget(exchange)
+        exchange.told = None
+        self._relay.leave(self.call)
+
+    def _decided(self) -> None:
+        self._context.patience.forget(self.call.exchange)
+        self._answer()
+
+    def _answer(self) -> None:
+        call = self.call
+        exchange = call.exchange
+        body = exchange.body
+        if exchange.stream is None and body and exchange.status == 200 and not call.fault:
+            self._relay.leave(call)
+            self._connection.answer(written(HEAD, len(body)), body)
+        else:
+            self._connection.hand_over()
+
+
+def _bytes(params: dict[str, Any], name: str) -> bytes:
+    value = params.get(name)
+    return bytes(value) if type(value) is Raw else b""
