@@ -13,6 +13,7 @@ import time
 
 import msgspec
 
+from benchmarks.bare import client
 from benchmarks.client import Connection, HarnessError, Session, connect, exchange
 from benchmarks.processes import Meter
 from benchmarks.wire import Stats
@@ -144,7 +145,7 @@ class Caller:
 
 async def opened(target: Target, revision: str, count: int) -> list[Session]:
     """Sessions with their handshakes done."""
-    sessions = [Session(target.port, target.path, revision, {}) for _ in range(count)]
+    sessions = [client(target.port, target.path, revision) for _ in range(count)]
     try:
         await asyncio.gather(*(session.open() for session in sessions))
     except BaseException:

@@ -19,8 +19,9 @@ from benchmarks.workloads import Big, Echo, Measure, Stream, ToolList, Workload
 class Load(msgspec.Struct, frozen=True):
     """A kind of call by clients of one revision, in front of a backend of another, so many at a time.
 
-    No byte pass-through joins a session client to a stateless backend; beside a broker that does, the pass-through and
-    the direct call have the newest stateful backend (`beside`).
+    No byte pass-through joins a session client to a stateless backend, or a stateless client to one with sessions.
+    Beside a broker that does, the pass-through and the direct call have the newest stateful backend (`beside`), or a
+    client of the backend's own revision (`client_beside`).
     """
 
     name: str
@@ -33,6 +34,11 @@ class Load(msgspec.Struct, frozen=True):
     def beside(self) -> str:
         """The revision of the backend behind the other targets."""
         return NEWEST if self.backend == STATELESS else self.backend
+
+    @property
+    def client_beside(self) -> str:
+        """The revision of the clients of the other targets."""
+        return self.backend if self.client == STATELESS else self.client
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -82,6 +88,11 @@ LOADS: Final = (
     Load("stateless-structured", Measure(), SECOND, STATELESS, 16),
     Load("stateless-sse", Echo("echo_sse"), MIDDLE, STATELESS, 16),
     Load("stateless-list", ToolList(), SECOND, STATELESS, 16),
+    Load("bridged-oldest", ECHO, STATELESS, OLDEST, 16),
+    Load("bridged-newest", ECHO, STATELESS, NEWEST, 16),
+    Load("bridged-structured", Measure(), STATELESS, NEWEST, 16),
+    Load("bridged-sse", Echo("echo_sse"), STATELESS, NEWEST, 16),
+    Load("bridged-list", ToolList(), STATELESS, NEWEST, 16),
 )
 
 # Gates and targets: design of the broker, against the bare pass-through in the same run.
@@ -109,6 +120,11 @@ ROWS: Final = (
     Row("stateless-structured", "CPU per structured call, stateless server", "stateless-structured", CPU_CALL),
     Row("stateless-sse", "CPU per call answered as SSE, stateless server", "stateless-sse", CPU_CALL),
     Row("stateless-list", "CPU per 93 KB tools/list, stateless server", "stateless-list", CPU_CALL, 1.3, 1.1),
+    Row("cpu-bridged-oldest", "CPU per small call, stateless client", "bridged-oldest", CPU_CALL, 0.75, 0.55, True),
+    Row("cpu-bridged-newest", "CPU per small call, stateless client", "bridged-newest", CPU_CALL, 0.75, 0.55, True),
+    Row("bridged-structured", "CPU per structured call, stateless client", "bridged-structured", CPU_CALL),
+    Row("bridged-sse", "CPU per call answered as SSE, stateless client", "bridged-sse", CPU_CALL),
+    Row("bridged-list", "CPU per 93 KB tools/list, stateless client", "bridged-list", CPU_CALL, 1.3, 1.1),
 )
 
 REQUESTS: Final = Limit("requests", "backend requests per call", "", 1, 1, enforced=True)

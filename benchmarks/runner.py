@@ -101,7 +101,12 @@ class Bench:
         try:
             target = await self.target(kind, revision)
             seen = await window(
-                target, self.control, load.workload, load.client, load.concurrency, self.options.seconds
+                target,
+                self.control,
+                load.workload,
+                load.client if kind == BROKER else load.client_beside,
+                load.concurrency,
+                self.options.seconds,
             )
         except (HarnessError, OSError, TimeoutError) as error:
             child = self.children.get((kind, revision))

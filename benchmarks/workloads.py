@@ -26,6 +26,9 @@ class Result(msgspec.Struct):
     """The members of a result that are checked."""
 
     content: list[Block] = []
+    kind: str = msgspec.field(name="resultType", default="")
+    ttl_ms: int = msgspec.field(name="ttlMs", default=-1)
+    scope: str = msgspec.field(name="cacheScope", default="")
     tools: list[msgspec.Raw] = []
     next_cursor: str = msgspec.field(name="nextCursor", default="")
     structured: dict[str, Any] = msgspec.field(name="structuredContent", default_factory=dict)
@@ -64,15 +67,18 @@ class Workload(Protocol):
         """Whether these messages are the correct answer for a reader of this negotiated revision."""
 
 
-def _answer(messages: list[bytes], number: int) -> Result | None:
-    """The result, if the last message answers this id with one; None otherwise."""
+def _answer(messages: list[bytes], number: int, revision: str) -> Result | None:
+    """The result, if the last message answers this id with one of this revision's kind; None otherwise."""
     if not messages:
         return None
     try:
         answer = DECODE.decode(messages[-1])
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None
-    return answer.result if answer.id == number else None
+    result = answer.result
+    if answer.id != number or result is None:
+        return None
+    return result if result.kind == ("complete" if revision == facts.STATELESS else "") else None
 
 
 class Echo:
@@ -91,8 +97,7 @@ class Echo:
         )
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
-        del revision  # readers of every revision see the same
-        result = _answer(messages, number)
+        result = _answer(messages, number, revision)
         return result is not None and len(result.content) == 1 and result.content[0].text == mark
 
 
@@ -115,7 +120,7 @@ class Measure(Echo):
         super().__init__("measure")
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
-        result = _answer(messages, number)
+        result = _answer(messages, number, revision)
         if result is None or not result.content or mark not in result.content[0].text:
             return False
         if facts.has(revision, "2025-06-18"):
@@ -130,8 +135,7 @@ class Big(Echo):
         super().__init__("big")
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
-        del revision  # readers of every revision see the same
-        result = _answer(messages, number)
+        result = _answer(messages, number, revision)
         if result is None or len(result.content) != 1:
             return False
         text = result.content[0].text
@@ -154,9 +158,15 @@ class ToolList:
         return b'{"jsonrpc":"2.0","id":%d,"method":"tools/list","params":{"cursor":"%b"}}' % (number, cursor)
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
-        result = _answer(messages, number)
+        result = _answer(messages, number, revision)
         cursor = self.prefix + mark
-        if result is None or len(result.tools) != facts.LIST_TOOLS or result.next_cursor != f"after-{cursor}":
+        if result is None or len(result.tools) != facts.LIST_TOOLS:
+            return False
+        if revision == facts.STATELESS:
+            # which session's the cursor is, may stand before it
+            if not result.next_cursor.endswith(f"after-{cursor}") or result.ttl_ms < 0 or not result.scope:
+                return False
+        elif result.next_cursor != f"after-{cursor}" or result.ttl_ms != -1 or result.scope:
             return False
         if self.prefix and TOOL.decode(result.tools[0]).get("name") != msgspec.Raw(f'"{cursor}"'.encode()):
             return False
@@ -180,8 +190,7 @@ class Stream:
         )
 
     def accepts(self, messages: list[bytes], number: int, mark: str, revision: str) -> bool:
-        del revision  # readers of every revision see the same
-        result = _answer(messages, number)
+        result = _answer(messages, number, revision)
         if result is None or not result.content or result.content[0].text != mark:
             return False
         if len(messages) != self.events + 1:
