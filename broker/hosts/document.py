@@ -7,6 +7,7 @@ follows anything that stands in it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,6 +29,7 @@ FORMATS: Final[dict[str, Format]] = {
 FILE_BYTES: Final = 32 * 1024 * 1024  # Claude Code keeps its history in the same file; theirs reach some megabytes
 
 _MARK = "\ufeff"
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -120,9 +122,11 @@ def load(path: Path) -> Document:
 
 
 def written(value: Any, kind: Format) -> str:
-    """A value on one line; JSON's spelling is YAML's too."""
-    if kind != "toml":
+    """A value on one line; JSON's spelling is YAML's too, but for what YAML takes for line ends or not at all."""
+    if kind == "json":
         return _json(value)
+    if kind == "yaml":
+        return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
     from broker.hosts.toml_text import bare
 
     if isinstance(value, dict):

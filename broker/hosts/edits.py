@@ -56,7 +56,7 @@ def checked(here: Document, edits: list[Edit], wanted: Any) -> str:
 def _changed(here: Document, member: Member, value: Any, old: tuple[Document, Node] | None) -> list[Edit]:
     node = member.node
     before = old[1].get(member.key) if old else None
-    if isinstance(value, dict) and isinstance(node.value, dict) and node.layout != "scalar" and node.members:
+    if isinstance(value, dict) and isinstance(node.value, dict) and (node.members or node.layout == "lines"):
         return changes(here, node, value, (old[0], before) if old and before else None)
     return [Edit(node.start, node.end, _value_text(here, node, value, old[0] if old else None, before))]
 
@@ -68,12 +68,12 @@ def _value_text(here: Document, node: Node, value: Any, old: Document | None, be
             return old.text[before.start : before.end]
         if before.layout == node.layout and column(old.text, before.start) == column(here.text, node.start):
             return old.text[before.start : before.end]
+    if isinstance(value, list) and value and node.layout == "block":
+        lead = here.newline + " " * column(here.text, node.start)
+        return lead.join(f"- {written(item, here.format)}" for item in value)
     if not isinstance(value, list) or not node.items or "\n" not in here.text[node.start : node.end]:
         return written(value, here.format)
     lead = here.newline + " " * column(here.text, node.items[0].start)
-    if node.layout == "block":
-        lead = here.newline + " " * column(here.text, node.start)
-        return lead.join(f"- {written(item, here.format)}" for item in value)
     if _own_line(here.text, node.items[0].start):
         lead = here.newline + indent(here.text, node.items[0].start)
     last = here.newline + indent(here.text, node.end - 1)
@@ -151,15 +151,17 @@ def _run_removed(here: Document, members: list[Member], first: int, last: int) -
 
 
 def _lines_removed(here: Document, member: Member) -> list[Edit]:
-    """Whole lines, with their line ends; with a header the blank lines above it."""
+    """Whole lines, each with the line end before it; with a header the blank lines above it as well."""
     edits = []
     for start, end in member.parts:
-        first = here.text.rfind("\n", 0, start) + 1
-        if here.text.startswith("[", start):
-            above = here.text[:first].rstrip()
-            first = min(first, here.text.find("\n", len(above)) + 1)
-        last = here.text.find("\n", end)
-        edits.append(Edit(first, len(here.text) if last < 0 else last + 1, ""))
+        first = here.text.rfind("\n", 0, start)
+        if first >= 0 and here.text.startswith("[", start):
+            first = here.text.find("\n", len(here.text[:first].rstrip()))
+        if first < 0:
+            after = here.text.find("\n", end)
+            edits.append(Edit(0, len(here.text) if after < 0 else after + 1, ""))
+            continue
+        edits.append(Edit(first - (here.text[first - 1 : first] == "\r"), end, ""))
     return edits
 
 

@@ -17,7 +17,7 @@ from broker.hosts.document import Document, parse
 from broker.hosts.edits import changes, checked
 from broker.hosts.servers import HostServer, server
 from broker.hosts.shapes import Entry, entries
-from broker.hosts.spans import Edit, Problem, column
+from broker.hosts.spans import Edit, Node, Problem, column
 from broker.hosts.wrapping import broker_word, unwrapped, why_not, words_of, wrapped
 
 Key = tuple[tuple[str | int, ...], str]
@@ -174,6 +174,8 @@ def _restored(
         alike = old.layout == node.layout and old.whole and node.whole and new == old.value
         if old.layout == "block":
             alike = alike and column(before.text, old.start) == column(here.text, node.start)
+        if old.layout == "lines":  # a comment may have stood before a line that went, and stands outside now
+            alike = alike and _comments(before, old) == _comments(here, node)
         if known.command is None and alike:
             return new, [Edit(node.start, node.end, before.text[old.start : old.end])]
     else:
@@ -181,6 +183,10 @@ def _restored(
         if new is None:
             return None, []
     return new, changes(here, node, new, (before, old))
+
+
+def _comments(document: Document, node: Node) -> list[str]:
+    return [line for line in document.text[node.start : node.end].splitlines() if line.lstrip().startswith("#")]
 
 
 def _named(value: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,9 @@ def parse(text: str) -> Node:
     Raises:
         CannotRead: with line and column, where PyYAML knows them.
     """
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None:
             return Node({}, 0, len(text), "block")
@@ -32,7 +33,8 @@ def parse(text: str) -> Node:
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be scanned"
         raise CannotRead(f"not valid YAML: {what}", "correct it there, or on the line before", where) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _Builder:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import yaml
 from hypothesis import strategies as st
+
+from broker.hosts.document import written
+from broker.hosts.toml_text import bare
 
 GAPS = st.sampled_from(["", "", " ", "\n", "\n  ", "\t", " // a word\n", " /* two\n words */ ", '\n// {"x": [\n    '])
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=12)
@@ -69,3 +73,46 @@ TREES = st.builds(
     SERVERS,
     st.dictionaries(st.sampled_from(["zoom", "preferences"]), VALUES, max_size=2),
 )
+
+
+@st.composite
+def yamls(draw: st.DrawFn, tree: Any) -> str:
+    """A YAML text that says `tree`, in one of the styles that YAML is written in."""
+    return yaml.dump(
+        tree,
+        Dumper=yaml.SafeDumper,
+        default_flow_style=draw(st.sampled_from([None, True, False])),
+        default_style=draw(st.sampled_from([None, '"', "'"])),
+        indent=draw(st.integers(2, 6)),
+        width=draw(st.integers(20, 100)),
+        sort_keys=False,
+        allow_unicode=True,
+    )
+
+
+@st.composite
+def tomls(draw: st.DrawFn, servers: dict[str, dict[str, Any]]) -> str:
+    """A TOML text with servers as inline tables, dotted keys, and tables with comments, other tables between them."""
+    inside, tables = ["top = 1  # mine", "[mcp_servers]"], []
+    for name, entry in servers.items():
+        style = draw(st.sampled_from(["inline", "dotted", "table"]))
+        if style == "inline":
+            inside.append(f"{bare(name)} = {written(entry, 'toml')}")
+        elif style == "dotted":
+            inside += [f"{bare(name)}.{key} = {written(value, 'toml')}" for key, value in entry.items()]
+        else:
+            tables += draw(_table(name, entry))
+    return "\n".join([*inside, *tables]) + draw(st.sampled_from(["", "\n"]))
+
+
+@st.composite
+def _table(draw: st.DrawFn, name: str, entry: dict[str, Any]) -> list[str]:
+    lines, below = [f"[mcp_servers.{bare(name)}]  # a server"], []
+    for key, value in entry.items():
+        if isinstance(value, dict) and draw(st.booleans()):
+            below.append(f"[mcp_servers.{bare(name)}.{key}]")
+            below += [f"{bare(inner)} = {written(text, 'toml')}" for inner, text in value.items()]
+        else:
+            lines.append(f"{draw(st.sampled_from(['', '  ']))}{key} = {written(value, 'toml')}")
+            lines += draw(st.sampled_from([[], [], [""], ["# a word"]]))
+    return [*lines, *below, *draw(st.sampled_from([[], [""], ["# another"], [f"[{bare('other ' + name)}]", "a = 1"]]))]
