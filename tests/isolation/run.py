@@ -1,0 +1,183 @@
+"""One run: a broker, a server, many callers; and the judgement of what they were told against what the server did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import resource
+import time
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from broker.app import POOLS, create_app
+from broker.serve import start
+from broker.settings import Settings
+from tests.isolation.backend import Backend
+from tests.isolation.caller import Caller, Told
+
+FILES = 20_000
+"""Descriptors the full size needs at most: every connection has both its ends in this process."""
+
+NOBODY = "no: "
+"""How the server notes an answer that is none."""
+
+GATE_S = 60.0
+"""How long calls wait for each other at most."""
+
+
+class Report(msgspec.Struct):
+    """What a run found; `problems` is empty if every caller was told its own, once."""
+
+    callers: int
+    calls: int
+    kills: int
+    seconds: float
+    outcomes: dict[str, int]
+    most_sessions: int
+    most_parked: int
+    problems: list[str]
+
+
+class Gate:
+    """Lets everybody through once all have come, so that all calls are suspended at once."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        """Wait for the others."""
+        self.left -= 1
+        if self.left <= 0:
+            self.opened.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATE_S):
+                await self.opened.wait()
+
+
+async def run(callers: int, calls: int, *, seed: int, kills: int = 0) -> Report:
+    """`callers` with `calls` each at once; with `kills`, the server is killed that often while they are served."""
+    began = time.monotonic()
+    backend = Backend()
+    await backend.start()
+    keys = {f"caller-{number}": f"dgm_{seed}_{number}" for number in range(callers)}
+    settings = Settings.for_proxy(
+        f"http://127.0.0.1:{backend.port}/mcp",
+        port=0,
+        keys={name: hashlib.sha256(key.encode()).hexdigest() for name, key in keys.items()},
+        log={"level": "error"},
+    )
+    pools: list[Any] = []
+
+    def create(settings: Settings, port: int) -> Any:
+        app = create_app(settings, port=port)
+        pools.extend(app[POOLS].values())
+        return app
+
+    broker = await start(settings, create)
+    pool = pools[0]
+    peak = {"parked": 0}
+    gate = Gate(callers * calls)
+
+    async def opened() -> None:
+        await gate()
+        peak["parked"] = max(peak["parked"], pool._everybody.parked)
+
+    done = 0
+    passed = asyncio.Event()
+
+    async def one(caller: Caller, number: int) -> Told:
+        nonlocal done
+        told = await caller.call(number, _through if kills else opened)
+        done += 1
+        passed.set()
+        return told
+
+    async def killer() -> None:
+        for kill in range(kills):
+            while done < callers * calls * kill // (kills + 1) + 1:
+                passed.clear()
+                await passed.wait()
+            await backend.kill()
+            await backend.start()
+
+    try:
+        people = [
+            Caller(broker.port, name, key, seed * 1_000 + number, backend.up)
+            for number, (name, key) in enumerate(keys.items())
+        ]
+        killing = asyncio.ensure_future(killer())
+        tasks = [one(caller, number) for caller in people for number in range(calls)]
+        history = list(await asyncio.gather(*tasks))
+        await killing
+        problems = judge(history, backend, killed=bool(kills))
+        problems += await leftovers(pool)
+    finally:
+        await broker.close()
+        await backend.kill()
+    return Report(
+        callers=callers,
+        calls=callers * calls,
+        kills=kills,
+        seconds=time.monotonic() - began,
+        outcomes=dict(Counter(told.outcome for told in history)),
+        most_sessions=backend.most_sessions,
+        most_parked=peak["parked"],
+        problems=problems,
+    )
+
+
+async def _through() -> None:
+    """Nobody waits: the server is killed while calls are in every state."""
+
+
+def judge(history: list[Told], backend: Backend, *, killed: bool) -> list[str]:
+    """Every breach of: own answers only, at most one run, no success without one, no lie about what happened."""
+    problems = [f"{told.nonce} ({told.plan}): {problem}" for told in history for problem in told.problems]
+    for told in history:
+        where, ran = f"{told.nonce} ({told.plan})", backend.ran[told.nonce]
+        heard = backend.told.get(told.nonce, [])
+        if told.outcome != "answered":  # the broker may have said that nobody answers
+            heard = [value for value in heard if not value.startswith(NOBODY)]
+        if ran > 1:
+            problems.append(f"{where}: ran {ran} times")
+        if heard != told.answers[: len(heard)]:
+            problems.append(f"{where}: the server was told {heard}, the client said {told.answers}")
+        if told.outcome == "answered":
+            expected = {"nonce": told.nonce, "answers": told.answers}
+            if told.result != expected or ran != 1 or heard != told.answers:
+                problems.append(f"{where}: told {told.result} after {ran} runs, expected {expected}")
+        elif told.outcome not in _allowed(told, killed=killed):
+            problems.append(f"{where}: {told.outcome}")
+    return problems
+
+
+def _allowed(told: Told, *, killed: bool) -> set[str]:
+    """How a call may end without an answer."""
+    allowed = {"left"} if told.plan == "early" else set()
+    if told.plan == "late":
+        allowed.add("error: invalid_request_state")  # leaving was the cancellation
+    if killed:
+        # Not known whether it ran; its state went with it; or its session could not be opened, and nothing was sent.
+        allowed |= {"unknown", "error: invalid_request_state", "error: backend-closed", "error: backend-status"}
+    return allowed
+
+
+async def leftovers(pool: Any) -> list[str]:
+    """What the broker still holds when every client has its answer or has gone."""
+    for _ in range(100):
+        if not pool.legs and not pool._everybody.parked:
+            return []
+        await asyncio.sleep(0.05)
+    return [f"left behind: {len(pool.legs)} requests, {pool._everybody.parked} suspended calls"]
+
+
+def raise_files() -> None:
+    """As many descriptors as the system allows, up to what the full size needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
