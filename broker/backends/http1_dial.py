@@ -35,9 +35,15 @@ async def dial(origin: Origin, tls: ssl.SSLContext | None, protocol: asyncio.Pro
     # The peer of a long stream may vanish without a word; the kernel notices in the end.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     # From here on the transport owns the socket, also when the handshake fails.
-    await loop.create_connection(
-        lambda: protocol, sock=sock, ssl=tls, server_hostname=None if tls is None else origin.host
-    )
+    try:
+        await loop.create_connection(
+            lambda: protocol, sock=sock, ssl=tls, server_hostname=None if tls is None else origin.host
+        )
+    finally:
+        if not isinstance(loop, asyncio.BaseEventLoop):
+            # libuv closes the descriptor. A transport that is closed before uvloop 0.23 has attached the socket object
+            # to it leaves that object open, which would later close a descriptor that is another connection's by then.
+            sock.detach()
 
 
 def alternating(addresses: Iterable[Address]) -> list[Address]:
