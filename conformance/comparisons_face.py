@@ -11,6 +11,7 @@ from typing import Any
 from conformance import projection
 from conformance.comparisons import NOTHING, Compare, Reference, short
 from conformance.lines import Line
+from conformance.revisions import REVISIONS
 
 
 def initialized(client: str, server: str) -> Compare:
@@ -51,13 +52,17 @@ def introduced(client: str, server: str) -> Compare:
 
 
 def negotiated(client: str, server: str) -> Compare:
-    """The server was offered the client's revision, or its own when the broker knew it already."""
+    """The server was offered the client's revision, or its own when the broker knew it already.
+
+    A client without a handshake offers nothing: before it, the newest revision that has one is offered.
+    """
+    own = client if client in REVISIONS else REVISIONS[-1]
 
     def compare(line: Line, _reference: Reference) -> str | None:
         if line.status != "ok":
             return line.brief
         offered = line.seen.get("protocolVersion")
-        return None if offered in (client, server) else f"the server was offered {offered}"
+        return None if offered in (client, own, server) else f"the server was offered {offered}"
 
     return compare
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from conformance.cells import Cell
 from conformance.features import NAMES
 from conformance.judge import Direct, Verdict, judge
@@ -45,6 +47,14 @@ def test_a_broker_that_must_find_the_revision_may_offer_either() -> None:
         return verdict.status
 
     assert [status(each) for each in ("2025-03-26", "2025-11-25", "2025-06-18")] == ["ok", "ok", "failed"]
+
+
+@pytest.mark.parametrize(("offered", "status"), [("2025-11-25", "ok"), ("2024-11-05", "ok"), ("2025-06-18", "failed")])
+def test_for_a_client_without_a_handshake_the_newest_one_is_offered(offered: str, status: str) -> None:
+    cell = Cell.parse("py:2026-07-28/ts:2024-11-05")
+    line = Line("whoami", "ok", {"protocolVersion": offered, "capabilities": {}})
+    (verdict,) = judge(cell, {"whoami": line}, Direct({}, {}, pinned=False), ("whoami",))
+    assert verdict.status == status
 
 
 def test_what_a_clients_revision_dropped_is_absent() -> None:
