@@ -1,7 +1,7 @@
 """A scripted backend of one revision: correct until a tool's name tells it how to misbehave, and it records
 all.
 
-    python -m conformance.raw.backend --port N --revision REV
+    python -m conformance.raw.backend --port N --revision REV [--without sessions|streams]
 
 Serves Streamable HTTP at /mcp; `GET /seen` gives every exchange it saw, `POST /push` sends a message on the
 GET streams, `POST /forget` makes it lose its sessions, `POST /release` lets calls go on that wait for it, `POST /greet`
@@ -38,6 +38,8 @@ class Backend:
     """One process's state: sessions, their GET streams, and the record."""
 
     revision: str
+    without: str | None = None
+    """What a backend of the handshake does without: "sessions", or "streams" for answers that need none."""
     seen: list[Message] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
     streams: dict[web.StreamResponse, str] = field(default_factory=dict)
@@ -56,11 +58,12 @@ class Backend:
         method = body.get("method")
         if method == "initialize":
             return self.initialize(body)
-        session = request.headers.get("Mcp-Session-Id")
-        if session is None:
-            return _refused(400, "Bad Request: no session")
-        if session not in self.sessions:
-            return _refused(404, "Session not found")
+        session = request.headers.get("Mcp-Session-Id", "")
+        if self.without != "sessions":
+            if not session:
+                return _refused(400, "Bad Request: no session")
+            if session not in self.sessions:
+                return _refused(404, "Session not found")
         if has(self.revision, "version header"):
             stated = request.headers.get("MCP-Protocol-Version")
             if stated != self.revision:
@@ -90,13 +93,15 @@ class Backend:
             "capabilities": capabilities,
             "serverInfo": {"name": "scripted", "version": "1"},
         }
-        return web.json_response(_response(body, result), headers={"Mcp-Session-Id": session})
+        headers = {} if self.without == "sessions" else {"Mcp-Session-Id": session}
+        return web.json_response(_response(body, result), headers=headers)
 
     async def answer(self, request: web.Request, body: Message) -> web.StreamResponse:
         method, params = body["method"], body.get("params") or {}
         if method == "tools/call":
             return await self.call(request, body, params)
         simple: dict[str, Message] = {
+            "ping": {},
             "logging/setLevel": {},
             "resources/subscribe": {},
             "resources/unsubscribe": {},
@@ -106,7 +111,7 @@ class Backend:
             "resources/templates/list": {"resourceTemplates": []},
             "completion/complete": {"completion": {"values": ["paris"], "hasMore": False}},
         }
-        if method == "ping":
+        if method == "ping" and self.without != "streams":
             # SDK servers answer everything on a stream; one that does not may have no way to ask.
             stream = await Exchange(self, request, body).stream()
             await write(stream, _response(body, {}))
@@ -214,17 +219,17 @@ def _refused(status: int, message: str) -> web.Response:
     return web.json_response(error, status=status)
 
 
-def _backend(revision: str) -> Backend:
+def _backend(revision: str, without: str | None) -> Backend:
     if revision != STATELESS:
-        return Backend(revision)
+        return Backend(revision, without)
     from conformance.raw.stateless_backend import StatelessBackend  # it builds on this file
 
     return StatelessBackend(revision)
 
 
-def application(revision: str) -> web.Application:
+def application(revision: str, without: str | None = None) -> web.Application:
     """The backend as an aiohttp application."""
-    backend = _backend(revision)
+    backend = _backend(revision, without)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.add_routes(
         [
@@ -242,9 +247,9 @@ def application(revision: str) -> web.Application:
     return app
 
 
-async def serve(revision: str, port: int) -> None:
+async def serve(revision: str, port: int, without: str | None) -> None:
     """Serve until the process is ended."""
-    runner = web.AppRunner(application(revision), handler_cancellation=True, shutdown_timeout=0.2)
+    runner = web.AppRunner(application(revision, without), handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
@@ -256,8 +261,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m conformance.raw.backend")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--revision", required=True)
+    parser.add_argument("--without", choices=("sessions", "streams"))
     options = parser.parse_args(arguments)
-    asyncio.run(serve(options.revision, options.port))
+    asyncio.run(serve(options.revision, options.port, options.without))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from conformance.raw.bench import (
     POLL_S,
     Bench,
     Check,
+    backend_command,
     brief,
     calls,
     handshake,
@@ -26,7 +27,7 @@ from conformance.raw.bench import (
     text_of,
 )
 from conformance.raw.pushed import ROOTS, SAMPLE, asking, one, responses
-from conformance.raw.stateless_wire import GIVEN, interim_of, result_of
+from conformance.raw.stateless_wire import GIVEN, Stateless, interim_of, result_of
 from conformance.raw.wire import Answer, Message
 
 UNSOLICITED: Final = -32602
@@ -170,6 +171,29 @@ async def a_question_at_the_start_waits_for_a_call(bench: Bench) -> None:
     must(given.get("result") == GIVEN["roots/list"] and given["id"] == "early", f"answered {brief(given)}")
 
 
+async def servers_that_cannot_ask_are_declared_nothing(bench: Bench) -> None:
+    """Without a session their answers would go nowhere, and without streams their questions do."""
+    children = bench.children
+    for without in ("sessions", "streams"):
+        command = [*backend_command(bench.server), "--without", without]
+        _, backend = await asyncio.to_thread(children.server, f"without-{without}", command)
+        _, url = await asyncio.to_thread(children.broker, backend, "--backend-revision", bench.server)
+        client = Stateless(bench.http, url)
+        must(text_of(await client.call("echo", {"n": 1})) == '{"n": 1}', f"without {without}: the call failed")
+        async with bench.http.get(backend.removesuffix("/mcp") + "/seen") as response:
+            seen: list[Message] = await response.json()
+        ran = [each["headers"].get("mcp-session-id") for each in seen if _calls_a_tool(each)]
+        told = [each["params"] for each in requests(seen, "initialize")]
+        must(len(ran) == 1, f"without {without}: the call was sent {len(ran)} times")
+        declared = set(told[-1]["capabilities"]) & {"elicitation", "sampling", "roots"}
+        must(not declared, f"without {without}: declared {sorted(declared)}")
+        must(told[-1]["clientInfo"]["name"] == "raw", f"without {without}: {brief(told[-1]['clientInfo'])}")
+
+
+def _calls_a_tool(exchange: Message) -> bool:
+    return (exchange["body"] or {}).get("method") == "tools/call"
+
+
 CHECKS: Final = (
     Check("question taken back", "rounds.overtaken", a_question_that_was_taken_back_is_over, handshake),
     Check("call that ends without its answer", "rounds.overtaken", a_call_may_end_without_its_answer, handshake),
@@ -177,6 +201,7 @@ CHECKS: Final = (
     Check("dropped retry", "cancellation.told", a_dropped_retry_is_cancelled, handshake),
     Check("question outside of calls", "rounds.unsolicited", a_question_outside_of_calls_is_refused, handshake),
     Check("question at the start", "rounds.setup", a_question_at_the_start_waits_for_a_call, handshake),
+    Check("servers that cannot ask", "rounds.cannot-ask", servers_that_cannot_ask_are_declared_nothing, handshake),
     Check("server lost while a call waits", "rounds.lost", a_lost_server_ends_what_waits, handshake),
     Check("server lost during a retry", "rounds.lost", a_server_lost_during_a_retry_ends_it, handshake),
 )
