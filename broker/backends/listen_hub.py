@@ -155,7 +155,8 @@ class ListenHub:
         if old and self.http is not None:
             self.http.abort(old)
         for member in list(self._members.values()):
-            if not member.heard:
+            # Who came while it was being opened, and wants more, is acknowledged on the wider one that follows.
+            if not member.heard and _covers(self._asked, member.wanted):
                 self._acknowledge(member)
 
     def _acknowledge(self, member: Member) -> None:
@@ -205,6 +206,12 @@ class ListenHub:
                     self.http.abort(leg)
         self._leg = self._opening = 0
         self._asked = {}
+
+
+def _covers(asked: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """True if a stream with the one filter carries all that the other wants."""
+    flags = all(asked.get(flag) for flag in FLAGS.values() if wanted.get(flag))
+    return flags and set(wanted.get(URIS, ())) <= set(asked.get(URIS, ()))
 
 
 def _matches(wanted: dict[str, Any], frame: Frame) -> bool:

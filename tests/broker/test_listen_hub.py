@@ -117,6 +117,23 @@ async def test_a_wider_stream_is_acknowledged_before_the_old_one_is_closed() -> 
     assert len(one.heard) == 2
 
 
+async def test_a_session_that_came_too_late_for_a_stream_is_acknowledged_on_the_next() -> None:
+    made, wire = hub()
+    one, two, three = Session(), Session(), Session()
+    made.join(one, 1, listen(toolsListChanged=True))
+    first, _ = await wire.next()
+    made.join(two, 2, listen(toolsListChanged=True, resourceSubscriptions=["file:///a"]))
+    made.join(three, 3, listen(toolsListChanged=True))
+    acknowledge(made, first, toolsListChanged=True)
+    assert (one.heard, two.heard) == ([acknowledged(1, toolsListChanged=True)], [])
+    assert three.heard == [acknowledged(3, toolsListChanged=True)]
+    second, wanted = await wire.next()
+    assert wanted == {"toolsListChanged": True, "resourceSubscriptions": ["file:///a"]}
+    acknowledge(made, second, **wanted)
+    assert two.heard == [acknowledged(2, toolsListChanged=True, resourceSubscriptions=["file:///a"])]
+    assert (len(one.heard), len(three.heard)) == (1, 1)
+
+
 async def test_a_session_that_asks_for_what_is_already_heard_opens_no_stream() -> None:
     made, wire = hub()
     one, two = Session(), Session()
