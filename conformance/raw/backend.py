@@ -18,6 +18,7 @@ import itertools
 import json
 import secrets
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -160,10 +161,13 @@ class Backend:
         """Write a message on every GET stream, or those of the query's session; gives how many there were."""
         data = b"data: " + await request.read() + b"\n\n"
         wanted = request.query.get("session")
-        reached = [stream for stream, session in self.streams.items() if wanted in (None, session)]
-        for stream in reached:
-            await stream.write(data)
-        return web.json_response(len(reached))
+        reached = 0
+        for stream, session in list(self.streams.items()):
+            if wanted in (None, session):
+                with suppress(ConnectionError):  # its reader left this moment
+                    await stream.write(data)
+                    reached += 1
+        return web.json_response(reached)
 
     async def greet(self, request: web.Request) -> web.Response:
         """Write the body's message (null: none) on the GET stream of every session from now on, as it opens."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -122,8 +123,9 @@ class StatelessBackend(Backend):
         reached = 0
         for _, stream, asked in list(self.listening):
             if _asked_for(asked["params"].get("notifications", {}), message):
-                await write(stream, _listened(asked["id"], message["method"], **message.get("params", {})))
-                reached += 1
+                with suppress(ConnectionError):  # its reader left this moment
+                    await write(stream, _listened(asked["id"], message["method"], **message.get("params", {})))
+                    reached += 1
         return web.json_response(reached)
 
     async def late(self, request: web.Request) -> web.Response:
