@@ -6,6 +6,7 @@ Each uses the SDK's own call where the release has one. `UnsupportedError`: the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -79,6 +80,12 @@ async def tools_list(app: Application) -> Any:
                 row[key] = True
         tools.append(row)
     return {"tools": tools}
+
+
+async def big(app: Application) -> Any:
+    """The size and the digest of a long text."""
+    text = await _text(app, "big")
+    return {"length": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 async def progress(app: Application) -> Any:
@@ -246,6 +253,7 @@ FEATURES: dict[str, Feature] = {
     "tools.call.error": call("test_error_handling"),
     "tools.call.structured": call("structured"),
     "tools.call.links": call("links"),
+    "tools.call.big": big,
     "tools.call.decorated": call("decorated"),
     "tools.call.unknown": call("no_such_tool"),
     "tools.progress": progress,

@@ -1,6 +1,6 @@
 """The modern scripted client: one SDK `Client` pinned to 2026-07-28, one feature after another, one line each.
 
-`--url URL [--features a,b,...] [--timeout SECONDS]`; statuses and exit codes are `scripted_client`'s. There is no
+`--url URL`, or `--command '["argv", ...]'` for a server on a pipe; `[--features a,b,...] [--timeout SECONDS]`; statuses and exit codes are `scripted_client`'s. There is no
 session: `initialize` is a `server/discover`, and a refusal of it leaves the other features untried.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import warnings
 from typing import Any
@@ -17,6 +18,7 @@ import anyio
 import mcp.types as types
 from features import UnsupportedError, WrongAnswerError
 from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from modern_application import ModernApplication
 from modern_features import FEATURES, ON_REQUEST
@@ -78,13 +80,13 @@ async def attempt(app: ModernApplication, name: str, bound: float) -> bool:
     return True
 
 
-async def run(url: str, names: list[str], bound: float) -> int:
+async def run(server: Any, names: list[str], bound: float) -> int:
     """Discover, try every feature; returns the exit code."""
     app = ModernApplication()
     left = ["initialize", *(name for name in names if name != "initialize")]
     why = "server/discover was not answered"
     try:
-        async with Client(url, mode=REVISION, **app.callbacks()) as client:
+        async with Client(server, mode=REVISION, **app.callbacks()) as client:
             app.session = client
             while left:
                 answered = await attempt(app, left[0], bound)
@@ -103,7 +105,9 @@ async def run(url: str, names: list[str], bound: float) -> int:
 def main() -> None:
     """Parse the command line, run the script, exit."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url")
+    where.add_argument("--command", type=json.loads, metavar="JSON", help="argv of a server on a pipe")
     parser.add_argument("--features", default=None, help="comma-separated; all by default")
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     options = parser.parse_args()
@@ -112,4 +116,8 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown features: {', '.join(unknown)}")
     warnings.simplefilter("ignore")  # the SDK warns of what the revision deprecates
-    sys.exit(asyncio.run(run(options.url, names, options.timeout)))
+    server = options.url
+    if options.command:
+        # The whole environment: package runners find their caches there.
+        server = StdioServerParameters(command=options.command[0], args=options.command[1:], env=dict(os.environ))
+    sys.exit(asyncio.run(run(server, names, options.timeout)))

@@ -1,6 +1,6 @@
-"""Serve one modern everything server over Streamable HTTP on the loopback: `--port N [--host 127.0.0.1]`.
+"""Serve one modern everything server: `--port N [--host 127.0.0.1]` on the loopback, or `--transport stdio`.
 
-Prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free one. Ends on SIGTERM, after
+Over Streamable HTTP it prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free one. Ends on SIGTERM, after
 every listen stream got its result.
 """
 
@@ -16,10 +16,12 @@ import socket
 import warnings
 from typing import Any
 
+import anyio
 import uvicorn
 from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from modern_everything import Everything
 from modern_gate import Gate
+from modern_pipe import serve
 
 SHUTDOWN_GRACE = 1  # seconds that calls under way have after SIGTERM
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the SDK's own default
@@ -45,13 +47,19 @@ class Announcing(uvicorn.Server):
 def main() -> None:
     """Parse the command line and serve until SIGTERM."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--transport", choices=("streamable-http", "stdio"), default="streamable-http")
+    parser.add_argument("--port", type=int, help="needed unless over stdio")
     parser.add_argument("--host", default="127.0.0.1", choices=("127.0.0.1", "localhost", "::1"))
     options = parser.parse_args()
 
     # The SDK logs a traceback for every stream that its client leaves, and warns of what the revision deprecates.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    if options.transport == "stdio":
+        anyio.run(serve, Everything())
+        return
+    if options.port is None:
+        parser.error("--port is needed")
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.create_server((options.host, options.port), family=family)
     host = f"[{options.host}]" if ":" in options.host else options.host

@@ -23,7 +23,7 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 from modern_call import Call
-from tools import ADDRESS_SCHEMA, PAUSE, SECONDS_ARGUMENT, TEMPERATURE_SCHEMA, Entry, Run, entry, fail, says
+from tools import ADDRESS_SCHEMA, BIG, PAUSE, SECONDS_ARGUMENT, TEMPERATURE_SCHEMA, Entry, Run, entry, fail, says
 
 NUMBERS_SCHEMA: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
 _META = "io.modelcontextprotocol/"
@@ -139,6 +139,7 @@ def table() -> dict[str, Entry]:
     prompts_changed = tells(PromptsListChanged(), "prompt list changed", "prompts")
     fixed = {
         "test_simple_text": ("Answers a text", [sdk.text("This is a simple text response for testing.")]),
+        "big": ("Answers a text of one mebibyte", [sdk.text(BIG)]),
         "test_image_content": ("Answers an image", [samples.image()]),
         "test_audio_content": ("Answers audio", [samples.audio()]),
         "test_embedded_resource": ("Answers an embedded resource", [resource]),

@@ -1,6 +1,7 @@
-"""The scripted client: one SDK session over Streamable HTTP, one feature after another, one JSON line each.
+"""The scripted client: one SDK session, one feature after another, one JSON line each.
 
-`--url URL [--features a,b,...] [--timeout SECONDS]`. Status `ok` ran, `refused` the peer answered a JSON-RPC
+`--url URL [--transport streamable-http|sse]`, or `--command '["argv", ...]'` for a server on a pipe;
+`[--features a,b,...] [--timeout SECONDS]`. Status `ok` ran, `refused` the peer answered a JSON-RPC
 error, `unsupported` this SDK has no API for it, `failed` anything else. Exit 0 when all features were tried,
 2 when the connection broke.
 """
@@ -16,7 +17,6 @@ import asyncio
 import json
 import os
 import sys
-from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -24,15 +24,14 @@ from application import Application
 from features import FEATURES as OLDER_FEATURES
 from features import UnsupportedError, WrongAnswerError
 from input_features import INPUT_FEATURES
+from connecting import Place, add_place, place
 from mcp.client.session import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 from mcp.shared.exceptions import McpError
 
 TIMEOUT = 10.0  # seconds for one feature; the contract's default
 CLOSING = 2.0  # seconds for the DELETE and the streams at the end
 FEATURES = {**OLDER_FEATURES, **INPUT_FEATURES}
 ON_REQUEST = ("sampling.get_stream", *INPUT_FEATURES)  # features that run only when named
-TRANSPORT = timedelta(seconds=60)  # beyond any feature's bound, so that the SDK's own never decides
 # What a send raises once the SDK has given the session up.
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -89,10 +88,10 @@ class Script:
         self.app = Application()
         self.closing = False
 
-    async def run(self, url: str) -> None:
+    async def run(self, server: Place) -> None:
         """Open the session, try everything, close; raises when the session ends by itself."""
-        transport = streamablehttp_client(url, timeout=TRANSPORT, sse_read_timeout=TRANSPORT)
-        async with transport as (read, write, _session_id):
+        self.app.get_tried = not server.get_stream
+        async with server.transport() as (read, write, *_):
             async with ClientSession(read, write, **self.app.callbacks()) as session:
                 self.app.session = session
                 await self._initialize(session)
@@ -151,7 +150,7 @@ class Script:
 def main() -> None:
     """Parse the command line, run the script, exit."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True)
+    add_place(parser)
     parser.add_argument("--features", default=None, help="comma-separated; all by default")
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     options = parser.parse_args()
@@ -162,7 +161,7 @@ def main() -> None:
 
     script = Script(names, options.timeout)
     try:
-        asyncio.run(script.run(options.url))
+        asyncio.run(script.run(place(options)))
     except BaseException as failure:
         if isinstance(failure, KeyboardInterrupt | SystemExit):
             raise

@@ -54,6 +54,7 @@ ADDRESS_SCHEMA: dict[str, Any] = {
     "else": {"required": ["email"]},
     "additionalProperties": False,
 }
+BIG = "0123456789abcdef" * 65_536  # 1 MiB: many times what a pipe holds
 PAUSE = 0.05  # seconds between progress and log notifications, as the official suite expects
 
 
@@ -181,6 +182,7 @@ def table() -> dict[str, Entry]:
             "Answers a text, an image and a resource",
             says(sdk.text("Multiple content types test:"), samples.image(), mixed),
         ),
+        entry("big", "Answers a text of one mebibyte", says(sdk.text(BIG))),
         entry("test_error_handling", "Always fails", fail),
         entry("test_tool_with_progress", "Reports its progress", progress),
         entry("test_tool_with_logging", "Logs three messages", logging),

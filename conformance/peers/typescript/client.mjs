@@ -1,6 +1,7 @@
 // A scripted client on one pinned SDK release: opens one session, tries features, prints what the application saw.
 //
-// usage: node client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
+// usage: node client.mjs --sdk FOLDER (--url URL [--transport streamable-http|sse] | --command '["argv", ...]')
+//        [--features a,b,...] [--timeout SECONDS]
 
 import { features } from './client_features.mjs';
 import { inputFeatures } from './client_inputs.mjs';
@@ -12,6 +13,6 @@ process.exit(
   await runClient(
     { ...features, ...inputFeatures },
     Object.keys(features),
-    async (root, url, timeout) => new Session(await load(root, 'client'), url, timeout)
+    async (root, place, timeout) => new Session(await load(root, 'client', place.transport), place, timeout)
   )
 );

@@ -2,6 +2,7 @@
 //
 // Each is a function of the session whose answer becomes `seen`. It throws Unsupported when the SDK has no means.
 
+import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { has } from './sdk.mjs';
@@ -112,6 +113,11 @@ async function structured(session) {
   return resultSeen(await call(session, 'structured'));
 }
 
+async function big(session) {
+  const text = await textOf(session, 'big');
+  return { length: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+}
+
 async function progress(session) {
   const seen = [];
   const result = await call(session, 'test_tool_with_progress', {}, {
@@ -189,6 +195,7 @@ export const features = {
   'tools.call.error': tool('test_error_handling'),
   'tools.call.structured': structured,
   'tools.call.links': tool('links'),
+  'tools.call.big': big,
   'tools.call.decorated': tool('decorated'),
   'tools.call.unknown': tool('no_such_tool'),
   'tools.progress': progress,

@@ -42,16 +42,24 @@ async function attempt(session, name, run) {
   }
 }
 
+/** The arguments of the SDK's transport; a server on a pipe gets the whole environment, where runners find caches. */
+export function transportArguments({ url, command }) {
+  if (command === undefined) return url;
+  return { command: command[0], args: command.slice(1), env: { ...process.env } };
+}
+
 /**
  * Reads the flags, runs the features and gives the exit status: 0 when everything was tried, 1 on wrong usage, 2 when
- * the connection broke. `natural` are the names tried when none are given; `open(root, url, timeout)` gives a session
- * that is not connected yet.
+ * the connection broke. `natural` are the names tried when none are given; `open(root, place, timeout)` gives a session
+ * that is not connected yet; `place` is { transport, url } or, for a server on a pipe, { transport, command }.
  */
 export async function runClient(features, natural, open) {
   const { values: flags } = parseArgs({
     options: {
       sdk: { type: 'string' },
       url: { type: 'string' },
+      command: { type: 'string' },
+      transport: { type: 'string', default: 'streamable-http' },
       features: { type: 'string', default: natural.join(',') },
       timeout: { type: 'string', default: '10' }
     }
@@ -62,7 +70,11 @@ export async function runClient(features, natural, open) {
     console.error(`unknown features: ${unknown.join(', ')}`);
     return 1;
   }
-  const session = await open(flags.sdk, new URL(flags.url), Number(flags.timeout) * 1000);
+  const place =
+    flags.command === undefined
+      ? { transport: flags.transport, url: new URL(flags.url) }
+      : { transport: 'stdio', command: JSON.parse(flags.command) };
+  const session = await open(flags.sdk, place, Number(flags.timeout) * 1000);
   process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
   if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
   for (const name of names) {

@@ -2,6 +2,7 @@
 
 import { answers, clientCapabilities } from './client_answers.mjs';
 import { Record } from './client_record.mjs';
+import { transportArguments } from './client_run.mjs';
 
 const STREAM_MS = 1000; // how long to wait for the GET stream; a server without one has answered long before
 
@@ -9,15 +10,16 @@ const STREAM_MS = 1000; // how long to wait for the GET stream; a server without
 export class Session extends Record {
   #transport;
   #initialized;
-  #streamAnswered;
+  #streamAnswered = Promise.resolve();
   #closing = false;
 
-  constructor(sdk, url, timeout) {
+  /** `place` is that of runClient. */
+  constructor(sdk, place, timeout) {
     super(timeout);
     this.types = sdk.types;
     this.revision = sdk.revision;
-    this.#watchStream();
-    this.#transport = new sdk.Transport(url);
+    if (place.transport === 'streamable-http') this.#watchStream();
+    this.#transport = new sdk.Transport(transportArguments(place));
     this.tap(this.#transport, (message) => {
       if (message.result?.protocolVersion !== undefined) this.#initialized ??= message.result;
     });
@@ -48,7 +50,7 @@ export class Session extends Record {
   async close() {
     this.#closing = true;
     try {
-      await this.#transport.terminateSession();
+      await this.#transport.terminateSession?.(); // the other transports end with their connection
       await this.client.close();
     } catch {
       // The session is over either way; a server may answer DELETE with anything.

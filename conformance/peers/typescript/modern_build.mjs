@@ -89,6 +89,20 @@ function callOf(kit, world, headers, given, context, ask) {
   };
 }
 
+/** What announces changes where one server lasts: its table of tools has to follow, and tells of it by itself. */
+export function changesOf(mcp, world) {
+  let registered;
+  return {
+    toolsChanged: () => {
+      if (!world.extra.has('tools')) return registered?.remove();
+      registered = mcp.registerTool(EXTRA.tool.name, { description: EXTRA.tool.description }, () => ({ content: [] }));
+    },
+    promptsChanged: () => mcp.server.sendPromptListChanged(),
+    resourcesChanged: () => mcp.server.sendResourceListChanged(),
+    resourceUpdated: (uri) => mcp.server.sendResourceUpdated({ uri })
+  };
+}
+
 /** One McpServer. `world` is the process (handler, cancelled counter, changed lists), `headers` are the request's. */
 export function buildModernServer(kit, world, headers) {
   const mcp = new kit.sdk.McpServer(

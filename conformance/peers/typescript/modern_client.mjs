@@ -1,6 +1,6 @@
 // A scripted client that speaks 2026-07-28 and nothing else: tries features, prints what the application saw.
 //
-// usage: node modern_client.mjs --sdk FOLDER --url URL [--features a,b,...] [--timeout SECONDS]
+// usage: node modern_client.mjs --sdk FOLDER (--url URL | --command '["argv", ...]') [--features a,b,...] [--timeout SECONDS]
 
 import { runClient } from './client_run.mjs';
 import { modernFeatures } from './modern_features.mjs';
@@ -11,6 +11,9 @@ process.exit(
   await runClient(
     modernFeatures,
     Object.keys(modernFeatures),
-    async (root, url, timeout) => new ModernSession(await loadModern(root, 'client'), url, timeout)
+    async (root, place, timeout) => {
+      const [sdk, pipe] = await Promise.all([loadModern(root, 'client'), loadModern(root, 'client', 'stdio')]);
+      return new ModernSession({ ...pipe, ...sdk }, place, timeout);
+    }
   )
 );

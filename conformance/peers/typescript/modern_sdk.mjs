@@ -10,10 +10,13 @@ import { pathToFileURL } from 'node:url';
 /** The only revision these peers speak. */
 export const REVISION = '2026-07-28';
 
-/** Imports `name` ("server", "client", "node") of the SDK installed under `root`, a folder with node_modules in it. */
-export async function loadModern(root, name) {
+/**
+ * Imports `name` ("server", "client", "node") of the SDK installed under `root`, a folder with node_modules in it;
+ * `part` is what a package offers beside its main entry ("stdio").
+ */
+export async function loadModern(root, name, part = 'index') {
   // Hundreds of these processes start in one run; compiled code is kept beside the packages.
   enableCompileCache(path.join(root, '.compile-cache'));
-  const file = path.join(root, 'node_modules', '@modelcontextprotocol', name, 'dist', 'index.mjs');
+  const file = path.join(root, 'node_modules', '@modelcontextprotocol', name, 'dist', `${part}.mjs`);
   return import(pathToFileURL(file).href);
 }

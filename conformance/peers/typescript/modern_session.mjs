@@ -5,6 +5,7 @@
 
 import { answers, clientCapabilities } from './client_answers.mjs';
 import { Record } from './client_record.mjs';
+import { transportArguments } from './client_run.mjs';
 import { cut } from './modern_cut.mjs';
 import { REVISION } from './modern_sdk.mjs';
 
@@ -46,11 +47,13 @@ export class ModernSession extends Record {
   #watches = new Map();
   #closing = false;
 
-  constructor(sdk, url, timeout) {
+  /** `place` is that of runClient. */
+  constructor(sdk, place, timeout) {
     super(timeout);
     this.revision = REVISION;
     this.types = METHODS;
-    this.#transport = new sdk.StreamableHTTPClientTransport(url);
+    const Transport = place.command === undefined ? sdk.StreamableHTTPClientTransport : sdk.StdioClientTransport;
+    this.#transport = new Transport(transportArguments(place));
     this.tap(this.#transport, (message) => {
       if (message.result !== undefined) this.#sent = message.result;
     });

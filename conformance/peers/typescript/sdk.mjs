@@ -36,24 +36,27 @@ export function has(revision, feature) {
   return revision >= SINCE[feature];
 }
 
+const TRANSPORTS = { 'streamable-http': ['streamableHttp', 'StreamableHTTP'], sse: ['sse', 'SSE'], stdio: ['stdio', 'Stdio'] };
+
 /**
  * Imports the SDK installed under `root` (a folder with node_modules in it).
- * `side` is "server" or "client"; the answer is { revision, types, Peer, Transport }.
+ * `side` is "server" or "client", `transport` a name of the table; the answer is { revision, types, Peer, Transport }.
  */
-export async function load(root, side) {
+export async function load(root, side, transport = 'streamable-http') {
+  const [file, name] = TRANSPORTS[transport];
   // Hundreds of these processes start in one run; compiled code is kept beside the packages.
   enableCompileCache(path.join(root, '.compile-cache'));
   const dist = path.join(root, 'node_modules', '@modelcontextprotocol', 'sdk', 'dist', 'esm');
-  const module = (name) => import(pathToFileURL(path.join(dist, name)).href);
-  const [types, peer, transport] = await Promise.all([
+  const module = (at) => import(pathToFileURL(path.join(dist, at)).href);
+  const [types, peer, transports] = await Promise.all([
     module('types.js'),
     module(`${side}/index.js`),
-    module(`${side}/streamableHttp.js`)
+    module(`${side}/${file}.js`)
   ]);
   return {
     revision: types.LATEST_PROTOCOL_VERSION,
     types,
     Peer: side === 'server' ? peer.Server : peer.Client,
-    Transport: side === 'server' ? transport.StreamableHTTPServerTransport : transport.StreamableHTTPClientTransport
+    Transport: transports[`${name}${side === 'server' ? 'Server' : 'Client'}Transport`]
   };
 }

@@ -1,7 +1,9 @@
-// An everything server on one pinned SDK release, over Streamable HTTP with sessions and SSE answers.
+// An everything server on one pinned SDK release: over Streamable HTTP with sessions and SSE answers, over the
+// HTTP+SSE pair, or over stdio.
 //
-// usage: node server.mjs --sdk FOLDER --port N [--host 127.0.0.1] [--event-store] [--input-keys]
-// Prints "READY http://HOST:PORT/mcp" when it accepts, ends on SIGTERM.
+// usage: node server.mjs --sdk FOLDER --port N [--host 127.0.0.1] [--transport sse] [--event-store] [--input-keys]
+//        node server.mjs --sdk FOLDER --transport stdio [--input-keys]
+// Prints "READY http://HOST:PORT/mcp" (or /sse) when it accepts, ends on SIGTERM; over stdio with its input.
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -19,12 +21,13 @@ const { values: flags } = parseArgs({
     sdk: { type: 'string' },
     port: { type: 'string' },
     host: { type: 'string', default: '127.0.0.1' },
+    transport: { type: 'string', default: 'streamable-http' },
     'event-store': { type: 'boolean', default: false },
     'input-keys': { type: 'boolean', default: false }
   }
 });
 
-const sdk = await load(flags.sdk, 'server');
+const sdk = await load(flags.sdk, 'server', flags.transport);
 const world = { sessions: new Map(), cancelled: 0, inputKeys: flags['input-keys'] };
 
 /** A Host or Origin that is not this machine is a page rebinding its name onto loopback. */
@@ -70,8 +73,8 @@ async function openSession(initialize) {
   return session;
 }
 
-async function serve(request, response) {
-  if (!isLocal(request.headers)) return refuse(response, 403, -32000, 'Host or Origin is not allowed');
+/** Streamable HTTP. */
+async function serveStreamable(request, response) {
   if (new URL(request.url, 'http://local').pathname !== '/mcp') return refuse(response, 404, -32000, 'Not found');
   let body;
   if (request.method === 'POST') {
@@ -93,16 +96,52 @@ async function serve(request, response) {
   await session.transport.handleRequest(request, response, body);
 }
 
-const http = createServer((request, response) => {
-  serve(request, response).catch((error) => {
-    console.error(error);
-    if (!response.headersSent) refuse(response, 500, -32603, 'Internal error');
-    else response.destroy();
+/** A session whose `initialize` is read on the way: the pair and the pipe have no place where it comes first. */
+async function connect(transport) {
+  const session = { initialize: undefined, level: null, subscriptions: new Set(), transport };
+  session.server = buildServer(sdk, world, session);
+  session.server.onerror = (error) => console.error(error.message);
+  await session.server.connect(transport);
+  const handle = transport.onmessage;
+  transport.onmessage = (message, extra) => {
+    if (message.method === 'initialize') session.initialize = message.params;
+    handle(message, extra);
+  };
+  return session;
+}
+
+/** The HTTP+SSE pair: GET /sse is a session, POST /messages?sessionId= one message of it. */
+async function servePair(request, response) {
+  const { pathname, searchParams } = new URL(request.url, 'http://local');
+  if (pathname === '/sse' && request.method === 'GET') {
+    const session = await connect(new sdk.Transport('/messages', response));
+    world.sessions.set(session.transport.sessionId, session);
+    session.server.onclose = () => world.sessions.delete(session.transport.sessionId);
+    return;
+  }
+  if (pathname !== '/messages') return refuse(response, pathname === '/sse' ? 405 : 404, -32000, 'Not found');
+  const session = world.sessions.get(searchParams.get('sessionId'));
+  if (session === undefined) return refuse(response, 404, -32001, 'Session not found');
+  await session.transport.handlePostMessage(request, response);
+}
+
+function listen(serve, path) {
+  const http = createServer((request, response) => {
+    if (!isLocal(request.headers)) return refuse(response, 403, -32000, 'Host or Origin is not allowed');
+    serve(request, response).catch((error) => {
+      console.error(error);
+      if (!response.headersSent) refuse(response, 500, -32603, 'Internal error');
+      else response.destroy();
+    });
   });
-});
+  http.listen(Number(flags.port), flags.host, () => {
+    console.log(`READY http://${flags.host}:${http.address().port}${path}`);
+  });
+}
+
 // What a release leaves unhandled (a notification to a closed stream) must not end the other sessions.
 process.on('unhandledRejection', (error) => console.error(error));
 process.on('SIGTERM', () => process.exit(0));
-http.listen(Number(flags.port), flags.host, () => {
-  console.log(`READY http://${flags.host}:${http.address().port}/mcp`);
-});
+if (flags.transport === 'stdio') world.sessions.set('pipe', await connect(new sdk.Transport()));
+else if (flags.transport === 'sse') listen(servePair, '/sse');
+else listen(serveStreamable, '/mcp');

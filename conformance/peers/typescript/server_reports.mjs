@@ -31,6 +31,8 @@ export const reportTools = [
       await progress(call, 50, 100, 'half way');
       await pause(STEP_MS);
       await progress(call, 100, 100, 'done');
+      // On a pipe, clients of the 1.x SDK lose a report that they read together with the answer.
+      await pause(STEP_MS);
       return 'Three steps reported.';
     }
   },

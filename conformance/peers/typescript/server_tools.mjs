@@ -6,6 +6,7 @@ import { has } from './sdk.mjs';
 const text = (value) => ({ type: 'text', text: value });
 const embedded = (uri, mimeType, value) => ({ type: 'resource', resource: { uri, mimeType, text: value } });
 
+const BIG = '0123456789abcdef'.repeat(65_536); // many times what a pipe holds
 const WEATHER = { temperature: 21.5, unit: 'C' };
 const STATIC_LINK = {
   type: 'resource_link',
@@ -88,6 +89,11 @@ export const contentTools = [
         embedded('test://mixed-content-resource', 'application/json', '{"test":"data","value":123}')
       ]
     })
+  },
+  {
+    name: 'big',
+    description: 'Answers a text of one mebibyte',
+    run: () => BIG
   },
   {
     name: 'test_error_handling',
