@@ -32,6 +32,8 @@ NO_POST: Final = "no-post"
 
 HEADER_MISMATCH, CAPABILITY_MISSING, VERSION_UNSUPPORTED = -32020, -32021, -32022
 METHOD_NOT_FOUND, INVALID_REQUEST = -32601, -32600
+SERVER_ERROR = -32000
+"""What SDK servers say of an HTTP request that they refuse before they look for a method."""
 
 MAX_STYLE_BYTES: Final = 64 * 1024
 """Content that is searched for a sentence of an SDK; a result that carries data is not one of these failures."""
@@ -65,7 +67,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if frame is None:
         return Verdict(kind="legacy", reason=NO_POST if status in (404, 405) else "no-answer", candidate=True)
     if frame.error is not UNSET:
-        return _refused(frame.error)
+        return _refused(frame.error, status)
     versions = _versions((frame.result or {}).get("supportedVersions"))
     if status != 200 or not versions:
         return Verdict(kind="legacy", reason="no-discovery", candidate=True)
@@ -78,7 +80,7 @@ def unanswered(failure: BackendFailure) -> Verdict:
     return Verdict(kind="inconclusive", reason=failure.reason)
 
 
-def _refused(error: jsonrpc.ErrorObject) -> Verdict:
+def _refused(error: jsonrpc.ErrorObject, status: int) -> Verdict:
     if error.code == CAPABILITY_MISSING:
         return Verdict(kind="modern", reason="capability-missing", revision=MODERN[-1])
     if error.code == HEADER_MISMATCH:
@@ -89,7 +91,8 @@ def _refused(error: jsonrpc.ErrorObject) -> Verdict:
         versions = _versions(data.get("supported")) if isinstance(data, dict) else []
         if versions:
             return _shared(versions, "version-unsupported")
-    return Verdict(kind="legacy", reason="refused", candidate=True)
+    no_post = status == 405 or (status == 404 and error.code == SERVER_ERROR)
+    return Verdict(kind="legacy", reason=NO_POST if no_post else "refused", candidate=True)
 
 
 def _shared(versions: Sequence[str], reason: str) -> Verdict:

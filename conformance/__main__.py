@@ -3,6 +3,7 @@
     python -m conformance                       every cell, every feature, every raw check
     python -m conformance --subset pairwise     every pair of revisions once, families laid over them
     python -m conformance --cells py:2024-11-05/ts:2025-11-25 --features tools.call.audio
+    python -m conformance --transports all      every pair of revisions over every pair of transports
     python -m conformance --raw 2025-03-26      the raw checks of one client revision
     python -m conformance --backend URL         a server of your own
 
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from conformance import own_backend, report
+from conformance import own_backend, report, transports
 from conformance.cells import Cell, every_cell, pairwise, parse_cells
 from conformance.features import NAMES, named
 from conformance.matrix import Matrix, Row
@@ -36,6 +37,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--subset", choices=("pairwise",), help="fewer cells that still meet every pair")
     chosen.add_argument("--cells", type=_cells, help="cells like py:2024-11-05/ts:2025-11-25, comma-separated")
+    chosen.add_argument("--transports", choices=("all", "pairwise"), help="stdio and HTTP+SSE too, on both sides")
     chosen.add_argument("--raw", metavar="REV[,REV]", type=_revisions, help="only the raw checks of these clients")
     chosen.add_argument("--backend", metavar="URL", help="check a server of your own instead")
     parser.add_argument("--auto", action="store_true", help="let the broker find each server's revision itself")
@@ -84,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     failed = False
     if options.raw is None:
         failed = _matrix(options, logs, document)
-    if options.raw is not None or not (options.no_raw or options.cells):
+    if options.raw is not None or not (options.no_raw or options.cells or options.transports):
         failed = _raw(options, logs, document) or failed
     if options.json:
         options.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -92,21 +94,33 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _matrix(options: argparse.Namespace, logs: Path, document: dict[str, object]) -> bool:
-    cells = options.cells or (pairwise() if options.subset else every_cell())
+    cells = _chosen(options)
+    features = options.features
+    if options.transports:
+        features = tuple(name for name in features if name in transports.FEATURES)
 
     def say(row: Row) -> None:
         print("\n".join([report.row_line(row), *report.row_details(row, every=options.verbose)]), flush=True)
 
-    matrix = Matrix(logs, options.features, say, pinned=not options.auto)
+    matrix = Matrix(logs, features, say, pinned=not (options.auto or options.transports))
     print(report.header(), flush=True)
     rows = matrix.run(cells, options.jobs)
     print("\ndirect runs, no broker (the ground of every excuse):")
     print("\n".join(report.direct_lines(matrix.direct_runs())))
     print("\ntyped reasons:")
     print("\n".join(report.reasons(rows)))
+    if options.transports:
+        print("\n" + "\n".join(transports.grid(rows)))
+        print("\npairs that the revisions do not allow:\n" + "\n".join(transports.excluded()))
     print("\n" + report.totals(rows), flush=True)
     document.update(report.as_json(rows, matrix.direct_runs()))
     return any(row.failed for row in rows)
+
+
+def _chosen(options: argparse.Namespace) -> tuple[Cell, ...]:
+    if options.transports:
+        return transports.every() if options.transports == "all" else transports.pairwise()
+    return options.cells or (pairwise() if options.subset else every_cell())
 
 
 def _raw(options: argparse.Namespace, logs: Path, document: dict[str, object]) -> bool:

@@ -1,5 +1,6 @@
 """The cells of the matrix: which client stands before which server, written `py:2024-11-05/ts:2025-11-25`.
 
+A peer on another transport than Streamable HTTP says so: `py:2024-11-05@stdio/ts:2025-11-25@sse`.
 Invariant: the pairwise subset covers every pair of values of any two of the four parameters
 (client revision, server revision, client family, server family); a test proves it.
 """
@@ -16,28 +17,37 @@ from conformance.revisions import CLIENTS, SERVERS
 
 FAMILIES: Final = ("py", "ts")
 FAMILY_NAMES: Final = {"py": "Python SDK", "ts": "TypeScript SDK"}
+STREAMABLE: Final = "streamable-http"
+TRANSPORTS: Final = (STREAMABLE, "sse", "stdio")
 _PYTHON_PEERS: Final = Path(__file__).parent / "peers" / "python"
 
 
 @dataclass(frozen=True, order=True)
 class Peer:
-    """One pinned SDK: a family and the revision it is pinned to."""
+    """One pinned SDK: a family, the revision it is pinned to, and the transport it is reached over."""
 
     family: str
     revision: str
+    transport: str = STREAMABLE
 
     def __str__(self) -> str:
-        return f"{self.family}:{self.revision}"
+        place = "" if self.transport == STREAMABLE else f"@{self.transport}"
+        return f"{self.family}:{self.revision}{place}"
 
     @classmethod
     def parse(cls, text: str) -> Peer:
-        family, _, revision = text.strip().partition(":")
-        if family not in FAMILIES or revision not in SERVERS:
-            raise ValueError(f"{text!r} is no peer; write one like py:2025-06-18")
-        return cls(family, revision)
+        name, _, transport = text.strip().partition("@")
+        family, _, revision = name.partition(":")
+        if family not in FAMILIES or revision not in SERVERS or transport not in ("", *TRANSPORTS):
+            raise ValueError(f"{text!r} is no peer; write one like py:2025-06-18 or ts:2025-06-18@stdio")
+        return cls(family, revision, transport or STREAMABLE)
 
     def command(self, role: Literal["server", "client"]) -> list[str]:
-        """The argv that starts this peer as "server" or "client", without its options."""
+        """The argv that starts this peer as "server" or "client", without its options but a server's transport."""
+        extra = ["--transport", self.transport] if role == "server" and self.transport != STREAMABLE else []
+        return [*self._program(role), *extra]
+
+    def _program(self, role: Literal["server", "client"]) -> list[str]:
         if self.family == "ts":
             from conformance.peers import node  # a Node runtime is only needed where TypeScript peers run
 
@@ -58,12 +68,12 @@ class Cell:
 
     @property
     def slug(self) -> str:
-        return f"{self.client}--{self.server}".replace(":", "-")
+        return f"{self.client}--{self.server}".replace(":", "-").replace("@", "-")
 
     @property
     def reference(self) -> Cell:
         """This server with a client of its own revision and this client's family: what the server shows."""
-        return Cell(Peer(self.client.family, self.server.revision), self.server)
+        return Cell(Peer(self.client.family, self.server.revision, self.server.transport), self.server)
 
     @property
     def own(self) -> Cell:

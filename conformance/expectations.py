@@ -56,6 +56,7 @@ _PLAIN: Final[dict[str, Expectation]] = {
     "tools.call.embedded": _same("tools.content", tools.blocks("resource")),
     "tools.call.mixed": _same("tools.content", tools.blocks("text", "image", "resource")),
     "tools.call.error": _same("tools.error", tools.error_result),
+    "tools.call.big": _same("tools.content", see.equal("length", "sha256")),
     "tools.call.decorated": _same("tools.content", tools.blocks("text")),
     "tools.call.unknown": _same("errors.codes", see.refused_as_direct),
     "tools.progress": _same("progress", tools.progress),

@@ -52,10 +52,10 @@ def _discover(client: str, server: str) -> Expectation:
     return Expectation(REWRITTEN, "discover.from-handshake", how, face.initialized(client, server))
 
 
-def _asked(word: str, compare: Compare, rule: str = "rounds.pushed") -> Special:
-    """Pushed questions: asked by an interim result, the answers as direct."""
+def _asked(word: str, compare: Compare, rule: str = "rounds.pushed", kept: Compare | None = None) -> Special:
+    """Pushed questions: asked by an interim result, the answers as direct. `kept`: before servers of rounds."""
     across = Expectation(REWRITTEN, rule, "asked by an interim result, answers as direct", compare)
-    return _across(word, across, Expectation(SAME, "rounds.kept", "as direct", compare))
+    return _across(word, across, Expectation(SAME, "rounds.kept", "as direct", kept or compare))
 
 
 def _gone(word: str) -> Special:
@@ -105,7 +105,12 @@ SPECIAL: Final[dict[str, Special]] = {
     "elicitation.defaults": _asked("elicitation defaults", asks.asked_as_direct),
     "elicitation.enums": _asked("elicitation enums", asks.asked_as_direct),
     "elicitation.url": _asked("url elicitation", modern.visit, "rounds.pushed-visit"),
-    "inputs.three": _asked("elicitation", stateless.inputs("form", "sample", "roots")),
+    "inputs.three": _asked(
+        "elicitation",
+        # A new session's server is told the roots that the client gave within the last minute.
+        stateless.inputs("form", "sample", "roots", spared="roots"),
+        kept=stateless.inputs("form", "sample", "roots"),
+    ),
     "inputs.rounds": _asked("elicitation", stateless.inputs("form", "form", "form")),
     "inputs.state_only": _kept("inputs.state-only", stateless.inputs(), "the answer alone"),
     "inputs.prompt": _asked("elicitation", stateless.inputs("form")),

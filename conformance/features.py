@@ -36,6 +36,7 @@ FEATURES: Final = (
     Feature("tools.call.links"),
     Feature("tools.call.array", word="array output"),
     Feature("tools.call.mirrored", word="mirrored headers"),
+    Feature("tools.call.big"),
     Feature("tools.call.decorated"),
     Feature("tools.call.unknown"),
     Feature("tools.progress"),

@@ -141,16 +141,16 @@ class Children:
 
     def broker(
         self,
-        backend_url: str,
+        backend: str | Sequence[str],
         *options: str,
         port: int | None = None,
         name: str = "broker",
         env: dict[str, str] | None = None,
     ) -> tuple[Child, str]:
-        """Start `dragoman proxy` before the backend; gives it and its URL once its port answers."""
+        """Start `dragoman proxy` before the backend, a URL or a command; gives it and its URL once its port answers."""
         chosen = free_port() if port is None else port
-        command = [sys.executable, "-m", "broker", "proxy", backend_url, "--host", LOOPBACK]
-        child = self.start(name, [*command, "--port", str(chosen), *options], env)
+        command = [sys.executable, "-m", "broker", "proxy", "--host", LOOPBACK, "--port", str(chosen), *options]
+        child = self.start(name, [*command, *([backend] if isinstance(backend, str) else ["--", *backend])], env)
         await_port(child, chosen)
         return child, f"http://{LOOPBACK}:{chosen}/mcp"
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from conformance.cells import Cell
+from conformance import reach
+from conformance.cells import STREAMABLE, Cell
 from conformance.expectations import expect
 from conformance.features import NAMES, REPORTED, of
 from conformance.judge import STATUSES, Direct, Verdict, judge
 from conformance.launch import Children, LaunchError
 from conformance.lines import Line, parse
 from conformance.raw import undeclared
+from conformance.reach import Place
 from conformance.revisions import CLIENTS, SERVERS
 
 FEATURE_TIMEOUT_S: Final = 15.0
@@ -87,8 +89,7 @@ class Matrix:
         folder = self.folder / f"direct-{cell.slug}"
         try:
             with Children(folder) as children:
-                _, url = children.server("server", cell.server.command("server"))
-                return self._session(children, cell, url)
+                return self._session(children, cell, reach.server(children, cell.server))
         except LaunchError as error:
             return Run({}, str(error))
 
@@ -98,11 +99,12 @@ class Matrix:
         tried: Mapping[str, Line] = {}
         try:
             with Children(folder) as children:
-                _, backend = children.server("server", cell.server.command("server"))
+                backend = reach.server(children, cell.server)
                 revision = cell.server.revision if self.pinned else "auto"
-                _, url = children.broker(backend, "--backend-revision", revision)
-                run = self._session(children, cell, url)
-                tried = undeclared.run(url, cell, run.lines)
+                place = reach.broker(children, backend, cell.client, "--backend-revision", revision)
+                run = self._session(children, cell, place)
+                if cell.client.transport == STREAMABLE and isinstance(place, str):
+                    tried = undeclared.run(place, cell, run.lines)
         except LaunchError as error:
             run = Run({}, str(error))
         direct = Direct(self._direct[cell.reference].lines, self._direct[cell.own].lines, self.pinned)
@@ -116,10 +118,11 @@ class Matrix:
         self.say(row)
         return row
 
-    def _session(self, children: Children, cell: Cell, url: str) -> Run:
+    def _session(self, children: Children, cell: Cell, place: Place) -> Run:
         asked = [name for name in of(cell.server.revision, self.features) if name not in REPORTED]
         started = monotonic()
-        command = [*cell.client.command("client"), "--url", url, "--features", ",".join(asked) or "initialize"]
+        command = [*cell.client.command("client"), *reach.told(place, cell.client)]
+        command += ["--features", ",".join(asked) or "initialize"]
         command += ["--timeout", f"{FEATURE_TIMEOUT_S:g}"]
         child, code = children.run("client", command, RUN_DEADLINE_S)
         lines = parse(child.output())

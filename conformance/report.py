@@ -16,14 +16,14 @@ from conformance.matrix import Row, Run
 
 def header() -> str:
     """The heading of the cells' table."""
-    return f"{'client':<16} {'server':<16} " + " ".join(f"{status:>8}" for status in STATUSES) + "   time"
+    return f"{'client':<20} {'server':<20} " + " ".join(f"{status:>8}" for status in STATUSES) + "   time"
 
 
 def row_line(row: Row) -> str:
     """One cell in one line."""
     counts = " ".join(f"{row.counts[status]:>8}" for status in STATUSES)
     mark = "  FAIL" if row.failed else ""
-    return f"{row.cell.client!s:<16} {row.cell.server!s:<16} {counts}  {row.seconds:5.1f}s{mark}"
+    return f"{row.cell.client!s:<20} {row.cell.server!s:<20} {counts}  {row.seconds:5.1f}s{mark}"
 
 
 def row_details(row: Row, *, every: bool = False) -> list[str]:
@@ -78,7 +78,7 @@ def direct_lines(runs: Mapping[Cell, Run]) -> list[str]:
     for cell, run in sorted(runs.items()):
         short = [line for line in run.lines.values() if line.status in ("failed", "unsupported")]
         state = run.trouble or f"{len(run.lines)} features, {len(short)} not by itself"
-        lines.append(f"  {cell!s:<32} {state}")
+        lines.append(f"  {cell!s:<40} {state}")
         lines.extend(f"      {line.feature:<24} {line.brief}" for line in short)
     return lines
 

@@ -66,7 +66,7 @@ class HttpReach:
             return Verdict(kind="legacy", reason="http+sse")
         found = await self._prober()
         if self.transport == "auto":
-            # Whoever answers a POST in JSON-RPC, if only to refuse it, is no stream's address.
+            # Whoever answers a POST in JSON-RPC is no stream's address, unless all it says is that there is no POST.
             self._is_pair = found.reason == NO_POST and await self._pair.offered()
         return found
 

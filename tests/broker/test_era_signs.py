@@ -93,6 +93,8 @@ def verdict(status: int, message: Json | bytes, headers: dict[str, str] | None =
         (400, b"Bad Request", "legacy? no-answer"),
         (404, b"", "legacy? no-post"),
         (405, b"Method Not Allowed", "legacy? no-post"),
+        (405, error(-32000, None), "legacy? no-post"),
+        (404, error(-32000, None), "legacy? no-post"),
         (406, error(-32000, None), "legacy? refused"),
         (415, b"", "legacy? no-answer"),
         (422, b'{"detail": []}', "legacy? no-answer"),

@@ -31,6 +31,15 @@ def test_several_asks_may_come_in_any_order_and_none_may_be_missing() -> None:
     assert compare(_line(texts=["done"], asked=[ROOTS, {**mode, "message": "?"}, SAMPLE]), direct) is not None
 
 
+def test_what_the_client_said_a_moment_ago_may_be_spared_and_nothing_else() -> None:
+    compare = stateless.inputs("form", "sample", "roots", spared="roots")
+    direct = _against(texts=["done"], asked=[FORM, SAMPLE, ROOTS])
+    assert compare(_line(texts=["done"], asked=[SAMPLE, FORM]), direct) is None
+    assert compare(_line(texts=["done"], asked=[ROOTS, SAMPLE, FORM]), direct) is None
+    assert compare(_line(texts=["done"], asked=[ROOTS, FORM]), direct) is not None
+    assert compare(_line(texts=["done"], asked=[ROOTS, ROOTS, FORM, SAMPLE]), direct) is not None
+
+
 def test_an_action_has_to_reach_the_server() -> None:
     direct = _against(texts=["action=accept"], asked=[FORM])
     assert stateless.answered("decline")(_line(texts=["action=accept"], asked=[FORM]), direct) is not None

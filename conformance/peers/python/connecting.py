@@ -15,7 +15,7 @@ BOUND = 60.0  # seconds, beyond any feature's bound, so that the SDK's own never
 
 @dataclass
 class Place:
-    """`transport()` opens the SDK's own transport; `get_stream`: the SDK opens a stream of its own after the handshake."""
+    """`transport()` opens the SDK's own transport; `get_stream`: the SDK then opens a stream for what is unasked."""
 
     transport: Callable[[], Any]
     get_stream: bool = False

@@ -1,7 +1,8 @@
 """The modern scripted client: one SDK `Client` pinned to 2026-07-28, one feature after another, one line each.
 
-`--url URL`, or `--command '["argv", ...]'` for a server on a pipe; `[--features a,b,...] [--timeout SECONDS]`; statuses and exit codes are `scripted_client`'s. There is no
-session: `initialize` is a `server/discover`, and a refusal of it leaves the other features untried.
+`--url URL`, or `--command '["argv", ...]'` for a server on a pipe; `[--features a,b,...] [--timeout SECONDS]`;
+statuses and exit codes are `scripted_client`'s. There is no session: `initialize` is a `server/discover`, and a refusal
+of it leaves the other features untried.
 """
 
 from __future__ import annotations

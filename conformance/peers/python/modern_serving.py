@@ -1,7 +1,7 @@
 """Serve one modern everything server: `--port N [--host 127.0.0.1]` on the loopback, or `--transport stdio`.
 
-Over Streamable HTTP it prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free one. Ends on SIGTERM, after
-every listen stream got its result.
+Over Streamable HTTP it prints `READY http://HOST:PORT/mcp` once the socket accepts; port 0 takes a free one. Ends on
+SIGTERM, after every listen stream got its result; over stdio with its input.
 """
 
 from __future__ import annotations

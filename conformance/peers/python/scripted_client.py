@@ -21,10 +21,10 @@ from typing import Any
 
 import anyio
 from application import Application
+from connecting import Place, add_place, place
 from features import FEATURES as OLDER_FEATURES
 from features import UnsupportedError, WrongAnswerError
 from input_features import INPUT_FEATURES
-from connecting import Place, add_place, place
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import McpError
 
