@@ -36,6 +36,9 @@ POSTS: web.AppKey[dict[str, Handler]] = web.AppKey("posts", dict)
 POOLS: web.AppKey[dict[str, SessionPool]] = web.AppKey("pools", dict)
 """What stateless clients share of each server with sessions."""
 
+FACES: web.AppKey[dict[str, StreamableHttp]] = web.AppKey("faces", dict)
+"""The faces by name, for `broker.status`."""
+
 CONTEXTS: web.AppKey[dict[str, FaceContext]] = web.AppKey("contexts", dict)
 
 
@@ -83,6 +86,7 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
         for end in ("sse", "messages"):
             app.router.add_options(settings.path_of(name, end), face.options)
     app[CONTEXTS] = contexts
+    app[FACES] = dict(zip(contexts, faces, strict=True))
     app[POSTS] = posts
     app[POOLS] = {face.context.name: face.modern.relay.bridge for face in faces}
     app[WIND_DOWN] = [face.modern.relay.wind_down for face in faces]

@@ -47,6 +47,7 @@ def _log_options(command: _Command) -> _Command:
 @click.option("--anonymous", type=click.Choice(["auto", "allow", "refuse"]), default="auto", show_default=True)
 @filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
+@click.option("--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready and /status there.")
 @_log_options
 def proxy(target: tuple[str, ...], **given: Any) -> None:
     """Serve an MCP server, at a URL or a command, to clients of every revision, at http://HOST:PORT/mcp.
@@ -93,6 +94,7 @@ def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Set
             keys=_pairs("--key", given["key"]),
             anonymous=given["anonymous"],
             tap=given["tap"],
+            status={"port": given["status_port"]},
             log={"format": given["log_format"] or "auto", "level": given["log_level"] or "info"},
         )
     except SettingsError as error:

@@ -105,8 +105,12 @@ class EdgeSettings:
     @classmethod
     def of(cls, settings: Settings, port: int | None = None) -> EdgeSettings:
         """The allow-lists of `settings`, on the port that was really bound."""
-        port = settings.port if port is None else port
-        own = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return cls.at(settings.host, settings.port if port is None else port, settings)
+
+    @classmethod
+    def at(cls, host: str, port: int, settings: Settings) -> EdgeSettings:
+        """The allow-lists of another listener, at this address."""
+        own = f"[{host}]" if ":" in host else host
         names = list(LOCAL_NAMES) if own in LOCAL_NAMES else [own]
         hosts = {host for name in names for host in host_pattern(name, port)}
         if port != 80:

@@ -93,6 +93,11 @@ class Running:
         self._listener = listener
         self._door = door
 
+    @property
+    def app(self) -> web.Application:
+        """What is served."""
+        return self._runner.app
+
     async def close(self, *, grace_s: float = 0.0, hurry: asyncio.Event | None = None) -> bool:
         """Stop accepting, let requests finish for `grace_s` or until `hurry`, then close everything.
 
@@ -210,14 +215,36 @@ async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], 
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
         ready(broker)
+        status = await _status(settings, broker, stop)
         await stop.wait()
         telemetry.log("info", "stopping", grace_s=settings.limits.drain_s)
         clean = await broker.close(grace_s=settings.limits.drain_s, hurry=hurry)
+        if status is not None:
+            await status.cleanup()
         telemetry.flush()
         telemetry.log("info", "stopped", clean=clean)
         return clean
     finally:
         undo()
+
+
+async def _status(settings: Settings, broker: Running, stop: asyncio.Event) -> web.AppRunner | None:
+    """The status port, if there is to be one."""
+    if settings.status.port is None:
+        return None
+    from broker.app import FACES
+    from broker.edge import EdgeSettings
+    from broker.status import Status
+
+    listener = bind(settings.status.host, settings.status.port)
+    port: int = listener.getsockname()[1]
+    faces = broker.app[FACES]
+    status = Status(lambda: faces, lambda: not stop.is_set())
+    runner = web.AppRunner(status.app(EdgeSettings.at(settings.status.host, port, settings)), access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    telemetry.announce("status", url=f"http://{settings.status.host}:{port}/status")
+    return runner
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -7,7 +7,7 @@ Ids carry 192 random bits and no meaning. A session of another principal looks e
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from broker.outbox import Outbox
 from broker.relay import Relay
@@ -66,6 +66,10 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._counts: dict[str, int] = {}
         self._sweeping = False
+
+    def __iter__(self) -> Iterator[Session]:
+        """Every session."""
+        return iter(self._by_id.values())
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -33,6 +33,13 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class StatusPort(Section):
+    """Where health and status are answered; without a port, nowhere."""
+
+    host: str = Field(default="127.0.0.1", description="Address of the status port.")
+    port: int | None = Field(default=None, ge=0, le=65535, description="The status port; 0 picks a free one.")
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -62,6 +69,7 @@ class Settings(Section):
         "bytes in base64url each. The first seals, all open; absent: one made at start, which a restart forgets.",
     )
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
+    status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
     log: Log = Field(default=Log(), description="Format and level of the log.")
     single: bool = Field(default=False, exclude=True, description="Serve the only server at /mcp.")

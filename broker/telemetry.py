@@ -76,6 +76,10 @@ class _State:
 _state = _State()
 
 
+last_failures: dict[str, tuple[str, float]] = {}
+"""Backend -> why the last call failed, and when, in seconds of the monotonic clock."""
+
+
 def configure(format: Literal["auto", "json", "pretty"] = "auto", level: Level = "info", stream: Any = None) -> None:  # noqa: A002
     """Choose the format and the level; `stream` replaces stderr. Takes effect with the next line."""
     _state.format, _state.level, _state.stream, _state.logger = format, _LEVELS[level], stream, None
@@ -106,6 +110,8 @@ def _write(level: Level, event: str, fields: dict[str, Any]) -> None:
 def note(kind: str, *, backend: str = "", method: str = "", reason: str = "", pair: str = "", **more: Any) -> None:
     """Count an event; log the first few of its kind, then samples with the exact number seen."""
     counts[kind, backend, method, reason] += 1
+    if kind == "failed" and len(last_failures) < MAX_KEYS:
+        last_failures[backend] = (reason, time.monotonic())
     rate = _rate((kind, backend, reason))
     if rate.due(time.monotonic()):
         level: Level = "warning" if kind in {"failed", "violation", "refused", "dropped", "cannot-ask"} else "info"

@@ -70,6 +70,11 @@ class SessionPool:
         self._not_run: list[tuple[int, Frame]] = []
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def parked(self) -> int:
+        """How many calls are suspended."""
+        return self._everybody.parked
+
     def now(self) -> float:
         """Seconds of the monotonic clock."""
         return self.context.wheel.clock()

@@ -47,6 +47,10 @@ class LegacySse:
         self._messages = messages
         self._pairs: dict[str, Pair] = {}
 
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return len(self._pairs)
+
     @staticmethod
     def owns(request: web.Request) -> bool:
         """True if a GET on a shared address is that of a client of the pair."""
