@@ -38,6 +38,10 @@ TARGET = {
 """The member that names what a call is about, itself or by a reference."""
 
 
+MAX_ASKED = 1_024
+"""Questions whose answers are waited for; four times as many as one conversation keeps open."""
+
+
 class Edge(Protocol):
     """The backend's edge of one session: whoever sends to a backend and hears from it."""
 
@@ -152,6 +156,8 @@ class Gate:
         method: Any = frame.method
         if frame.id is not UNSET and self.hooks.wants("result", method, "server"):
             edge = self._edge
+            if len(self._asked) >= MAX_ASKED and frame.id not in self._asked:
+                del self._asked[next(iter(self._asked))]
             self._asked[frame.id] = method, self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
         elif self._asked and method == "notifications/cancelled":
             asked = _value(frame, "requestId")
