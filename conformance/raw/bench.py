@@ -20,6 +20,8 @@ from conformance.raw.wire import Answer, Message, Session, Wire
 from conformance.revisions import STATELESS
 
 CHECK_BOUND_S: Final = 12.0
+PROCESSES_BOUND_S: Final = 40.0
+"""Of a check that starts processes of its own: each takes a second, and several on a busy machine."""
 EVENTUALLY_S: Final = 5.0
 POLL_S: Final = 0.02
 

@@ -13,7 +13,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from conformance.raw.bench import EVENTUALLY_S, Bench, Check, MismatchError, brief, handshake, must, requests, text_of
+from conformance.raw.bench import (
+    EVENTUALLY_S,
+    PROCESSES_BOUND_S,
+    Bench,
+    Check,
+    MismatchError,
+    brief,
+    handshake,
+    must,
+    requests,
+    text_of,
+)
 from conformance.raw.stateless_wire import META, Stateless, result_of
 from conformance.raw.wire import Answer, Event, Message, read_events
 
@@ -182,5 +193,11 @@ CHECKS: Final = (
     Check("resources on listen streams", "listen.fed", resources_are_watched_while_somebody_listens, handshake),
     Check("levels of requests", "logging.level-from-requests", messages_reach_requests_that_name_a_level, handshake),
     Check("tokens of requests", "ids.tokens", progress_comes_under_each_requests_own_token),
-    Check("lost server of a listen stream", "listen.restored", a_lost_server_is_listened_to_again, handshake),
+    Check(
+        "lost server of a listen stream",
+        "listen.restored",
+        a_lost_server_is_listened_to_again,
+        handshake,
+        PROCESSES_BOUND_S,
+    ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from conformance.raw.bench import Bench, Check, brief, calls, handshake, must, requests, text_of
+from conformance.raw.bench import PROCESSES_BOUND_S, Bench, Check, brief, calls, handshake, must, requests, text_of
 from conformance.raw.faults import FAULTS
 from conformance.raw.misbehaviour import BODY
 from conformance.raw.stateless_wire import META, Stateless, result_of
@@ -99,6 +99,11 @@ CHECKS: Final = (
     Check("foreign answers to stateless clients", "fault.foreign", foreign_answers_reach_nobody),
     Check("hanging call of a stateless client", "fault.hang", a_hanging_call_holds_up_nobody),
     Check("lost session of stateless clients", "fault.session-lost", a_lost_session_is_opened_again, handshake),
-    Check("server of stateless clients is down", "fault.down", a_server_that_is_down_is_an_error),
+    Check(
+        "server of stateless clients is down",
+        "fault.down",
+        a_server_that_is_down_is_an_error,
+        bound_s=PROCESSES_BOUND_S,
+    ),
 )
 """They end the backend's process: last."""

@@ -16,6 +16,7 @@ from conformance.raw.asking import GIVEN_UP, WENT_ON
 from conformance.raw.bench import (
     EVENTUALLY_S,
     POLL_S,
+    PROCESSES_BOUND_S,
     Bench,
     Check,
     backend_command,
@@ -201,7 +202,15 @@ CHECKS: Final = (
     Check("dropped retry", "cancellation.told", a_dropped_retry_is_cancelled, handshake),
     Check("question outside of calls", "rounds.unsolicited", a_question_outside_of_calls_is_refused, handshake),
     Check("question at the start", "rounds.setup", a_question_at_the_start_waits_for_a_call, handshake),
-    Check("servers that cannot ask", "rounds.cannot-ask", servers_that_cannot_ask_are_declared_nothing, handshake),
-    Check("server lost while a call waits", "rounds.lost", a_lost_server_ends_what_waits, handshake),
-    Check("server lost during a retry", "rounds.lost", a_server_lost_during_a_retry_ends_it, handshake),
+    Check(
+        "servers that cannot ask",
+        "rounds.cannot-ask",
+        servers_that_cannot_ask_are_declared_nothing,
+        handshake,
+        PROCESSES_BOUND_S,
+    ),
+    Check("server lost while a call waits", "rounds.lost", a_lost_server_ends_what_waits, handshake, PROCESSES_BOUND_S),
+    Check(
+        "server lost during a retry", "rounds.lost", a_server_lost_during_a_retry_ends_it, handshake, PROCESSES_BOUND_S
+    ),
 )

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import replace
 from typing import Any, Final
 
-from conformance.raw.bench import Bench, Check, brief, calls, handshake, must
+from conformance.raw.bench import PROCESSES_BOUND_S, Bench, Check, brief, calls, handshake, must
 from conformance.raw.pushed import answered, asking, one, responses
 from conformance.raw.stateless_wire import Interim, Stateless, error_of, result_of
 from conformance.raw.wire import Answer, Message
@@ -155,7 +155,9 @@ async def no_state_is_a_new_call(bench: Bench) -> None:
 CHECKS: Final = (
     Check("wrong states", "rounds.states", wrong_states_are_refused_alike, handshake),
     Check("used states", "rounds.states", used_states_are_refused, handshake),
-    Check("states of others", "rounds.states", states_are_their_callers_and_their_servers, handshake),
-    Check("states that ran out", "rounds.run-out", states_run_out, handshake),
+    Check(
+        "states of others", "rounds.states", states_are_their_callers_and_their_servers, handshake, PROCESSES_BOUND_S
+    ),
+    Check("states that ran out", "rounds.run-out", states_run_out, handshake, PROCESSES_BOUND_S),
     Check("answers without a state", "rounds.states", no_state_is_a_new_call, handshake),
 )
