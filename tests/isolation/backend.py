@@ -139,7 +139,8 @@ class Backend:
         nonce = arguments["nonce"]
         self.ran[nonce] += 1
         answers: list[str] = []
-        session.calls[message["id"]] = open_now = []
+        open_now: list[int] = []
+        session.calls[message["id"]] = open_now
         await _head(writer)
         try:
             for number in range(arguments["rounds"]):
