@@ -108,7 +108,7 @@ def _answer(talk: Conversation, call: Call, frame: Frame, origin: Any) -> list[E
         if talk.tasks is not None and call.token is not None and frame.result is not UNSET and "task" in frame.result:
             # The token stays valid until the task is terminal, beyond this answer (2025-11-25 utilities/progress).
             talk.book.linger(call)
-    if ctx is not None:
+    if ctx is not None and ctx.losses:
         losses = lossy(ctx, call.method)
     outcome = "error" if reply.error is not UNSET else "ok"
     return [ToClient(call.exchange, reply, True, origin), *losses, End(call.id, outcome)]

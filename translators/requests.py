@@ -78,7 +78,7 @@ def _request(talk: Conversation, exchange: int, frame: Frame) -> list[Effect]:
             except UNREADABLE:
                 return _no(exchange, client_id, "client-garbage", INVALID_PARAMS)
             params = body if body or params is not UNSET else UNSET
-            notes = lossy(ctx, method)
+            notes = lossy(ctx, method) if ctx.losses else []
         ctx.request = params if params is not UNSET else None
     call.token = take_token(params, call.id)
     if method in _REMEMBERED and _remember(talk, call, params):

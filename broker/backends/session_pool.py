@@ -177,7 +177,8 @@ class SessionPool:
     # ---- requests --------------------------------------------------------------------------------------------------
 
     def _send(self, session: PooledSession, asked: Asked, call: StatelessCall) -> None:
-        self._close_leg(asked.leg)
+        if asked.leg in self.legs:  # it goes to another session
+            self._close_leg(asked.leg)
         principal = "" if call.method == LISTEN else call.principal
         self.legs[asked.leg] = session, principal
         self._open[principal] += 1

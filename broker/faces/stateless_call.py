@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from broker.faces.stateless_errors import fault_of, given_on, is_away
 from broker.faces.stateless_listen import LISTEN, Subscription
 from broker.faces.stateless_params import (
-    LOG_LEVEL,
-    PROGRESS_TOKEN,
+    LEVELS,
     STATE,
+    Envelope,
     binding,
-    declared,
     introduction,
     is_retry,
     outgoing,
+    read_envelope,
     within_session,
 )
 from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, Violation, discovered, hinted, interim
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from broker.identity import Principal
     from broker.outbox import Exchange
 
-LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 PROGRESS: Final = "notifications/progress"
 MESSAGE: Final = "notifications/message"
 
@@ -70,6 +69,7 @@ class StatelessCall:
         param_headers: ParamHeaders = (),
         bridged: bool = False,
         session_key: str = "",
+        envelope: Envelope | None = None,
     ) -> None:
         self.relay = relay
         self.number = number
@@ -84,10 +84,9 @@ class StatelessCall:
         self.principal = caller.id
         self.name = relay.context.name
         self.watch = relay.context.watch
-        self.told, self.capabilities = declared(modern.meta, caller)
-        self.token: Raw | None = modern.meta.get(PROGRESS_TOKEN)
-        level = tree.deep(modern.meta.get(LOG_LEVEL))
-        self.level = LEVELS.index(level) if level in LEVELS else len(LEVELS)
+        self.envelope = envelope if envelope is not None else read_envelope(modern.meta, caller)
+        self.told, self.capabilities = self.envelope.told, self.envelope.capabilities
+        self.token, self.level = self.envelope.token, self.envelope.level
         self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
         self.open = True
         self.fault = ""
@@ -111,7 +110,7 @@ class StatelessCall:
     def _params(self) -> dict[str, Any]:
         """As they are sent. Whoever taps sees what takes the envelope out before a session."""
         if self.bridged and not self.watch.tapping:
-            return within_session(self.modern, self.number)
+            return within_session(self.modern, self.envelope, self.number)
         return outgoing(self.modern, self.told, self.number)
 
     def _send(self, params: dict[str, Any]) -> None:

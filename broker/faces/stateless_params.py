@@ -19,6 +19,7 @@ from broker.seal import Binding, digest_of
 from translators import tree
 from translators.v2025_11_25__v2026_07_28.fields_meta import RESERVED
 
+LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 CLIENT_INFO: Final = PREFIX + "clientInfo"
 LOG_LEVEL: Final = PREFIX + "logLevel"
@@ -46,6 +47,29 @@ MAX_READ_BYTES: Final = 1024
 """The longest of them; those of SDK clients are below 200."""
 
 _encode = msgspec.json.encode
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a request's `_meta` says, read once for all requests that say the same.
+
+    `told` and `capabilities` are those of `declared`; `level` is an index of LEVELS, their number for no messages;
+    `token` the client's own progress token; `own` what is none of this revision's reserved keys.
+    """
+
+    told: Raw
+    capabilities: dict[str, Any]
+    level: int
+    token: Raw | None
+    own: Members
+
+
+def read_envelope(meta: Members, principal: Principal) -> Envelope:
+    """The envelope of a request of this caller."""
+    told, capabilities = declared(meta, principal)
+    level = tree.deep(meta.get(LOG_LEVEL))
+    own = {key: value for key, value in meta.items() if key not in RESERVED}
+    number = LEVELS.index(level) if level in LEVELS else len(LEVELS)
+    return Envelope(told, capabilities, number, meta.get(PROGRESS_TOKEN), own)
 
 
 def declared(meta: Members, principal: Principal) -> tuple[Raw, dict[str, Any]]:
@@ -92,17 +116,17 @@ def outgoing(modern: Modern, capabilities: Raw, token: int) -> dict[str, Any]:
     return {**modern.params, "_meta": meta}
 
 
-def within_session(modern: Modern, token: int) -> dict[str, Any]:
+def within_session(modern: Modern, envelope: Envelope, token: int) -> dict[str, Any]:
     """The request's parameters for a session of the backend: what its handshake said, the request need not repeat.
 
     The lane to the session would take the envelope out as well; without it most requests are of a usual shape.
     """
-    params: dict[str, Any] = {name: value for name, value in modern.params.items() if name != "_meta"}
-    meta = {key: value for key, value in modern.meta.items() if key not in RESERVED}
-    if PROGRESS_TOKEN in meta:
-        meta[PROGRESS_TOKEN] = Raw(b"%d" % token)
-    if meta:
-        params["_meta"] = Raw(_encode(meta))
+    params: dict[str, Any] = dict(modern.params)
+    del params["_meta"]
+    own = envelope.own
+    if own:
+        numbered = {PROGRESS_TOKEN: token} if envelope.token is not None else {}
+        params["_meta"] = Raw(_encode({**own, **numbered}))
     return params
 
 

@@ -238,8 +238,8 @@ class StatelessRelay:
 
     def _learn(self, call: StatelessCall, frame: Frame) -> None:
         """Facts are compiled before any hook sees the body; a tool whose annotations break the rules is left out."""
-        now = self.context.wheel.clock()
         if call.method == "tools/list" and type(frame.result) is dict:
+            now = self.context.wheel.clock()
             first = "cursor" not in call.modern.params
             bad, _ = self.context.facts(call.caller).learn_tools(frame.result, now, first=first)
             if bad:

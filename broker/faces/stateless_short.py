@@ -18,7 +18,7 @@ from broker.faces.classify import SESSION_ID, TARGETS, VERSION_HEADER, Modern, c
 from broker.faces.stateless_entry import away, session_key
 from broker.faces.stateless_fit import params_of, unfit
 from broker.faces.stateless_listen import LISTEN
-from broker.faces.stateless_params import STATE
+from broker.faces.stateless_params import STATE, Envelope, read_envelope
 from broker.faces.whole import written
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -49,7 +49,7 @@ def knowable(modern: Modern, headers: Mapping[str, str]) -> bool:
 class BareHead:
     """What the head of a request stands for: its caller, and what the headers say that repeat the body."""
 
-    __slots__ = ("_context", "_headers", "_meta", "_principal", "_relay", "_seen", "_target")
+    __slots__ = ("_context", "_envelope", "_headers", "_meta", "_principal", "_relay", "_seen", "_target")
 
     def __init__(
         self, context: FaceContext, relay: StatelessRelay, principal: Principal, headers: Mapping[str, str]
@@ -60,6 +60,7 @@ class BareHead:
         names = (*_REPEATED, context.bridge.key_header)
         self._headers = CIMultiDict((name, headers[name]) for name in names if name and name in headers)
         self._seen: Modern | None = None
+        self._envelope: Envelope | None = None  # None for one that is too long to be remembered
         self._meta = self._target = b""
 
     def take(self, connection: Taken, body: bytes) -> BareCall | None:
@@ -82,8 +83,11 @@ class BareHead:
         if unfit(context, relay.listening, headers, caller, modern, given=(), bridged=not stateless) is not None:
             return None
         own = session_key(context, headers, modern) if not stateless else ""
-        parts = {"modern": modern, "client_id": frame.id, "caller": caller, "bridged": not stateless}
-        return BareCall(context, relay, connection, frame, {**parts, "session_key": own})
+        parts = {
+            "modern": modern, "client_id": frame.id, "caller": caller, "envelope": self._envelope,
+            "bridged": not stateless, "session_key": own,
+        }  # fmt: skip
+        return BareCall(context, relay, connection, frame, parts)
 
     def _read(self, frame: Frame) -> Modern | None:
         """The request as `classify` reads it; what it said of the same bytes before still holds."""
@@ -96,8 +100,9 @@ class BareHead:
         verdict = classify(frame, self._headers, self._context.revisions)
         if type(verdict) is not Modern or verdict.method in (LISTEN, DISCOVER):
             return None
-        if len(meta) + len(target) <= MAX_ENVELOPE:
-            self._seen, self._meta, self._target = verdict, meta, target
+        short = len(meta) + len(target) <= MAX_ENVELOPE
+        self._seen, self._meta, self._target = (verdict, meta, target) if short else (None, b"", b"")
+        self._envelope = read_envelope(verdict.meta, self._principal) if short else None
         return verdict
 
 

@@ -46,7 +46,7 @@ UNKNOWN_TEXT = "The connection to the server was lost while the call was in prog
 
 def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> list[Effect]:
     """The end of a call: told to who waits for it, or kept as it came for who will."""
-    dismissed = questions.dismiss(talk, call)
+    dismissed = questions.dismiss(talk, call) if call.queued or call.shown else []
     if call.phase == "parked":
         call.outcome = frame, origin
         return dismissed
