@@ -145,7 +145,7 @@ def validate(files: tuple[Path, ...], strict: bool) -> None:
         except SettingsError as error:
             failed = True
             for line in error.problems:
-                click.echo(line)
+                click.echo(_with_fix(line))
             continue
         for problem in problems:
             click.echo(problem.line(file))
@@ -167,6 +167,23 @@ def schema() -> None:
     from broker.starter import generated
 
     click.echo(generated(), nl=False)
+
+
+def _with_fix(line: str) -> str:
+    """A problem of the broker's own configuration, with what to do where the problem does not say it itself."""
+    import difflib
+
+    from broker.settings import Settings
+    from broker.settings_backend import Backend
+    from broker.settings_limits import Limits
+
+    if line.endswith(": required, but missing"):
+        return f"{line} — add it"
+    if not line.endswith(": unknown key"):
+        return line
+    known = [name for model in (Settings, Backend, Limits) for name in model.model_fields]
+    near = difflib.get_close_matches(line.removesuffix(": unknown key").rpartition(".")[2], known, 1)
+    return f"{line} — {f'did you mean {near[0]}?' if near else 'remove it'}"
 
 
 def _list(machine: Machine) -> None:

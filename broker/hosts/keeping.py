@@ -55,7 +55,7 @@ def look(path: Path) -> Kept:
         CannotRead: the file itself cannot be read.
     """
     kind = format_of(path)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # a loop of links; reading it says so
         path = path.resolve()
     data = read_bytes(path)
     document = parse(data, kind)

@@ -51,7 +51,9 @@ class _Reader:
 
     def server(self, tree: dict[str, Any]) -> HostServer | None:
         name = str(tree["name"]).rpartition("/")[2]
-        remotes = [each for each in _objects(tree.get("remotes")) if each.get("type") in _REMOTES and each.get("url")]
+        remotes = [
+            each for each in _objects(tree.get("remotes")) if str(each.get("type")) in _REMOTES and each.get("url")
+        ]
         for kind in _REMOTES:
             for remote in remotes:
                 if remote["type"] == kind:
@@ -60,7 +62,7 @@ class _Reader:
         for package in packages:
             transport = package.get("transport")
             local = not isinstance(transport, dict) or transport.get("type", "stdio") == "stdio"
-            if local and package.get("registryType") in _RUNNERS and isinstance(package.get("identifier"), str):
+            if local and str(package.get("registryType")) in _RUNNERS and isinstance(package.get("identifier"), str):
                 return self._package(name, package)
         kinds = sorted({str(each.get("registryType")) for each in packages}) or ["none"]
         what = f"no remote address, and no package that can be started (found: {', '.join(kinds)})"

@@ -121,9 +121,10 @@ def _servers(
         scope = Scope(machine, listed.inputs, str(workspace))
         return [("", listed.server)] if listed.server else [], listed.problems, scope
     found, problems = entries(document)
+    asked = tree.get("inputs")
     inputs = {
         each["id"]: each
-        for each in tree.get("inputs") or []
+        for each in (asked if isinstance(asked, list) else [])
         if isinstance(each, dict) and isinstance(each.get("id"), str)
     }
     servers = []

@@ -106,7 +106,7 @@ def _add(entry: Entry, found: list[Entry], problems: list[Problem]) -> None:
         problems.append(Problem(entry.path, "expected an object", 'write {"command": ...} or {"url": ...}'))
     elif not entry.name:
         problems.append(Problem(entry.path, "a server without name", "give it one"))
-    elif value.get("type") in _BUILT_IN or (entry.shape is ZED and not _ENTRY & set(value)):
+    elif str(value.get("type")) in _BUILT_IN or (entry.shape is ZED and not _ENTRY & set(value)):
         return
     else:
         found.append(entry)

@@ -7,6 +7,7 @@ host's own documentation; where several releases differ, every place is named, n
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -46,14 +47,14 @@ class Host(msgspec.Struct, frozen=True):
             matches = sorted(glob.glob(str(location))) if "*" in str(location) else [str(location)]
             for match in matches:
                 path = Path(match)
-                if path.is_file() and not any(path.samefile(other) for other in found):
+                if os.path.isfile(path) and not any(path.samefile(other) for other in found):
                     found.append(path)
         return found
 
     def project_files(self, machine: Machine) -> list[Path]:
         """Those of the working folder's files that exist."""
         paths = [Path(machine.folder, *place.split("/")) for place in self.project]
-        return [path for path in paths if path.is_file()]
+        return [path for path in paths if os.path.isfile(path)]
 
 
 _CODE: Final = "User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"

@@ -157,7 +157,7 @@ def test_validate_names_file_key_and_fix_of_every_problem(dragoman: Dragoman, ho
     assert done.exit_code == 3
     assert f"{bad}: mcpServers.b.url: expected text — put it in quotes" in done.output
     assert f"{bad}: usable in part, 1 server" in done.output
-    assert f"{own}: servers.a.revison: unknown key" in done.output
+    assert f"{own}: servers.a.revison: unknown key — did you mean revision?" in done.output
 
 
 def test_serve_checks_a_host_s_file_and_says_what_is_left_out(dragoman: Dragoman, home: Path) -> None:
