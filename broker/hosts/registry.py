@@ -51,12 +51,9 @@ class _Reader:
 
     def server(self, tree: dict[str, Any]) -> HostServer | None:
         name = str(tree["name"]).rpartition("/")[2]
-        remotes = [
-            each for each in _objects(tree.get("remotes")) if str(each.get("type")) in _REMOTES and each.get("url")
-        ]
         for kind in _REMOTES:
-            for remote in remotes:
-                if remote["type"] == kind:
+            for remote in _objects(tree.get("remotes")):
+                if remote.get("type") == kind and remote.get("url"):
                     return self._remote(name, remote)
         packages = _objects(tree.get("packages"))
         for package in packages:

@@ -178,7 +178,11 @@ class _Reader:
 
     def _env_from(self) -> list[str]:
         names = []
-        for index, each in enumerate(self.value.get("env_vars") or []):
+        found = self.value.get("env_vars") or []
+        if not isinstance(found, list):
+            self.bad("env_vars", "expected a list of names", 'write ["TOKEN"]')
+            return []
+        for index, each in enumerate(found):
             name = each.get("name") if isinstance(each, dict) else each
             if isinstance(name, str):
                 names.append(name)

@@ -105,6 +105,9 @@ def test_servers_of_the_broker_s_own_configuration_are_not_taken_for_a_host_s() 
         ('{"url": "https://a.example", "type": "stdio"}', "mcpServers.x.type: stdio needs a command"),
         ('{"command": "npx", "type": "http"}', "mcpServers.x.type: http needs a url"),
         ('{"command": "npx", "command": "uvx"}', "mcpServers.x.command: the key is there twice — remove one"),
+        ('{"command": "npx", "env_vars": 7}', "mcpServers.x.env_vars: expected a list of names"),
+        ('{"command": "npx", "env_vars": [7]}', "mcpServers.x.env_vars.0: expected the name of a variable"),
+        ('{"url": "https://a.example", "bearer_token_env_var": 7}', "mcpServers.x.bearer_token_env_var: expected text"),
         ('"npx"', "mcpServers.x: expected an object"),
     ],
 )
