@@ -19,24 +19,27 @@ _BUILT_IN: Final = {"builtin", "platform", "frontend", "inline_python"}  # Goose
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """How entries are written: `argv` as one list in `command`, `env` the key of variables, `local` the type of a
-    command, `variables` whether the host fills variables in."""
+    """How entries are written: `argv` as one list in `command`; `env`, `url` and `headers` the keys of those; `local` and
+    `remote` the types of a command and of an address; `variables` whether the host fills variables in."""
 
     name: str
     command: str = "command"
     argv: bool = False
     env: str = "env"
+    url: str = "url"
+    headers: str = "headers"
     local: str = "stdio"
+    remote: str = "http"
     variables: bool = True
 
 
 PLAIN: Final = Shape("mcpServers")
 VSCODE: Final = Shape("servers")
 ZED: Final = Shape("context_servers")
-CODEX: Final = Shape("mcp_servers", variables=False)
+CODEX: Final = Shape("mcp_servers", headers="http_headers", variables=False)
 AMP: Final = Shape("amp.mcpServers")
-OPENCODE: Final = Shape("mcp", argv=True, env="environment", local="local")
-GOOSE: Final = Shape("extensions", command="cmd", env="envs")
+OPENCODE: Final = Shape("mcp", argv=True, env="environment", local="local", remote="remote")
+GOOSE: Final = Shape("extensions", command="cmd", env="envs", url="uri", remote="streamable_http")
 REGISTRY: Final = Shape("server.json")
 
 

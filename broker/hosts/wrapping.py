@@ -73,11 +73,12 @@ def wrapped(value: dict[str, Any], server: HostServer, shape: Shape, broker: Seq
     for name, source in server.headers_from.items():
         scheme, _, variable = source.rpartition(" ")
         options += ["--header", f"{name}={scheme} env:{variable}" if scheme else f"{name}=env:{variable}"]
-        passed.append(variable)
+        passed += [variable] if variable not in passed else []
     url = str(server.url)
     if _secret(url):
-        env[URL_VARIABLE] = url
-        url = f"env:{URL_VARIABLE}"
+        variable = _free(URL_VARIABLE, env)
+        env[variable] = url
+        url = f"env:{variable}"
     kept = {key: each for key, each in value.items() if key not in (*_ADDRESSED, env_key, "env_vars", "requestOptions")}
     rest = {key: each for key, each in (value.get("requestOptions") or {}).items() if key != "headers"}
     new = _with_words(kept, [*broker, STDIO, *options, url], shape)
@@ -120,8 +121,8 @@ def unwrapped(value: dict[str, Any], shape: Shape, at: int, before: dict[str, An
     url = words[-1].removeprefix("env:")
     url = env.pop(url, url) if url != words[-1] else url
     new = {key: each for key, each in value.items() if key not in (*COMMANDS, "args", env_key, "env_vars")}
-    new[(first(before, URLS) if before else None) or "url"] = url
-    _put_headers(new, headers, before)
+    new[(first(before, URLS) if before else None) or shape.url] = url
+    _put_headers(new, headers, shape, before)
     if bearer:
         new["bearer_token_env_var"] = bearer
     if references:
@@ -130,7 +131,7 @@ def unwrapped(value: dict[str, Any], shape: Shape, at: int, before: dict[str, An
         new[env_key] = env
     if passed:
         new["env_vars"] = passed
-    return _with_type(new, shape, before, "http" if shape.local == STDIO else "remote")
+    return _with_type(new, shape, before)
 
 
 def _with_words(value: dict[str, Any], words: list[str], shape: Shape) -> dict[str, Any]:
@@ -160,20 +161,20 @@ def _restored_words(
     return new
 
 
-def _with_type(new: dict[str, Any], shape: Shape, before: dict[str, Any] | None, other: str) -> dict[str, Any]:
+def _with_type(new: dict[str, Any], shape: Shape, before: dict[str, Any] | None) -> dict[str, Any]:
     for key in TYPES:
         if new.get(key) in (STDIO, "local", shape.local):
-            new[key] = before[key] if before and isinstance(before.get(key), str) else other
+            new[key] = before[key] if before and isinstance(before.get(key), str) else shape.remote
     return new
 
 
-def _put_headers(new: dict[str, Any], headers: dict[str, str], before: dict[str, Any] | None) -> None:
+def _put_headers(new: dict[str, Any], headers: dict[str, str], shape: Shape, before: dict[str, Any] | None) -> None:
     """Headers back where the host has them."""
     options = before.get("requestOptions") if before else None
     if isinstance(options, dict) and "headers" in options:
         new["requestOptions"] = {**options, **new.get("requestOptions", {}), "headers": headers}
         return
-    key = (first(before, HEADERS) if before else None) or "headers"
+    key = (first(before, HEADERS) if before else None) or shape.headers
     if headers or (before and key in before):
         new[key] = headers
 
