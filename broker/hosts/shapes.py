@@ -19,8 +19,8 @@ _BUILT_IN: Final = {"builtin", "platform", "frontend", "inline_python"}  # Goose
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """How entries are written: `argv` as one list in `command`; `env`, `url` and `headers` the keys of those; `local` and
-    `remote` the types of a command and of an address; `variables` whether the host fills variables in."""
+    """How entries are written: `argv` as one list in `command`; `env`, `url` and `headers` are the keys of those,
+    `local` and `remote` the types of a command and an address; `variables` says whether the host fills variables in."""
 
     name: str
     command: str = "command"
