@@ -23,7 +23,7 @@ from benchmarks.rows import CONNECTIONS, LIMITS, LOADS, REQUESTS, ROWS
 from benchmarks.runner import Bench, Options
 
 NAMES = tuple(row.name for row in (*ROWS, *LIMITS))
-QUICK_ROUNDS, QUICK_SECONDS, QUICK_SESSIONS, QUICK_STARTS = 3, 0.4, (200, 600), 3
+QUICK_ROUNDS, QUICK_SECONDS, QUICK_SESSIONS, QUICK_PARKED, QUICK_STARTS = 3, 0.4, (200, 600), (100, 400), 3
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -50,6 +50,7 @@ def options(given: argparse.Namespace) -> Options:
         rounds=given.rounds or (QUICK_ROUNDS if given.quick else full.rounds),
         seconds=given.seconds or (QUICK_SECONDS if given.quick else full.seconds),
         sessions=QUICK_SESSIONS if given.quick else full.sessions,
+        parked=QUICK_PARKED if given.quick else full.parked,
         starts=QUICK_STARTS if given.quick else full.starts,
     )
 

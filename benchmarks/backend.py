@@ -19,6 +19,7 @@ import asyncio
 import gc
 import secrets
 import time
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -273,11 +274,9 @@ class Connection(asyncio.Protocol):
         self.timer = loop.call_later(gap_ms / 1000, self.stream, ask, mark, last, upto)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, protocol: Callable[[], Connection]) -> None:
     """Serve until the process is ended."""
-    server = Server()
-    loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", port, backlog=facts.BACKLOG)
+    listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, backlog=facts.BACKLOG)
     gc.collect()
     gc.freeze()
     async with listener:
@@ -288,7 +287,8 @@ def main() -> None:
     """The command line of the backend process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    server = Server()
+    uvloop.run(serve(parser.parse_args().port, lambda: Connection(server)))
 
 
 if __name__ == "__main__":

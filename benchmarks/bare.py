@@ -36,18 +36,18 @@ _asked = msgspec.json.Decoder(_Asked).decode
 
 
 class Bare(Session):
-    """A caller of one target: its connection, its envelope, and what `server/discover` said.
+    """A caller of one target, who may have a key: its connection, its envelope, and what `server/discover` said.
 
     Where the target lends a session of its backend, cursors are that session's: what they begin with is learned from
     a first page, and put before each cursor that is sent.
     """
 
-    def __init__(self, port: int, path: str, capabilities: dict[str, object]) -> None:
+    def __init__(self, port: int, path: str, capabilities: dict[str, object], key: str = "") -> None:
         super().__init__(port, path, facts.STATELESS, capabilities)
         envelope = {"protocolVersion": facts.STATELESS, "clientInfo": CLIENT_INFO, "clientCapabilities": capabilities}
         self.envelope = msgspec.json.encode({f"{META}{name}": value for name, value in envelope.items()})[1:-1]
         self.cursors = b""
-        self.authorization = b""
+        self.authorization = b"Authorization: Bearer %b\r\n" % key.encode() if key else b""
 
     async def open(self) -> None:
         """Connect, `server/discover`, and the first page of the tools.

@@ -41,10 +41,10 @@ async def measure(child: Child, control: Control, revision: str, counts: tuple[i
     before = (await control.stats()).open_streams
     try:
         await _grow(child, revision, sessions, streams, counts[0])
-        low = await _settled(child)
+        low = await settled(child)
         await _grow(child, revision, sessions, streams, counts[1])
         backend_streams = await _streams(control, before)
-        high = await _settled(child)
+        high = await settled(child)
         await _answer(sessions)
         if not all(stream.open for stream in streams):
             raise HarnessError("a held stream was closed")
@@ -67,7 +67,7 @@ async def _grow(child: Child, revision: str, sessions: list[Session], streams: l
         await asyncio.gather(*(one() for _ in range(min(OPENING, count - len(sessions)))))
 
 
-async def _settled(child: Child) -> int:
+async def settled(child: Child) -> int:
     """Resident bytes once they stay within one percent for a second, or after ten seconds."""
     readings: list[int] = []
     for _ in range(int(SETTLE_SECONDS / READING_SECONDS)):

@@ -23,6 +23,7 @@ READY_SECONDS = 20.0  # the slowest start the paper saw was 6 s
 END_SECONDS = 5.0  # from SIGTERM to SIGKILL
 PASSTHROUGH_COMMAND = "{python} -m benchmarks.passthrough {url} --port {port}"
 BACKEND_COMMAND = "{python} -m benchmarks.backend --port {port}"
+ASKING_COMMAND = "{python} -m benchmarks.asking --port {port}"
 BROKER_COMMAND = "{bin}/dragoman proxy {url} --host 127.0.0.1 --port {port}"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

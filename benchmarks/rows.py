@@ -132,6 +132,7 @@ CONNECTIONS: Final = Limit("connections", "new backend connections per call", ""
 MEMORY: Final = Limit("memory", "memory per held session", "KB", 36, 28, enforced=True)
 MEMORY_STREAM: Final = Limit("memory-stream", "the same, a backend stream each", "KB", 48, 40, enforced=True)
 MEMORY_STATELESS: Final = Limit("memory-stateless", "the same, stateless server", "KB", 36, 28, enforced=True)
+MEMORY_PARKED: Final = Limit("memory-parked", "memory per parked call, stateless client", "KB", 20, 12, enforced=True)
 IDLE: Final = Limit("idle", "idle size", "MB", 60, 45)
 COLD_START: Final = Limit("cold-start", "exec to first initialize answered", "ms", 1.4, 1.15, relative=True)
-LIMITS: Final = (REQUESTS, CONNECTIONS, MEMORY, MEMORY_STREAM, MEMORY_STATELESS, IDLE, COLD_START)
+LIMITS: Final = (REQUESTS, CONNECTIONS, MEMORY, MEMORY_STREAM, MEMORY_STATELESS, MEMORY_PARKED, IDLE, COLD_START)

@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import gc
 import sys
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
-from benchmarks import hold, startup
+from benchmarks import hold, parked, startup
 from benchmarks.client import HarnessError
 from benchmarks.facts import STATELESS
 from benchmarks.load import Control, Target, Window, window
-from benchmarks.processes import BACKEND_COMMAND, PASSTHROUGH_COMMAND, Child
-from benchmarks.rows import COLD_START, IDLE, MEMORY, MEMORY_STATELESS, MEMORY_STREAM, MIDDLE, NEWEST, Load
+from benchmarks.processes import ASKING_COMMAND, BACKEND_COMMAND, PASSTHROUGH_COMMAND, Child
+from benchmarks.rows import (
+    COLD_START,
+    IDLE,
+    MEMORY,
+    MEMORY_PARKED,
+    MEMORY_STATELESS,
+    MEMORY_STREAM,
+    MIDDLE,
+    NEWEST,
+    Load,
+)
 
 DIRECT, BASE, BROKER = "direct", "pass-through", "broker"
 TARGETS = (DIRECT, BASE, BROKER)
@@ -31,6 +43,7 @@ class Options(msgspec.Struct, frozen=True):
     rounds: int = 5
     seconds: float = 1.5
     sessions: tuple[int, int] = (300, 900)  # at the two readings of memory; one caller may hold 1,000
+    parked: tuple[int, int] = (200, 800)  # the same, of parked calls
     starts: int = 5
 
 
@@ -141,6 +154,28 @@ class Bench:
             if kind == BROKER and held.backend_streams != wanted:
                 self.results.note(name, f"{kind}: {held.backend_streams} backend streams, not {wanted}")
 
+    async def parked(self) -> None:
+        """Memory per parked call of a fresh broker; nothing else can park a call."""
+        name, counts = MEMORY_PARKED.name, self.options.parked
+        say(f"{name}: {BROKER}, {counts[1]} calls of {parked.CALLERS} callers")
+        backend = Child(ASKING_COMMAND)
+        try:
+            await backend.ready()
+            with tempfile.TemporaryDirectory() as folder:
+                url = f"http://127.0.0.1:{backend.port}/{NEWEST}/mcp"
+                command, keys = parked.configured(Path(folder), url, counts[1])
+                child = Child(command, parked.PATH)
+                try:
+                    await child.ready()
+                    held = await parked.measure(child, keys, counts)
+                finally:
+                    child.end()
+            self.results.limits.setdefault(name, {}).setdefault(BROKER, []).append(held)
+        except (HarnessError, OSError, TimeoutError) as error:
+            self.results.note(name, f"{BROKER}: {type(error).__name__} {error}")
+        finally:
+            backend.end()
+
     async def starts(self) -> None:
         """Cold start and idle size, targets in turn."""
         for number in range(self.options.starts):
@@ -164,6 +199,8 @@ class Bench:
             for limit in (MEMORY, MEMORY_STREAM, MEMORY_STATELESS):
                 if limit.name in names:
                     await self.memory(limit.name)
+            if MEMORY_PARKED.name in names:
+                await self.parked()
             if names & {COLD_START.name, IDLE.name}:
                 await self.starts()
         finally:
