@@ -13,6 +13,7 @@ from typing import Any, Final
 from broker.demo.offers import MODERN_TOOLS, NOTES, NOTES_URI, TOOLS
 from protocol_versions.v2024_11_05 import REVISION as OLDEST
 from protocol_versions.v2025_11_25 import REVISION as ASKING
+from protocol_versions.v2026_07_28 import REVISION as MODERN
 
 Line = dict[str, Any]
 Chapter = tuple[str, Callable[[list[Line]], str | None]]
@@ -119,6 +120,33 @@ def _followed(lines: list[Line]) -> str | None:
     return f"{NOTES_URI} has changed" if line.get("uri") == NOTES_URI else None
 
 
+def _discovered(lines: list[Line]) -> str | None:
+    line = _find(lines, "server/discover")
+    return f"{line['server']}, which speaks {MODERN.id}" if MODERN.id in line.get("revisions", []) else None
+
+
+def _kept(lines: list[Line]) -> str | None:
+    line = _find(lines, "tools/list")
+    names = [tool["name"] for tool in line.get("tools", [])]
+    if names != [tool["name"] for tool in TOOLS] or not isinstance(line.get("ttlMs"), int):
+        return None
+    return f"{', '.join(names)}: {line['cacheScope']}, for {line['ttlMs']} ms"
+
+
+def _in_rounds(lines: list[Line]) -> str | None:
+    line = _find(lines, "tools/call", "greet")
+    asked, texts = line.get("asked", []), _texts(lines, "greet")
+    if [question["method"] for question in asked] != ["elicitation/create"] or len(texts) != 1 or "!" not in texts[0]:
+        return None
+    return f"asked {asked[0]['params']['message']!r} in an interim result, and then told {texts[0]!r}"
+
+
+def _whole(lines: list[Line]) -> str | None:
+    structured = _find(lines, "tools/call", "weather").get("structured")
+    known = isinstance(structured, dict) and structured.keys() == {"temperature", "unit", "sky"}
+    return json.dumps(structured) if known else None
+
+
 def old_client(*, modern: bool) -> tuple[Chapter, ...]:
     """What the 2024-11-05 client sees of the modern sample server, or of the one before."""
     bare = (("output that is a bare list arrives as text", _bare),) if modern else ()
@@ -147,4 +175,15 @@ def asking_client(*, modern: bool) -> tuple[Chapter, ...]:
         if modern
         else ("a question of the server reaches the client, and its answer goes back", _asked),
         *(more if modern else ()),
+    )
+
+
+def modern_client() -> tuple[Chapter, ...]:
+    """What a client of 2026-07-28, which knows no sessions, sees of the server that knows nothing else."""
+    return (
+        ("the server is discovered from its handshake", _discovered),
+        ("the tools are listed, with how long the list keeps", _kept),
+        ("structured output arrives as it is", _whole),
+        ("a question ends the call for now, and the call goes on when it comes again with the answer", _in_rounds),
+        ("a resource is read", _read),
     )

@@ -166,7 +166,7 @@ async def walk(url: str) -> list[Message]:
     return lines
 
 
-def _as_user(method: str, params: Message) -> Message:
+def as_user(method: str, params: Message) -> Message:
     """What the person before the client answers."""
     if method != "elicitation/create" or "name" not in params["requestedSchema"]["properties"]:
         raise StrangeAnswer(f"asked for {method}")
@@ -180,7 +180,7 @@ async def answer_and_follow(url: str, *, following: bool) -> list[Message]:
         StrangeAnswer: something reached this client that its revision does not have.
     """
     async with _http() as http:
-        client = WireClient(http, url, ASKING.id, _as_user)
+        client = WireClient(http, url, ASKING.id, as_user)
         opened = await client.open()
         lines: list[Message] = []
         lines.append({"feature": "initialize", "revision": client.revision, "server": opened["serverInfo"]["name"]})

@@ -65,7 +65,7 @@ class SampleServer:
             return web.Response(status=202)
         if frame.method == "tools/call":
             return await self._call(request, session, frame)
-        return _reply(self._answer(frame))
+        return await _streamed(request, self._answer(frame))
 
     async def delete(self, request: web.Request) -> web.Response:
         """The client ends its session."""
@@ -176,6 +176,15 @@ def _opened(members: Any) -> Body:
 
 def _reply(frame: Frame, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(status=status, body=jsonrpc.encode(frame), content_type="application/json", headers=headers)
+
+
+async def _streamed(request: web.Request, frame: Frame) -> web.StreamResponse:
+    """A whole answer as a stream: a server that can ask answers so, and its clients see by it that it can."""
+    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    await stream.prepare(request)
+    await _send(stream, frame)
+    await stream.write_eof()
+    return stream
 
 
 async def _send(stream: web.StreamResponse, frame: Frame) -> None:

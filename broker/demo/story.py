@@ -1,4 +1,5 @@
-"""The story `dragoman demo` tells: two older clients use a 2026-07-28 server, and every line of it is checked.
+"""The story `dragoman demo` tells: two older clients use a 2026-07-28 server, and every line of it is checked. With the
+server of before, a client of 2026-07-28 uses it as well.
 
 Starts a sample server and the broker on loopback in this process; the 2024-11-05 client is a program of its own on the
 official SDK, or the built-in one where that cannot be had. Invariant: nothing is printed as seen that a client did not
@@ -22,8 +23,9 @@ from aiohttp import web
 from broker import serve, telemetry
 from broker.cli_codes import CANNOT_BIND, RUNTIME
 from broker.demo import server, session_server
-from broker.demo.chapters import Chapter, Line, asking_client, old_client
+from broker.demo.chapters import Chapter, Line, asking_client, modern_client, old_client
 from broker.demo.client import StrangeAnswer, answer_and_follow, walk
+from broker.demo.modern_client import stand_alone
 from broker.ending import on_signals
 from broker.settings import DEFAULT_PORT, Settings
 from protocol_versions.v2024_11_05 import REVISION as CLIENT
@@ -97,7 +99,7 @@ async def _start_broker(backend: str, port: int | None) -> serve.Running:
 
 
 async def _act(url: str, built_in: bool, revision: str) -> bool:
-    """Run both clients and tell what they saw; True if every chapter holds."""
+    """Run the clients and tell what they saw; True if every chapter holds."""
     modern = revision == server.REVISION
     lines: list[Line] = []
     who = why = ""
@@ -110,6 +112,11 @@ async def _act(url: str, built_in: bool, revision: str) -> bool:
     good = _told(who, CLIENT.id, lines, old_client(modern=modern))
     lines = await _walked(answer_and_follow(url, following=modern))
     good = _told("a built-in client that can be asked", ASKING.id, lines, asking_client(modern=modern)) and good
+    if not modern:
+        lines = await _walked(stand_alone(url))
+        good = (
+            _told("a built-in client without sessions", server.REVISION, lines, modern_client(), newest=True) and good
+        )
     degraded = sorted({(method, change) for (_, method, _, change, _) in telemetry.losses})
     click.echo("\nWhat the broker says was lost, by change of the specification:")
     for method, change in degraded:
@@ -126,9 +133,9 @@ async def _walked(reports: Coroutine[Any, Any, list[Line]]) -> list[Line]:
         return []
 
 
-def _told(who: str, revision: str, lines: list[Line], chapters: tuple[Chapter, ...]) -> bool:
+def _told(who: str, revision: str, lines: list[Line], chapters: tuple[Chapter, ...], *, newest: bool = False) -> bool:
     """Print each chapter with what was seen; True if all hold."""
-    click.echo(f"\nclient   {who} speaks {revision}, and nothing newer\n")
+    click.echo(f"\nclient   {who} speaks {revision}, and nothing {'older' if newest else 'newer'}\n")
     good = True
     for title, check in chapters:
         seen = check(lines)

@@ -186,7 +186,7 @@ def test_a_fresh_key_is_accepted_by_the_configuration_it_prints() -> None:
     assert shown[-2:] == ["bob:", digest_of(fresh)]
 
 
-@pytest.mark.parametrize(("server", "chapters"), [("2026-07-28", 13), ("2025-11-25", 10)])
+@pytest.mark.parametrize(("server", "chapters"), [("2026-07-28", 13), ("2025-11-25", 15)])
 def test_the_demo_tells_its_story_without_a_download(server: str, chapters: int) -> None:
     done = dragoman("demo", "--once", "--built-in-client", "--port", "0", "--server", server)
     assert done.returncode == 0, done.stdout + done.stderr

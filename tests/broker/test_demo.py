@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 
 from broker import serve
-from broker.demo.client import StrangeAnswer, WireClient
+from broker.demo import session_server
+from broker.demo.client import StrangeAnswer, WireClient, as_user
+from broker.demo.modern_client import ModernClient
 from broker.demo.offers import NOTES_URI
 from broker.demo.server import sample_app
 from broker.demo.state import ANSWER_S, Sealer
@@ -21,6 +23,7 @@ from protocol_versions.v2026_07_28 import REVISION
 
 WAIT_S = 5
 PREFIX = "io.modelcontextprotocol/"
+SETTINGS = Settings.for_proxy("http://127.0.0.1/mcp", port=0)
 FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
 Json = dict[str, Any]
 
@@ -183,6 +186,22 @@ def test_an_open_subscription_ends_with_a_result_when_the_server_does() -> None:
     assert seen[0]["params"]["notifications"] == {}
     meta = {f"{PREFIX}subscriptionId": 1}
     assert [event.get("result") for event in seen[1:]] == [{"resultType": "complete", "_meta": meta}]
+
+
+def test_the_built_in_client_without_sessions_is_asked_in_rounds_and_takes_no_session() -> None:
+    async def story(client: Client) -> None:
+        modern = ModernClient(client.http, client.url, as_user)
+        greeted = await modern.ask("tools/call", {"name": "greet", "arguments": {}})
+        assert greeted["content"] == [{"type": "text", "text": "Good day, Gerard!"}]
+        assert [one["method"] for one in modern.asked] == ["elicitation/create"]
+        running = await serve.start(SETTINGS, lambda *_: session_server.sample_app())
+        try:
+            with pytest.raises(StrangeAnswer):
+                await ModernClient(client.http, f"{running.url}/mcp", as_user).ask("server/discover", {})
+        finally:
+            await running.close()
+
+    run(story)
 
 
 def test_the_built_in_client_accepts_nothing_of_another_revision() -> None:
