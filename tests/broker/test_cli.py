@@ -55,7 +55,7 @@ def test_help_teaches_by_example_and_lists_the_exit_codes() -> None:
     shown = dragoman("--help").stdout
     assert "dragoman proxy http://127.0.0.1:3000/mcp" in shown
     assert "Exit codes" in shown
-    for command in ("proxy", "serve", "translate", "revisions", "report", "demo"):
+    for command in ("proxy", "serve", "stdio", "translate", "revisions", "report", "demo", "connect", "disconnect"):
         assert "Example" in dragoman(command, "--help").stdout or command == "demo"
 
 
