@@ -3,7 +3,8 @@
 `python -m benchmarks.backend --port N` serves, on loopback:
 - `POST|GET|DELETE /<revision>/mcp` and `/<revision>/changing/mcp`: a server pinned to that revision; the
   second advertises changing lists, so that a broker has a reason to hold a stream. 2026-07-28 (`stateless.py`) takes
-  POST alone;
+  POST alone; `/<revision>/one/mcp` (not 2026-07-28) lists `echo` and nothing else, for clients that look a tool up
+  before they call it;
 - `GET /stats`: JSON counters since the start, not counted themselves (nor is a connection that asks only
   this).
 
@@ -31,6 +32,7 @@ from benchmarks.wire import DECODE, ENCODE, STREAM_HEAD, Ask, Stats, event, http
 
 GAP_MS_LIMIT = 1_000  # pacing a caller may ask for; the rows use 2 and 5 ms
 EVENTS_LIMIT = 100_000
+ONE = b"/one/mcp"
 
 
 class Server:
@@ -48,6 +50,7 @@ class Server:
             for path, changing in (
                 (f"/{revision}/mcp".encode(), False),
                 (f"/{revision}/changing/mcp".encode(), True),
+                (f"/{revision}/one/mcp".encode(), False),
             )
         }
 
@@ -176,6 +179,8 @@ class Connection(asyncio.Protocol):
             return self.call(ask, revision)
         if ask.method == "tools/list":
             self.server.stats.calls += 1
+            if self.url.endswith(ONE):
+                return self.answer(ask, facts.ONE_TOOL)
             return self.answer(ask, facts.page_json(self.server.tools[revision], ask.params.cursor))
         if ask.method == "ping":
             return self.answer(ask, b"{}")

@@ -55,6 +55,12 @@ def tools_json(revision: str) -> bytes:
     return msgspec.json.encode([_tool(revision, number) for number in range(LIST_TOOLS)])
 
 
+ONE_TOOL: Final = msgspec.json.encode(
+    {"tools": [{"name": "echo", "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}}}]}
+)
+"""The result of `tools/list` with the small call's tool alone."""
+
+
 def initialize_json(revision: str, changing: bool) -> bytes:
     """The result of `initialize`: the pinned revision, whatever was asked."""
     return msgspec.json.encode(

@@ -7,7 +7,6 @@ part of the interface; they are listed in `--help`.
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 
 import click
 
@@ -17,6 +16,7 @@ from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
 from broker.cli_stdio import stdio
 from broker.cli_translate import revisions, translate
+from broker.version import VERSION
 
 EPILOG = """\b
 Exit codes
@@ -39,15 +39,8 @@ Examples
 """
 
 
-def _version() -> str:
-    try:
-        return metadata.version("dragoman")
-    except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(_version(), prog_name="dragoman")
+@click.version_option(VERSION, prog_name="dragoman")
 def cli() -> None:
     """Let any MCP client talk to any MCP server, whatever protocol revision each is pinned to.
 

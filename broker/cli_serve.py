@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from broker.cli_codes import CANNOT_BIND, CONFIGURATION, RUNTIME
-from broker.cli_stdio import KINDS, filter_options, target_of
+from broker.cli_stdio import filter_options, target_of
+from broker.stdio_command import KINDS
 
 if TYPE_CHECKING:
     from broker.serve import Running

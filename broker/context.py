@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from broker import telemetry
@@ -22,6 +21,7 @@ from broker.identity import Principal
 from broker.negotiate import AUTO, SESSION_REVISIONS
 from broker.seal import Seal
 from broker.styles import Styles
+from broker.version import VERSION
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id
@@ -33,7 +33,7 @@ from translators.task_ids import TaskIds
 if TYPE_CHECKING:
     from broker.relay import Relay
 
-CLIENT_INFO = {"name": "dragoman", "version": version("dragoman")}
+CLIENT_INFO = {"name": "dragoman", "version": VERSION}
 """How the broker names itself where it asks on nobody's behalf."""
 
 

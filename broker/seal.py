@@ -19,11 +19,13 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
 """AES-256."""
@@ -95,9 +97,16 @@ class Seal:
         ring = tuple(keys) or (secrets.token_bytes(KEY_BYTES),)
         if any(len(key) != KEY_BYTES for key in ring):
             raise ValueError(f"a sealing key has {KEY_BYTES} bytes")
-        self._ids = {_key_id(key): AESGCM(key) for key in ring}
+        self._ring = {_key_id(key): key for key in ring}
         self._first = _key_id(ring[0])
         self._now = now
+
+    @cached_property
+    def _ids(self) -> dict[bytes, AESGCM]:
+        """The ciphers, made when the first token is: a session client needs none, and they take time to load."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return {name: AESGCM(key) for name, key in self._ring.items()}
 
     def seal(self, inner: bytes, binding: Binding, *, round: int = 1) -> str:  # noqa: A002
         """The token of a value.
@@ -120,6 +129,8 @@ class Seal:
         Raises:
             NotOpened: for every reason alike.
         """
+        from cryptography.exceptions import InvalidTag
+
         data = _decoded(token)
         head, nonce = data[: 1 + _ID_BYTES], data[1 + _ID_BYTES : _HEAD]
         # An unknown key id costs a decryption as well; the id is authenticated, so that another key cannot succeed.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from aiohttp import web
 from broker import edge, telemetry
 from broker.edge import EdgeSettings
 from broker.faces.streamable_http import StreamableHttp
+from broker.version import VERSION
 
 Json = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Status:
     async def _status(self, _request: web.Request) -> web.Response:
         servers = {name: described(face) for name, face in self._faces().items()}
         uptime_s = round(time.monotonic() - self._began, 1)
-        return web.json_response({"version": version("dragoman"), "uptime_s": uptime_s, "servers": servers})
+        return web.json_response({"version": VERSION, "uptime_s": uptime_s, "servers": servers})
 
 
 def described(face: StreamableHttp) -> Json:

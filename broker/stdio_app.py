@@ -7,6 +7,7 @@ loaded when it is.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from typing import Any
@@ -71,6 +72,8 @@ async def serve(options: StdioOptions) -> int:
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
     on_signals(over.set)
+    gc.freeze()
+    gc.enable()
     await over.wait()
     face.close()
     await reach.close()

@@ -95,6 +95,14 @@ def classify(frame: Frame, headers: Mapping[str, str], served: tuple[str, ...]) 
     return _request(frame, meta, version, headers, served)
 
 
+def stands_alone(frame: Frame) -> bool:
+    """True for a message whose `_meta` names the revision it is written in."""
+    if frame.method is UNSET or frame.params is UNSET or frame.method == "initialize":
+        return False
+    meta = tree.shallow(frame.params.get("_meta"))
+    return isinstance(meta, dict) and PROTOCOL_VERSION in meta
+
+
 def listed(served: tuple[str, ...]) -> list[str]:
     """The revisions this endpoint serves, newest first, as `supportedVersions` and `supported` name them."""
     return [revision.id for revision in reversed(REVISIONS) if revision.id in served]

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
 from broker import telemetry
 from broker.context import ServerContext
-from broker.faces.one_stateless import OneStatelessClient
+from broker.faces.classify import stands_alone
 from broker.faces.opening import open_relay
 from broker.faces.pipe_outbox import SessionPipe, Write
 from broker.identity import Principal
@@ -31,6 +31,9 @@ from broker.relay import Relay
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
+
+if TYPE_CHECKING:
+    from broker.faces.one_stateless import OneStatelessClient
 
 MAX_WAITING: Final = 256
 """Lines kept while the session is opened; clients send one or two."""
@@ -42,8 +45,9 @@ class OneClient:
     def __init__(self, context: ServerContext, principal: Principal, write: Write, *, stateless: bool = True) -> None:
         self.context = context
         self.principal = principal
-        self.stateless = OneStatelessClient(context, principal, write) if stateless else None
+        self.stateless: OneStatelessClient | None = None
         self.relay: Relay | None = None
+        self._may_stand_alone = stateless
         self._write = write
         self._state = "undecided"
         self._waiting: deque[Frame | list[Frame | jsonrpc.Refused]] = deque()
@@ -90,8 +94,8 @@ class OneClient:
         if isinstance(decoded, list):
             self._refuse(UNSET, jsonrpc.INVALID_REQUEST, "Invalid Request: batches are not part of this", "batch")
             return
-        if self.stateless is not None and self.stateless.owns(decoded):
-            in_order = self.stateless.message(decoded)
+        if self._owned(decoded):
+            in_order = self._alone().message(decoded)
             if in_order and self._state == "undecided" and decoded.method != "server/discover":
                 self._state = "stateless"
         elif decoded.method == "initialize" and decoded.id is not UNSET:
@@ -103,6 +107,18 @@ class OneClient:
         elif decoded.id is not UNSET and decoded.method is not UNSET:
             message = "Invalid Request: the session is not initialized"
             self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "not-initialized")
+
+    def _owned(self, frame: Frame) -> bool:
+        """True for a message of a stateless client."""
+        return self._may_stand_alone and (stands_alone(frame) if self.stateless is None else self.stateless.owns(frame))
+
+    def _alone(self) -> OneStatelessClient:
+        """Who serves a stateless client; loaded for the first message of one, because session clients wait for less."""
+        if self.stateless is None:
+            from broker.faces.one_stateless import OneStatelessClient
+
+            self.stateless = OneStatelessClient(self.context, self.principal, self._write)
+        return self.stateless
 
     # ---- a session -----------------------------------------------------------------------------------------------
 
@@ -144,7 +160,7 @@ class OneClient:
         relay = self.relay
         assert relay is not None
         if type(decoded) is Frame:
-            if self.stateless is not None and self.stateless.owns(decoded):
+            if self._owned(decoded):
                 message = "Invalid Request: this connection has a session"
                 self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "session")
                 return

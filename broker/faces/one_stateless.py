@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from broker import telemetry
 from broker.context import ServerContext
-from broker.faces.classify import PROTOCOL_VERSION, VERSION_HEADER, Modern, Refusal, classify
+from broker.faces.classify import PROTOCOL_VERSION, VERSION_HEADER, Modern, Refusal, classify, stands_alone
 from broker.faces.pipe_outbox import StatelessPipe, Write
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
@@ -44,10 +44,7 @@ class OneStatelessClient:
         """True for a message whose `_meta` names the revision it is written in, and for what cancels one of those."""
         if frame.method == "notifications/cancelled" and frame.id is UNSET:
             return self._cancelled(frame) is not None
-        if frame.method is UNSET or frame.params is UNSET or frame.method == "initialize":
-            return False
-        meta = tree.shallow(frame.params.get("_meta"))
-        return isinstance(meta, dict) and PROTOCOL_VERSION in meta
+        return stands_alone(frame)
 
     def message(self, frame: Frame) -> bool:
         """One of its messages; True for a request that is in order."""

@@ -1,0 +1,143 @@
+"""What the command line of `dragoman stdio` means, however it was read. Loads no library of command lines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from broker.hosts.machine import startable
+
+KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
+"""Singular, as options name them, and plural, as the configuration does."""
+
+DEFAULTS: dict[str, Any] = {
+    "backend_revision": "auto",
+    "client_revisions": "all",
+    "header": (),
+    "bearer_file": None,
+    "ca_bundle": None,
+    **{f"{kind}_{verb}": () for kind in KINDS for verb in ("allow", "deny")},
+    "tap": None,
+    "log_level": "warning",
+}
+"""The options by name, and what each is if it is not given; a tuple can be given again and again."""
+
+
+class WrongLineError(ValueError):
+    """The command line makes no sense."""
+
+
+class UnusableError(ValueError):
+    """What the command line names cannot be used."""
+
+
+def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
+    """The address, if that is what was given, also as `env:NAME`; else the command, as this system can start it.
+
+    Raises:
+        UnusableError: the environment variable is not set.
+    """
+    if len(given) == 1 and given[0].startswith("env:"):
+        # For addresses with a key in them: a command line can be read by every process of the machine.
+        address = os.environ.get(given[0][4:])
+        if not address:
+            raise UnusableError(f"the environment variable {given[0][4:]} is not set")
+        return address
+    if len(given) == 1 and "://" in given[0]:
+        return given[0]
+    return (startable(given[0]), *given[1:])
+
+
+def run(options: Any) -> int:
+    """Serve until the client has gone; the exit code."""
+    from broker.stdio_app import serve
+
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(serve(options))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
+    """What `serve` takes, from the options by name.
+
+    Raises:
+        WrongLineError, UnusableError: it cannot be made.
+    """
+    from broker.stdio_app import StdioOptions
+    from protocol_versions import REVISIONS
+
+    known = tuple(revision.id for revision in REVISIONS)
+    pinned, served = given["backend_revision"], given["client_revisions"]
+    revisions = known if served == "all" else tuple(part.strip() for part in served.split(","))
+    for revision in (*revisions, *(() if pinned == "auto" else (pinned,))):
+        if revision not in known:
+            raise WrongLineError(f"{revision!r} is no revision; expected one of {', '.join(known)}")
+    if given["log_level"] != "warning":
+        from broker import telemetry
+
+        telemetry.configure("auto", given["log_level"])
+    headers = _headers(given)
+    if headers and not isinstance(target, str):
+        raise WrongLineError("--header and --bearer-file are for a URL")
+    return StdioOptions(
+        target=target,
+        backend_revision=pinned,
+        client_revisions=tuple(revision for revision in known if revision in revisions),
+        headers=headers,
+        hooks=_hooks(given),
+        ca_bundle=given["ca_bundle"],
+        tap=_tap(given["tap"], headers),
+    )
+
+
+def _headers(given: dict[str, Any]) -> dict[str, str]:
+    if not given["header"] and given["bearer_file"] is None:
+        return {}
+    from pathlib import Path
+
+    from broker.settings_file import read_secret, resolve
+
+    found: dict[str, str] = {}
+    try:
+        for each in given["header"]:
+            name, equals, text = each.partition("=")
+            if not equals or not name:
+                raise WrongLineError("--header expects NAME=VALUE")
+            found[name] = resolve(text)
+        if given["bearer_file"] is not None:
+            found["Authorization"] = f"Bearer {read_secret(Path(given['bearer_file']))}"
+    except WrongLineError:
+        raise
+    except ValueError as error:
+        raise UnusableError(str(error)) from None
+    return found
+
+
+def _hooks(given: dict[str, Any]) -> tuple[Any, ...]:
+    if not any(given[f"{kind}_{verb}"] for kind in KINDS for verb in ("allow", "deny")):
+        return ()
+    from broker.hooks.filter_names import FilterNames, Rule
+
+    rules = {plural: Rule(given[f"{kind}_allow"], given[f"{kind}_deny"]) for kind, plural in KINDS.items()}
+    return (FilterNames(rules),)
+
+
+def _tap(path: str | None, headers: dict[str, str]) -> Any:
+    if path is None:
+        return None
+    from pathlib import Path
+
+    from broker.tap import Tap
+
+    try:
+        return Tap(Path(path), list(headers.values()))
+    except (OSError, ValueError) as error:
+        raise UnusableError(f"tap: {error}") from None
