@@ -179,8 +179,9 @@ def serve(
 def demo(port: int | None, once: bool, built_in_client: bool, server: str) -> None:
     """See older clients talk to a 2026-07-28 server, all started here, through the broker.
 
-    One client is of 2024-11-05, on the official SDK if uv can fetch it; one of 2025-11-25, which can be asked. Then
-    keeps serving, so that you can point a client of your own at it, until Ctrl-C.
+    One client is of 2024-11-05, on the official SDK if uv can fetch it; one of 2025-11-25, which can be asked; before
+    a server with sessions there is one of 2026-07-28 as well. Then keeps serving, so that you can point a client of
+    your own at it, until Ctrl-C.
     """
     from broker.demo.story import tell
 

@@ -65,8 +65,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _pool_of(reach: Reach) -> Pool:
-    """The connections of a backend that is reached over HTTP, as every one is so far."""
-    assert isinstance(reach, HttpReach)
+    """The connections of a backend that is reached over HTTP. Raises CannotAsk for one that is not."""
+    if not isinstance(reach, HttpReach):
+        raise CannotAsk("only servers at a URL can be reported on, not commands")
     return reach.pool
 
 
@@ -74,13 +75,13 @@ async def inspect(context: FaceContext, client: str) -> Offer:
     """Ask the backend of one virtual server on behalf of a client of this revision.
 
     Raises:
-        CannotAsk: it cannot be reached, refuses the credentials, or does not speak any revision that is spoken here.
+        CannotAsk: it is a command, cannot be reached, refuses the credentials, or speaks no revision that is spoken
+            here.
     """
+    pool = _pool_of(context.reach)
     stateless = await context.stateless(client=client in _STATELESS)
     newest = [revision.id for revision in REVISIONS if not revision.traits.sessions][-1]
-    asking = _Asking(
-        _pool_of(context.reach), (context.pin if context.pin in _STATELESS else newest) if stateless else ""
-    )
+    asking = _Asking(pool, (context.pin if context.pin in _STATELESS else newest) if stateless else "")
     try:
         speaks = SESSION if client in _STATELESS else client
         greeting = await (asking.discover() if stateless else asking.open(*backend_offer(context.pin, speaks)))

@@ -273,10 +273,16 @@ def test_servers_of_a_configuration_are_reported_each_and_a_dead_one_is_named(tm
         async with at(server.sample_app()) as url:
             config = tmp_path / "c.json"
             filtered = {"url": url, "filter": {"tools": {"deny": ["gr*"]}}}
-            servers = {"dead": {"url": "http://127.0.0.1:9/mcp"}, "live": filtered}
+            servers = {"dead": {"url": "http://127.0.0.1:9/mcp"}, "live": filtered, "pipe": {"command": ["true"]}}
             config.write_text(json.dumps({"servers": servers}), encoding="utf-8")
             code, text, said = await dragoman("report", "--config", str(config), "--client", "2025-11-25")
-            assert (code, said) == (1, "dragoman: dead: the server cannot be reached (connect)\n")
+            assert (code, said.splitlines()) == (
+                1,
+                [
+                    "dragoman: dead: the server cannot be reached (connect)",
+                    "dragoman: pipe: only servers at a URL can be reported on, not commands",
+                ],
+            )
             assert "refused     greet: hidden by the operator's filter" in text
             only = ("--server", "live", "--json")
             code, text, _ = await dragoman("report", "--config", str(config), "--client", "2025-11-25", *only)
