@@ -56,7 +56,7 @@ class PooledSession:
 
     def open(self) -> None:
         """Begin the session."""
-        self._run(self.talk.open(self.pool.now()))
+        self._run(self.talk.open())
         self.relay.talk.facts[MIRRORS] = True
 
     def post(self, asked: Asked) -> None:
@@ -66,7 +66,7 @@ class PooledSession:
 
     def abandon(self, leg: int) -> None:
         """Nobody waits for this leg any more."""
-        self._run(self.talk.abandon(leg, self.pool.now()))
+        self._run(self.talk.abandon(leg))
         self._end_if_done()
 
     def ticket(self, leg: int) -> Flow | None:

@@ -41,6 +41,7 @@ def open_session(
         quotas=quotas,
         rules=Rules(
             park_s=policy.park_s,
+            park_most_s=policy.park_most_s,
             park_per_session=policy.parked_per_session,
             batch_s=policy.batch_s,
             unsolicited=policy.unsolicited,

@@ -28,6 +28,7 @@ class SessionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_principal: int
     idle_s: float
     park_s: float
+    park_most_s: float
     parked: int
     parked_per_principal: int
     parked_per_session: int
@@ -58,6 +59,7 @@ class SessionPolicy(msgspec.Struct, frozen=True, kw_only=True):
             calls_per_principal=min(limits.backend_calls_per_principal, half),
             idle_s=limits.backend_session_idle_s,
             park_s=limits.park_s,
+            park_most_s=limits.call_total_s,
             parked=min(limits.parked, half),  # each holds a connection, and others need some too
             parked_per_principal=limits.parked_per_principal,
             parked_per_session=limits.parked_per_session,

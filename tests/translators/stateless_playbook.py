@@ -98,7 +98,7 @@ def shown(leg: int, requests: Json, round_: int = 1, call: int = FIRST, pages: t
 
 def question(method: str, params: Json | None = None) -> Json:
     """One entry of `inputRequests`."""
-    return {"method": method, **({} if params is None else {"params": params})}
+    return {"method": method, **({"params": params} if params else {})}
 
 
 def sent(call: int, method: str, **params: Any) -> ToServer:
@@ -174,7 +174,7 @@ class StatelessPlay:
         return [plain(effect) for effect in effects]
 
     def opens(self) -> list[Any]:
-        return self.plain(self.talk.open(self.now))
+        return self.plain(self.talk.open())
 
     def greets(self, *, stands: bool = True) -> list[Any]:
         """The server took `initialized`."""
@@ -225,7 +225,7 @@ class StatelessPlay:
 
     def leaves(self, leg: int) -> list[Any]:
         """The client closes the connection of its request."""
-        return self.plain(self.talk.abandon(leg, self.now))
+        return self.plain(self.talk.abandon(leg))
 
     def listens(self, leg: int, **wanted: Any) -> list[Any]:
         return self.asks(leg, "subscriptions/listen", {"notifications": wanted})
@@ -250,7 +250,7 @@ class StatelessPlay:
 
     def wonders(self, stream: int, ask: int, method: str, params: Json | None = None) -> list[Any]:
         """A question of the server on a stream, under the conversation's id."""
-        return self.server(stream, {"id": ask, **question(method, params)})
+        return self.server(stream, {"id": ask, "method": method, **({} if params is None else {"params": params})})
 
     def says(self, stream: int, method: str, **params: Any) -> list[Any]:
         return self.server(stream, {"method": f"notifications/{method}", "params": params})
@@ -291,6 +291,13 @@ def met(
     play.greets(stands=stands)
     play.now += 10
     assert play.empty()
+    return play
+
+
+def calling(method: str = "tools/call", declares: Json | None = None, **options: Any) -> StatelessPlay:
+    """A session with call 3 running for leg 10, whose client can be asked everything if nothing else is said."""
+    play = met(INPUTS if declares is None else declares, **options)
+    play.asks(10, method, {"name": "t", "uri": "test://a"} if method == "resources/read" else {"name": "t"})
     return play
 
 

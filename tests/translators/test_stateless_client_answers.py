@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.translators.playbook import Json
@@ -15,7 +13,7 @@ from tests.translators.stateless_playbook import (
     INPUTS,
     META,
     SERVER,
-    StatelessPlay,
+    calling,
     done,
     errored,
     failed,
@@ -35,12 +33,6 @@ LOST: Json = {
     "resultType": "complete",
     "_meta": META,
 }
-
-
-def calling(method: str = "tools/call", params: Json | None = None, **options: Any) -> StatelessPlay:
-    play = met(INPUTS, **options)
-    play.asks(10, method, params if params is not None else {"name": "t", "uri": "test://a"})
-    return play
 
 
 def cancelled(call: int) -> ToServer:
@@ -71,7 +63,7 @@ def test_every_result_says_its_type_and_its_server_and_lists_for_how_long(
 
 
 def test_what_an_older_server_writes_under_newer_names_is_not_believed() -> None:
-    play = calling("tools/list", {})
+    play = calling("tools/list")
     [effect, lossy] = play.returns(
         3,
         tools=[],
@@ -92,10 +84,18 @@ def test_metadata_that_is_none_is_replaced(meta: bytes) -> None:
 
 
 def test_a_result_that_cannot_be_read_ends_the_request_all_the_same() -> None:
-    play = calling("tools/list", {})
+    play = calling("tools/list")
     assert play.server(3, b'{"jsonrpc":"2.0","id":3,"result":{"tools":[],"nextCursor":1e999}}') == [
         failed(10, "backend-garbage", "The server's answer is not valid MCP")
     ]
+    assert play.empty()
+
+
+def test_the_handle_of_a_task_is_no_result() -> None:
+    play = calling()
+    task = {"taskId": "s", "status": "working", "createdAt": "2025-11-25T10:00:00Z", "ttl": 1}
+    [effect] = play.returns(3, task=task)
+    assert (effect.frame.error.code, effect.frame.error.data["reason"]) == (-32603, "task-not-awaited")
     assert play.empty()
 
 
@@ -120,11 +120,12 @@ def test_codes_that_the_newer_revision_gave_another_meaning_are_not(code: int) -
 
 
 def test_a_missing_resource_is_named() -> None:
-    play = calling("resources/read", {"uri": "test://a"})
+    play = calling("resources/read")
     assert play.errs(3, -32002, "Resource not found") == [
         errored(10, -32602, "Resource not found", {"uri": "test://a"})
     ]
-    play = calling("resources/read", {"uri": 7})
+    play = met(INPUTS)
+    play.asks(10, "resources/read", {"uri": 7})
     assert play.errs(3, -32002, "Resource not found") == [errored(10, -32602, "Resource not found")]
     assert calling("prompts/get").errs(3, -32002, "x") == [errored(10, -32002, "x")]
 

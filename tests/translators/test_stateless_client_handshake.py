@@ -60,7 +60,7 @@ def test_a_client_that_does_not_introduce_itself_gets_a_name(client_info: Any) -
 def test_what_was_declared_is_each_sessions_own() -> None:
     declares: Json = {"elicitation": {"url": {}}}
     play = StatelessPlay(declares)
-    [opened] = play.talk.open(0.0)
+    [opened] = play.talk.open()
     assert isinstance(opened, ToServer)
     assert opened.frame.params is not None
     assert all(type(value) is not dict for value in opened.frame.params.values())  # type: ignore[union-attr]
@@ -112,8 +112,9 @@ def test_instructions_are_told() -> None:
 
 
 def test_nothing_is_announced_that_no_stream_could_bring() -> None:
-    play = met(stands=False, offers={**OFFERS, "tools": {"listChanged": True, "x": 1}, "completions": {}})
-    expected = {**SILENT, "tools": {"x": 1}, "completions": {}}
+    more = {"prompts": True, "completions": {"listChanged": True}}
+    play = met(stands=False, offers={**OFFERS, "tools": {"listChanged": True, "x": 1}, **more})
+    expected = {**SILENT, "tools": {"x": 1}, **more}
     assert play.asks(10, "server/discover", {}) == [done(10, discovery(expected))]
 
 

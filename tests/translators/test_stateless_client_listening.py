@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.translators.playbook import Json, frame
-from tests.translators.stateless_playbook import OFFERS, StatelessPlay, done, failed, met, sent, told
+from tests.translators.stateless_playbook import OFFERS, StatelessPlay, done, dropped, failed, met, sent, told
 from translators.machine import Note, SetTimer
 from translators.stateless_client.listening import MAX_QUEUED, MAX_URIS, SUBSCRIBE_S
 
@@ -122,6 +122,11 @@ def test_an_announcement_keeps_what_the_server_says_beside_it() -> None:
     assert heard == told(10, method="notifications/tools/list_changed", params={"_meta": {"x/y": 1}})
 
 
+def test_a_resource_whose_name_ends_like_another_is_not_below_it() -> None:
+    play = following("test://dirx")
+    assert play.says(0, "resources/updated", uri="test://dir/a") == []
+
+
 def test_nothing_is_told_to_whom_has_gone() -> None:
     play = met()
     play.listens(10, **ALL)
@@ -143,7 +148,7 @@ def test_a_resource_below_one_that_is_followed_counts_as_it() -> None:
 @pytest.mark.parametrize("uri", [None, 7, [A]])
 def test_an_update_of_nothing_is_told_to_nobody(uri: Any) -> None:
     play = following(A)
-    assert [effect for effect in play.says(0, "resources/updated", uri=uri) if not isinstance(effect, Note)] == []
+    assert play.says(0, "resources/updated", uri=uri)[-1] == dropped("resources/updated", "backend-garbage")
 
 
 # ---- what is subscribed ---------------------------------------------------------------------------------------------

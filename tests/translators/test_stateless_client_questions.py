@@ -19,7 +19,7 @@ from tests.translators.stateless_playbook import (
     PAGE,
     ROOTS,
     SAMPLE,
-    StatelessPlay,
+    calling,
     denied,
     done,
     errored,
@@ -27,25 +27,15 @@ from tests.translators.stateless_playbook import (
     met,
     question,
     replied,
-    sent,
     shown,
-    silent,
 )
 from translators.loss import Loss
 from translators.machine import Note, SetTimer, ToServer
-from translators.stateless_client.answers import QUIET_CALLS
 
 NOT_DECLARED = "The client did not declare this capability"
 NOT_ALLOWED = "The server asked for input where none can be asked"
 MISSING = "Missing required client capability"
 FORMS: Json = {"elicitation": {"form": {}}}
-
-
-def calling(declares: Json | None = None, method: str = "tools/call") -> StatelessPlay:
-    """A session with call 3 running for leg 10."""
-    play = met(INPUTS if declares is None else declares)
-    play.asks(10, method, {"name": "t", "uri": "test://a"})
-    return play
 
 
 def refused(ask: int, method: str, code: int, reason: str = "not-declared", text: str = NOT_DECLARED) -> list[Any]:
@@ -58,7 +48,7 @@ def refused(ask: int, method: str, code: int, reason: str = "not-declared", text
 @pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read"])
 @pytest.mark.parametrize("stream", [3, 0])
 def test_a_question_is_the_calls_whose_stream_it_comes_on_or_the_only_ones(method: str, stream: int) -> None:
-    play = calling(method=method)
+    play = calling(method)
     assert play.wonders(stream, 1, ROOTS) == [gather()]
     assert play.later(0.04, "gather:3")[0] == shown(10, {"input-1": question(ROOTS)})
     assert (play.habits.asks_on_stream, play.habits.asks_in_call) == (stream == 0, stream == 3)
@@ -90,16 +80,28 @@ def test_calls_the_server_does_not_run_are_not_meant() -> None:
     assert not play.habits.asks_on_stream
 
 
+def test_a_call_that_has_ended_while_nobody_waited_is_not_meant() -> None:
+    play = met(INPUTS)
+    play.suspended()
+    play.returns(3, **DONE)
+    assert play.wonders(0, 2, CREATE, SAMPLE)[1:] == [Note("refused", CREATE, "unsolicited")]
+    play.asks(11)
+    assert play.wonders(0, 3, ROOTS) == [gather(4)]
+
+
 def test_a_question_on_the_stream_of_something_else_is_nobodys() -> None:
     play = met(INPUTS)
     play.listens(10, resourceSubscriptions=["test://a"])
     assert play.wonders(3, 1, CREATE, SAMPLE)[1:] == [Note("refused", CREATE, "unsolicited")]
     assert not play.habits.asks_in_call
+    play.habits.asks_in_call = True
+    play.wonders(3, 2, CREATE, SAMPLE)
+    assert play.habits.asks_in_call
 
 
 @pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "completion/complete"])
 def test_no_other_request_can_be_ended_with_questions(method: str) -> None:
-    play = calling(method=method)
+    play = calling(method)
     assert play.wonders(3, 1, ROOTS) == refused(1, ROOTS, -32602, "input-not-allowed", NOT_ALLOWED)
     assert play.wonders(3, 2, ELICIT, FORM) == refused(2, ELICIT, -32602, "input-not-allowed", NOT_ALLOWED)
     assert play.leaves(10)
@@ -149,7 +151,7 @@ GATED = [
 def test_what_was_not_declared_is_not_asked(
     declares: Json, method: str, params: Json, code: int, needed: Json, stream: int
 ) -> None:
-    play = calling(declares)
+    play = calling(declares=declares)
     assert play.wonders(stream, 1, method, params) == refused(1, method, code)
     assert play.returns(3, **DONE, isError=True) == [errored(10, -32021, MISSING, {"requiredCapabilities": needed})]
     assert play.empty()
@@ -179,19 +181,19 @@ def test_what_the_session_did_not_declare_is_not_held_for_later(
     ],
 )
 def test_what_was_declared_is_asked(declares: Json, method: str, params: Json) -> None:
-    play = calling(declares)
+    play = calling(declares=declares)
     assert play.wonders(3, 1, method, params) == [gather()]
     assert play.later(0.04, "gather:3")[0] == shown(10, {"input-1": question(method, params)})
 
 
 def test_a_call_that_goes_on_without_what_it_lacks_is_answered_as_it_is() -> None:
-    play = calling({})
+    play = calling(declares={})
     play.wonders(3, 1, ROOTS)
     assert play.returns(3, **DONE) == [done(10, COMPLETE)]
 
 
 def test_everything_a_call_lacked_is_named_when_it_fails() -> None:
-    play = calling({})
+    play = calling(declares={})
     play.wonders(3, 1, ROOTS)
     play.wonders(3, 2, ELICIT, FORM)
     play.wonders(3, 3, ELICIT, PAGE)
@@ -200,14 +202,14 @@ def test_everything_a_call_lacked_is_named_when_it_fails() -> None:
 
 
 def test_a_lost_connection_is_not_blamed_on_a_capability() -> None:
-    play = calling({}, "prompts/get")
+    play = calling("prompts/get", {})
     play.wonders(3, 1, ROOTS)
     [effect] = play.breaks(3, "backend-closed")
     assert effect.frame.error.code == -32603
 
 
 def test_a_result_that_cannot_be_read_fails_for_itself() -> None:
-    play = calling({})
+    play = calling(declares={})
     play.wonders(3, 1, ROOTS)
     [effect] = play.server(3, b'{"jsonrpc":"2.0","id":3,"result":{"content":[],"isError":1e999}}')
     assert effect.frame.error.code == -32603
@@ -277,6 +279,18 @@ def test_a_server_that_gave_a_token_is_told_that_its_question_waits() -> None:
     assert play.later(20, "beat:3:1") == []
 
 
+def test_each_question_is_told_of_under_its_own_token() -> None:
+    play = calling()
+    for ask in (1, 2):
+        play.wonders(3, ask, ELICIT, {**FORM, "_meta": {"progressToken": f"token-{ask}"}})
+    assert play.later(20, "beat:3:2")[0].frame.params["progressToken"] == "token-2"
+    assert play.later(0, "beat:3:1")[0].frame.params == {
+        "progressToken": "token-1",
+        "progress": 1,
+        "message": "waiting for input",
+    }
+
+
 @pytest.mark.parametrize("token", [None, 1.5, True, {}, []])
 def test_what_is_no_token_is_not_used_as_one(token: Any) -> None:
     play = calling()
@@ -289,103 +303,3 @@ def test_a_text_may_be_a_token() -> None:
     effects = play.wonders(3, 1, ELICIT, {**FORM, "_meta": {"progressToken": ""}})
     assert [effect for effect in effects if isinstance(effect, SetTimer)] == [SetTimer("beat:3:1", 20.0), gather()]
     assert play.later(20, "beat:3:1")[0].frame.params["progressToken"] == ""
-
-
-# ---- taken back -----------------------------------------------------------------------------------------------------
-
-
-def test_a_question_that_is_taken_back_in_time_is_never_shown() -> None:
-    play = calling()
-    play.wonders(3, 1, ROOTS)
-    play.wonders(3, 2, ELICIT, FORM)
-    assert play.says(3, "cancelled", requestId=1) == [Note("void", "tools/call", "question-cancelled")]
-    assert play.later(0.04, "gather:3")[0] == shown(10, {"input-1": question(ELICIT, FORM)})
-
-
-def test_a_call_whose_questions_are_all_taken_back_goes_on() -> None:
-    play = calling()
-    play.wonders(3, 1, ROOTS)
-    play.says(0, "cancelled", requestId=1)
-    assert play.later(0.04, "gather:3") == []
-    assert play.wonders(3, 2, ROOTS) == [gather()]
-    assert play.returns(3, **DONE)[0] == done(10, COMPLETE)
-    assert play.empty()
-
-
-@pytest.mark.parametrize("number", [0, 2, "1", 1.0, None, [1], {}])
-def test_taking_back_what_was_not_asked_does_nothing(number: Any) -> None:
-    play = calling()
-    play.wonders(3, 1, ROOTS)
-    assert [effect for effect in play.says(0, "cancelled", requestId=number) if effect.kind != "lossy"] == []
-    assert list(play.talk.asks) == [1]
-
-
-def test_a_question_that_is_taken_back_twice_is_noted_once() -> None:
-    play = calling()
-    play.wonders(3, 1, ROOTS)
-    play.says(0, "cancelled", requestId=1)
-    assert play.says(0, "cancelled", requestId=1) == []
-
-
-def test_the_answer_to_a_question_that_was_taken_back_is_dropped() -> None:
-    play = met(INPUTS)
-    play.suspended()
-    play.says(0, "cancelled", requestId=1)
-    dropped = Note("dropped", ELICIT, "answer-late")
-    assert play.retries(11, 1, {"input-1": ACCEPTED}) == [dropped]
-    assert play.returns(3, **DONE) == [done(11, COMPLETE)]
-
-
-def test_a_question_that_was_taken_back_is_not_asked_again() -> None:
-    play = calling()
-    play.wonders(3, 1, ROOTS)
-    play.wonders(3, 2, ELICIT, FORM)
-    play.later(0.04, "gather:3")
-    play.says(0, "cancelled", requestId=1)
-    assert play.retries(11, 1, {})[0] == shown(11, {"input-3": question(ELICIT, FORM)}, 2)
-
-
-# ---- the end of the call --------------------------------------------------------------------------------------------
-
-
-def test_questions_of_a_call_that_ends_are_answered_by_nobody() -> None:
-    play = calling()
-    play.wonders(3, 1, ELICIT, FORM)
-    play.wonders(3, 2, ROOTS)
-    play.wonders(3, 3, CREATE, SAMPLE)
-    assert play.returns(3, **DONE) == [done(10, COMPLETE), replied(1, {"action": "cancel"}), silent(2), silent(3)]
-    assert play.later(0.04, "gather:3") == []
-    assert play.empty()
-
-
-def test_a_question_of_a_call_that_was_given_up_is_answered_by_nobody() -> None:
-    play = met(INPUTS)
-    play.suspended()
-    play.later(600, "parked:1")
-    assert play.wonders(3, 2, ROOTS) == [silent(2)]
-
-
-def test_calls_that_end_without_a_question_are_counted_where_one_could_be_asked() -> None:
-    play = met({"extensions": {}})
-    play.asks(10)
-    play.returns(3)
-    assert play.habits.quiet == 0
-    play = met(FORMS)
-    play.asks(10)
-    play.returns(3)
-    play.asks(11, "tools/list", {})
-    play.returns(4)
-    assert play.habits.quiet == 1
-    play.suspended(12, call=5)
-    play.retries(13, 1, {"input-1": ACCEPTED}, call=5)
-    play.returns(5)
-    assert play.habits.quiet == 1
-    for number in range(6, 40):
-        play.asks(number)
-        play.errs(number, -1)
-    assert play.habits.quiet == QUIET_CALLS + 1
-
-
-def test_an_unasked_call_is_sent_as_ever() -> None:
-    play = calling({})
-    assert play.asks(11) == [sent(4, "tools/call", name="t")]

@@ -16,6 +16,7 @@ from tests.translators.stateless_playbook import (
     FORM,
     INPUTS,
     LISTED,
+    META,
     ROOTS,
     bad,
     done,
@@ -48,7 +49,7 @@ def test_what_two_requests_are_given_neither_can_change_for_the_other(kind: str)
     play = parked()
     play.retries(11, 1, ANSWER)
     play.retries(12, 1, ANSWER)
-    body = b'{"jsonrpc":"2.0","id":3,"result":{"content":[{"type":"text","text":"done"}]}}'
+    body = b'{"jsonrpc":"2.0","id":3,"result":{"content":[{"type":"text","text":"done"}],"_meta":{"x/y":1}}}'
     if kind == "error":
         body = b'{"jsonrpc":"2.0","id":3,"error":{"code":-1,"message":"no"}}'
     for effect in play.talk.handle(FromServer(3, jsonrpc.decode_backend(body)), play.now):
@@ -58,7 +59,8 @@ def test_what_two_requests_are_given_neither_can_change_for_the_other(kind: str)
         else:
             assert all(type(value) not in (dict, list) for value in frame.result.values())
             frame.result.clear()
-    assert play.retries(13, 1, ANSWER) == [done(13, COMPLETE) if kind == "result" else errored(13, -1, "no")]
+    expected = done(13, {**COMPLETE, "_meta": {**META, "x/y": 1}}) if kind == "result" else errored(13, -1, "no")
+    assert play.retries(13, 1, ANSWER) == [expected]
 
 
 def test_a_retry_that_differs_only_in_its_spelling_is_the_same() -> None:
@@ -89,6 +91,17 @@ def test_the_same_retry_while_questions_are_gathered_or_shown_gets_the_next_roun
     assert play.retries(15, 1, ANSWER) == [bad(15), CONFLICT]
 
 
+def test_the_same_retry_of_a_call_that_was_given_up_waits_for_nothing() -> None:
+    play = parked()
+    play.retries(11, 1, ANSWER)
+    play.wonders(3, 2, ROOTS)
+    play.later(0.25, "gather:3")
+    play.later(600, "parked:1")
+    assert play.retries(12, 1, ANSWER) == [bad(12), CONFLICT]
+    play.returns(3, **DONE)
+    assert play.retries(13, 1, ANSWER) == [done(13, COMPLETE)]
+
+
 def test_the_next_round_is_not_shown_to_a_request_that_declared_less() -> None:
     play = parked()
     play.retries(11, 1, ANSWER)
@@ -112,6 +125,23 @@ def test_the_latest_ends_are_kept() -> None:
     assert play.retries(10, 1, ANSWER, call=3) == [bad(10), UNKNOWN]
     assert play.retries(11, 1, ANSWER, call=4) == [done(11, COMPLETE)]
     assert play.retries(12, 1, ANSWER, call=3 + MAX_TOMBS) == [done(12, COMPLETE)]
+
+
+def test_an_end_may_be_as_long_as_that() -> None:
+    for more in (0, 1):
+        play = parked()
+        play.retries(11, 1, ANSWER)
+        [told] = play.talk.handle(FromServer(3, jsonrpc.decode_backend(_long(0))), play.now)
+        told.frame.id = 3  # type: ignore[attr-defined]
+        room = MAX_TOMB_BYTES - len(jsonrpc.encode(told.frame))  # type: ignore[attr-defined]
+        play = parked()
+        play.retries(11, 1, ANSWER)
+        play.talk.handle(FromServer(3, jsonrpc.decode_backend(_long(room + more))), play.now)
+        assert (play.retries(12, 1, ANSWER)[0] == bad(12)) is bool(more)
+
+
+def _long(length: int) -> bytes:
+    return b'{"jsonrpc":"2.0","id":3,"result":{"content":[],"x":"%b"}}' % (b"x" * length)
 
 
 @pytest.mark.parametrize("kind", ["result", "error"])

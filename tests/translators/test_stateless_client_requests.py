@@ -102,6 +102,16 @@ def test_a_request_without_parameters_is_sent_without_any() -> None:
     assert play.asks(10, "tools/list", {}) == [sent(3, "tools/list")]
 
 
+def test_a_request_without_any_member_is_sent_all_the_same() -> None:
+    play = met()
+    effects = play.talk.handle(Asked(10, Frame(id=10, method="tools/list"), {}, NO_LEVEL), play.now)
+    assert play.plain(effects) == [sent(3, "tools/list")]
+
+
+def test_only_a_list_has_a_cursor() -> None:
+    assert met().asks(10, "tools/call", {"name": "t", "cursor": "p2"}) == [sent(3, "tools/call", name="t", cursor="p2")]
+
+
 def test_changing_what_was_sent_does_not_change_what_is_known_of_the_call() -> None:
     play = met()
     request = Frame(id=10, method="resources/read", params={"uri": Raw(b'"test://a"')})
@@ -193,6 +203,24 @@ def test_a_message_on_the_standing_stream_is_not_of_a_call_that_was_never_sent()
     assert play.says(0, "message", level="info", data="x") == [dropped("message", "not-of-a-call")]
 
 
+def test_a_message_on_the_standing_stream_is_not_of_a_call_that_was_given_up() -> None:
+    play = met(INPUTS)
+    play.suspended()
+    play.later(600, "parked:1")
+    assert play.says(0, "message", level="info", data="x") == [dropped("message", "not-of-a-call")]
+    play.asks(11, level=INFO)
+    play.returns(5)
+    heard = told(11, method="notifications/message", params={"level": "info", "data": "x"})
+    assert play.says(0, "message", level="info", data="x") == [heard]
+
+
+def test_a_message_on_the_standing_stream_is_not_of_a_call_that_has_ended() -> None:
+    play = met(INPUTS)
+    play.suspended()
+    play.returns(3, **DONE)
+    assert play.says(0, "message", level="info", data="x") == [dropped("message", "not-of-a-call")]
+
+
 def test_a_message_of_no_call_at_all_is_dropped() -> None:
     assert met().says(0, "message", level="info", data="x") == [dropped("message", "not-of-a-call")]
 
@@ -238,10 +266,22 @@ def test_progress_that_is_no_number_is_dropped(progress: Any) -> None:
 def test_the_largest_progress_is_carried() -> None:
     play = met()
     play.asks(10, "tools/call", {"name": "t", "_meta": {"progressToken": 10}})
-    assert len(play.says(3, "progress", progressToken=3, progress=1e300)) == 1
+    assert [effect.exchange for effect in play.says(3, "progress", progressToken=3, progress=1e300)] == [10]
 
 
-@pytest.mark.parametrize("meta", [b"null", b"[]", b'"x"', b'{"progress":1}'])
+@pytest.mark.parametrize("method", ["progress", "message"])
+def test_what_is_lost_of_a_companion_is_noted(method: str) -> None:
+    play = met()
+    play.asks(10, "tools/call", {"name": "t", "_meta": {"progressToken": 10}}, level=DEBUG)
+    play.returns(4)
+    spoofed = {"io.modelcontextprotocol/subscriptionId": 1}
+    said = {"progressToken": 3, "progress": 1} if method == "progress" else {"level": "info", "data": 1}
+    [heard, lossy] = play.says(3, method, **said, _meta=spoofed)
+    assert "io.modelcontextprotocol/subscriptionId" not in str(heard.frame.params)
+    assert (lossy.kind, lossy.method) == ("lossy", f"notifications/{method}")
+
+
+@pytest.mark.parametrize("meta", [b"null", b"7", b"[]", b'"x"', b'{"progress":1}'])
 def test_metadata_of_any_kind_holds_no_token(meta: bytes) -> None:
     play = met()
     play.asks(10, "tools/call", b'{"name":"t","_meta":%b}' % meta)

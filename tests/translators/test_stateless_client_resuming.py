@@ -33,7 +33,7 @@ from tests.translators.stateless_playbook import (
 )
 from translators.asks import LEVELS
 from translators.machine import Note
-from translators.stateless_client import State, bad_state, read_state
+from translators.stateless_client import LOST, State, bad_state, read_state
 from translators.stateless_client.notices import MAX_MESSAGE_BYTES, MAX_MESSAGES
 
 ANSWER: Json = {"input-1": ACCEPTED}
@@ -179,6 +179,14 @@ def test_the_latest_messages_are_kept() -> None:
     assert [effect.frame.params["data"] for effect in heard] == list(range(2, MAX_MESSAGES + 2))
 
 
+def test_messages_may_be_as_long_as_that() -> None:
+    play = parked()
+    empty = len(b'{"level":"info","data":""}')
+    assert play.says(3, "message", level="info", data="x" * (MAX_MESSAGE_BYTES - empty)) == []
+    [_level, _answer, heard] = play.retries(11, 1, ANSWER, level=INFO)
+    assert len(heard.frame.params["data"]) == MAX_MESSAGE_BYTES - empty
+
+
 def test_long_messages_are_kept_up_to_a_length() -> None:
     play = parked()
     half = "x" * (MAX_MESSAGE_BYTES // 2 - 40)
@@ -233,6 +241,18 @@ def test_while_nobody_waits_the_last_request_says_what_may_be_asked() -> None:
     assert play.wonders(3, 4, ELICIT, FORM) == []
 
 
+# ---- what is lost ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_lost_of_an_answer_is_noted_once() -> None:
+    play = parked((CREATE, SAMPLE), (ELICIT, FORM))
+    spoofed = {**SAMPLED, "_meta": {"io.modelcontextprotocol/subscriptionId": 1, "x/y": 1}}
+    assert play.retries(11, 1, {"input-1": spoofed, "input-2": 7}) == [unusable(11), UNUSABLE]
+    [first, lossy, second] = play.retries(12, 1, {"input-1": spoofed, "input-2": ACCEPTED})
+    assert (first, second) == (replied(1, {**SAMPLED, "_meta": {"x/y": 1}}), replied(2, ACCEPTED))
+    assert (lossy.kind, len(lossy.losses)) == ("lossy", 1)
+
+
 # ---- whose state ----------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +279,10 @@ def test_a_state_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
         assert read_state(made.text()) == made
     for text in (None, 1, "", "{}", "[]", '["call","o",1,2]', '["call","o",1,2,3,[],4]', '["x","o",1,2,3]', b"[]"):
         assert read_state(text) is None
+
+
+def test_the_slug_of_a_call_that_was_lost_with_its_broker_is_kept() -> None:
+    assert LOST == "suspended-call-lost"
 
 
 def test_the_answer_to_a_bad_state_names_its_request_alone() -> None:

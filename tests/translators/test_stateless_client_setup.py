@@ -87,6 +87,12 @@ def test_every_kind_of_question_of_the_set_up_is_asked() -> None:
     assert asked == [ROOTS, ELICIT, CREATE]
 
 
+def test_what_is_lost_of_a_question_of_the_set_up_is_noted() -> None:
+    play = fresh()
+    [lossy, timer] = play.wonders(0, 1, ELICIT, {**FORM, "_meta": {"x/y": 1}})
+    assert (lossy.kind, lossy.method, timer) == ("lossy", ELICIT, held(1))
+
+
 def test_a_set_up_asks_only_so_much() -> None:
     play = fresh()
     for ask in range(MAX_HELD):
@@ -218,6 +224,12 @@ def test_a_server_that_asks_in_its_set_up_is_waited_for_a_moment() -> None:
     assert play.later(0, "gather:4")[0] == shown(11, {"input-1": question(ROOTS)}, 1, 4)
 
 
+def test_what_is_lost_of_a_call_that_is_held_back_is_noted() -> None:
+    meta = {"io.modelcontextprotocol/logLevel": "info"}
+    [lossy, timer] = known().asks(10, "tools/call", {"name": "t", "_meta": meta})
+    assert (lossy.kind, timer) == ("lossy", SetTimer("settle:3", SETTLE_S))
+
+
 def test_it_is_called_when_it_asks_nothing() -> None:
     play = known()
     play.asks(10)
@@ -285,12 +297,12 @@ def test_roots_are_believed_for_a_minute() -> None:
     play = fresh()
     play.wonders(0, 1, ROOTS)
     play.asks(10)
-    play.later(0.04, "gather:3")
+    play.later(0.25, "gather:3")
     play.retries(11, 1, {"input-1": LISTED})
     play.returns(3)
-    play.now += ROOTS_S - 0.1
+    play.now += ROOTS_S
     assert play.wonders(0, 2, ROOTS) == [replied(2, LISTED)]
-    play.now += 0.2
+    play.now += 0.25
     assert play.wonders(0, 3, ROOTS) == refused(3, ROOTS)
 
 

@@ -32,6 +32,7 @@ from tests.translators.stateless_playbook import (
     unusable,
 )
 from translators.machine import Note, SetTimer
+from translators.stateless_client import State
 from translators.stateless_client.machine import Rules
 from translators.stateless_client.rounds import MAX_ROUNDS
 from translators.stateless_client.urls import DECLINED, MAX_ID, MAX_PAGES, MAX_VISITED, VISIT_S
@@ -177,6 +178,15 @@ def test_consents_that_wait_for_the_handshake_make_one_call_too() -> None:
     assert complete(play, "e-1") == [sent(3, "tools/call", name="t")]
 
 
+def test_a_consent_to_pages_of_another_session_is_good_here() -> None:
+    play = met(URLS)
+    sealed = State("visit", "other", 9, 77, 1, ["e-1"]).text()
+    params = {"name": "t", "requestState": sealed, "inputResponses": {"page-1-1": YES}}
+    assert play.asks(10, "tools/call", params) == [visit(3)]
+    assert play.asks(11, "tools/call", params) == []
+    assert complete(play, "e-1") == [sent(3, "tools/call", name="t")]
+
+
 def test_the_first_consents_are_forgotten() -> None:
     play = needing()
     for number in range(MAX_VISITED + 1):
@@ -232,14 +242,6 @@ def test_rounds_of_pages_count_like_any_others() -> None:
         [effect] = play.errs(call, REQUIRED, data={"elicitations": [element()]})
         assert effect.frame.kind == ("response" if round_ < MAX_ROUNDS else "error")
     assert effect.frame.error.code == -32603
-    assert play.empty()
-
-
-@pytest.mark.parametrize("round_", [0, -1, MAX_ROUNDS + 1])
-def test_a_round_there_cannot_have_been_is_refused(round_: int) -> None:
-    play = needing()
-    refused = [bad(11), Note("refused", "tools/call", "state-unknown")]
-    assert play.retries(11, round_, {"page-1-1": YES}, pages=("e-1",)) == refused
     assert play.empty()
 
 
@@ -316,6 +318,13 @@ def test_only_so_many_pages_are_shown() -> None:
     assert keys == [f"page-1-{number}" for number in range(1, MAX_PAGES + 1)]
 
 
+@pytest.mark.parametrize("identity", ["e", "x" * MAX_ID])
+def test_a_page_may_have_a_short_id_or_a_long_one(identity: str) -> None:
+    play = needing(element(identity))
+    play.retries(11, 1, {"page-1-1": YES}, pages=(identity,))
+    assert complete(play, identity) == [sent(4, "tools/call", name="t")]
+
+
 @pytest.mark.parametrize(("identity", "kept"), [(None, ""), (7, ""), ("x" * MAX_ID, "x" * MAX_ID), ("x" * 257, "")])
 def test_a_page_without_an_id_that_can_be_waited_for_is_waited_for_in_vain(identity: Any, kept: str) -> None:
     play = met(URLS)
@@ -351,6 +360,23 @@ def test_a_call_that_is_sent_already_waits_for_no_page() -> None:
     play.asks(10)
     assert play.later(VISIT_S, "visit:3") == []
     assert play.returns(3, **DONE) == [done(10, COMPLETE)]
+
+
+def test_a_call_whose_waiting_requests_differ_waits_for_the_level_of_the_most_curious() -> None:
+    play = needing()
+    play.retries(11, 1, {"page-1-1": YES}, pages=("e-1",))
+    assert play.retries(12, 1, {"page-1-1": YES}, pages=("e-1",), level=0) == [
+        sent(5, "logging/setLevel", level="debug")
+    ]
+    assert complete(play, "e-1") == []
+    assert play.returns(5) == [sent(4, "tools/call", name="t")]
+
+
+def test_what_is_lost_of_a_retry_is_noted() -> None:
+    play = needing()
+    spoofed = {"io.modelcontextprotocol/subscriptionId": 1}
+    [lossy, timer] = play.retries(11, 1, {"page-1-1": YES}, pages=("e-1",), meta=spoofed)
+    assert (lossy.kind, timer) == ("lossy", visit(4))
 
 
 def test_a_set_up_question_is_asked_before_the_call_is_made_again() -> None:

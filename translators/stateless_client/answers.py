@@ -16,7 +16,7 @@ from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import tree
 from translators.asks import UNREADABLE
-from translators.errors import Answered, Refused
+from translators.errors import Refused
 from translators.inputs import ASKING
 from translators.machine import Effect, Origin
 from translators.notes import lossy
@@ -50,27 +50,29 @@ def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Orig
     if call.phase == "parked":
         call.outcome = frame, origin
         return dismissed
+    return [*ended(talk, call, frame, origin), *dismissed]
+
+
+def ended(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> list[Effect]:
+    """The end of a call, told to who waits for it."""
     if origin == "peer" and frame.error is not UNSET:
         pages_first = urls.required(talk, call, frame.error)
         if pages_first is not None:
-            return [*_told(talk, call, pages_first), *dismissed]
+            return _told(talk, call, pages_first)
     reply, losses = _reply(talk, call, frame, origin)
     if call.method in ASKING and call.round == 0 and talk.can_ask and talk.habits.quiet <= QUIET_CALLS:
         talk.habits.quiet += 1
-    kept = call.answered is not None and bool(call.legs)
-    if kept or len(call.legs) > 1:
+    if call.answered is not None:  # else one request waits, and no other ever will
         reply = _closed(reply)
-    if kept:
-        bury(talk, call, reply)
-    return [*_told(talk, call, reply, kept=kept), *losses, *dismissed]
+        _bury(talk, call.id, Tombstone(call.answered, reply))
+    return _told(talk, call, reply) + losses
 
 
-def bury(talk: StatelessClient, call: Call, reply: Frame) -> None:
+def _bury(talk: StatelessClient, number: int, tomb: Tombstone) -> None:
     """Keep the end of a call for the retry that comes twice."""
-    assert call.answered is not None
-    if len(jsonrpc.encode(reply)) > MAX_TOMB_BYTES:
+    if len(jsonrpc.encode(tomb.frame)) > MAX_TOMB_BYTES:
         return
-    talk.tombs[call.id] = Tombstone(call.answered, reply)
+    talk.tombs[number] = tomb
     if len(talk.tombs) > MAX_TOMBS:
         del talk.tombs[next(iter(talk.tombs))]
 
@@ -84,14 +86,15 @@ def copy(frame: Frame, leg: int) -> Frame:
     return Frame(id=leg, result=result, error=error)
 
 
-def _told(talk: StatelessClient, call: Call, reply: Frame, *, kept: bool = False) -> list[Effect]:
-    """The answer of every leg; nothing of the call is left. `kept`: somebody else has the same answer."""
-    effects: list[Effect]
-    if len(call.legs) == 1 and not kept:
-        (reply.id,) = call.legs
-        effects = [final(reply.id, reply)]
-    else:
-        effects = [final(leg, copy(reply, leg)) for leg in call.legs]
+def _told(talk: StatelessClient, call: Call, reply: Frame) -> list[Effect]:
+    """The answer of every leg; nothing of the call is left."""
+    effects: list[Effect] = []
+    for leg in call.legs:
+        if call.answered is None:
+            reply.id, own = leg, reply
+        else:
+            own = copy(reply, leg)
+        effects.append(final(leg, own))
     talk.forget(call)
     return effects
 
@@ -99,30 +102,28 @@ def _told(talk: StatelessClient, call: Call, reply: Frame, *, kept: bool = False
 def _reply(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> tuple[Frame, list[Effect]]:
     """The answer in the client's revision, and what was lost on the way."""
     ctx = call.ctx
-    ctx.losses = []
     try:
         if frame.error is not UNSET:
-            reply = _error(talk, call, frame.error, origin)
+            reply = _error(talk, call, frame, origin)
         else:
             body = talk.lanes.to_server[call.method].result.run(frame.result, ctx)  # type: ignore[arg-type]
             if call.method in pages.MEMBERS:
                 pages.delivered(talk, call.method, call.params, body)
-            reply = Frame(id=0, result=_identified(talk, body))
+            reply = Frame(id=call.id, result=_identified(talk, body))
         if call.missing and origin == "peer" and _failed(reply):
             # It could not go on without what the client cannot give: the page has an error of its own for that.
-            reply = Frame(id=0, error=questions.lacking(call.missing))
+            reply = Frame(id=call.id, error=questions.lacking(call.missing))
     except Refused as refusal:
-        reply = refused(0, refusal)
-    except Answered as done:
-        reply = answered(0, _identified(talk, {"resultType": "complete", **done.result}))
+        reply = refused(call.id, refusal)
     except UNREADABLE:
-        reply = broken(0, "backend-garbage")
+        reply = broken(call.id, "backend-garbage")
     return reply, lossy(ctx, call.method) if ctx.losses else []
 
 
 def _failed(reply: Frame) -> bool:
     """True for an error, and for a tool's."""
-    return reply.error is not UNSET or (reply.result is not UNSET and tree.whole(reply.result, "isError") is True)
+    result: Any = reply.result
+    return reply.error is not UNSET or tree.whole(result, "isError") is True
 
 
 def _closed(reply: Frame) -> Frame:
@@ -134,7 +135,7 @@ def _closed(reply: Frame) -> Frame:
 
 
 def _raw(value: Any) -> Raw:
-    return value if type(value) is Raw else Raw(msgspec.json.encode(value))
+    return Raw(msgspec.json.encode(value))
 
 
 def tool_error(talk: StatelessClient, text: str) -> Body:
@@ -143,14 +144,15 @@ def tool_error(talk: StatelessClient, text: str) -> Body:
     return _identified(talk, {"resultType": "complete", "content": content, "isError": True})
 
 
-def _error(talk: StatelessClient, call: Call, error: ErrorObject, origin: Origin) -> Frame:
+def _error(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> Frame:
+    error: Any = frame.error
     if origin != "peer":
-        reason = reason_of(Frame(id=0, error=error))
+        reason = reason_of(frame)
         if reason not in UNKNOWN_OUTCOME:
-            return Frame(id=0, error=error)
+            return Frame(id=call.id, error=error)
         if call.method != "tools/call":
-            return broken(0, reason, message=UNKNOWN_TEXT)
-        return answered(0, tool_error(talk, UNKNOWN_TEXT))
+            return broken(call.id, reason, message=UNKNOWN_TEXT)
+        return answered(call.id, tool_error(talk, UNKNOWN_TEXT))
     body: Body = {"code": error.code, "message": error.message}
     if error.data is not UNSET:
         body["data"] = error.data
@@ -158,15 +160,12 @@ def _error(talk: StatelessClient, call: Call, error: ErrorObject, origin: Origin
     declared = all(urls.declares(leg.capabilities) for leg in call.legs.values())
     mapped = newer_error(body, call.method, uri if isinstance(uri, str) else None, urls=declared)
     data = _raw(mapped["data"]) if "data" in mapped else UNSET
-    return Frame(id=0, error=ErrorObject(mapped["code"], mapped["message"], data))
+    return Frame(id=call.id, error=ErrorObject(mapped["code"], mapped["message"], data))
 
 
 def _identified(talk: StatelessClient, body: Body) -> Body:
     """With the server's name in `_meta`, as each result SHOULD say it (basic/index)."""
     if talk.meta is None:
-        return body
-    if "_meta" not in body:
-        body["_meta"] = talk.meta
         return body
     meta = tree.member(body, "_meta")
     body["_meta"] = {**meta, **talk.identity} if isinstance(meta, dict) else talk.meta

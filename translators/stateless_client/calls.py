@@ -66,7 +66,7 @@ class Question(msgspec.Struct):
 
     ask: int
     method: str
-    params: Body | None
+    params: Body
     ctx: Context
     wanted: str = ""
     token: PeerId | None = None
@@ -93,7 +93,7 @@ class Call(msgspec.Struct):
     sent: bool = False
     round: int = 0  # rounds of input there were, those of the calls before it included that ended with pages to visit
     keys: int = 0
-    used: set[str] = set()  # every key of every round
+    wished: list[str] = []  # keys of any round that the server chose
     queued: list[Question] = []
     shown: dict[str, Question] = {}
     interim: dict[str, Raw] | None = None  # the round that is shown, for a retry that comes twice
@@ -151,6 +151,6 @@ def final(leg: int, frame: Frame) -> ToClient:
     return ToClient(leg, frame, final=True)
 
 
-def timer(kind: str, call: Call, after_s: float, detail: int | None = None) -> SetTimer:
+def timer(kind: str, call: Call, after_s: float) -> SetTimer:
     """A timer that names its call."""
-    return SetTimer(f"{kind}:{call.id}" if detail is None else f"{kind}:{call.id}:{detail}", after_s)
+    return SetTimer(f"{kind}:{call.id}", after_s)

@@ -49,7 +49,7 @@ def hello(talk: StatelessClient) -> ToServer:
 
 def answered_hello(talk: StatelessClient, frame: Frame, origin: Origin) -> list[Effect]:
     """The server's answer: what it offers, or that it will not."""
-    if frame.error is not UNSET or frame.result is UNSET:
+    if frame.result is UNSET:
         return talk.fail((reason_of(frame) if origin == "broker" else "") or "backend-status")
     try:
         talk.hello = tree.deep(dict(frame.result))

@@ -62,7 +62,7 @@ class Listen(msgspec.Struct):
     leg: int
     flags: dict[str, bool]
     uris: list[str]
-    asking: set[str] = set()  # resources the server has not answered for yet
+    asking: dict[str, None] = {}  # resources the server has not answered for yet
     on: bool = False
     queued: list[tuple[str, Body]] = []
 
@@ -72,9 +72,9 @@ class Listens(msgspec.Struct):
 
     legs: dict[int, Listen] = {}
     followers: dict[str, int] = {}
-    coming: set[str] = set()
+    coming: dict[str, None] = {}
     agreed: dict[str, None] = {}
-    leaving: set[str] = set()
+    leaving: dict[str, None] = {}
 
 
 def listen(talk: StatelessClient, event: Asked) -> list[Effect]:
@@ -108,10 +108,10 @@ def listen(talk: StatelessClient, event: Asked) -> list[Effect]:
     for uri in uris:
         books.followers[uri] = books.followers.get(uri, 0) + 1
         if uri not in books.agreed:
-            one.asking.add(uri)
+            one.asking[uri] = None
             effects += _subscribe(talk, uri)
     if not one.asking:
-        return [*effects, *acknowledge(talk, event.leg)]
+        return acknowledge(talk, event.leg)
     return [*effects, SetTimer(f"subscribed:{event.leg}", SUBSCRIBE_S)]
 
 
@@ -119,9 +119,9 @@ def subscribed(talk: StatelessClient, inner: str, frame: Frame) -> list[Effect]:
     """The server's answer to one subscription, or to its end."""
     uri, books = inner[1:], talk.listens
     if inner.startswith(LEAVING):
-        books.leaving.discard(uri)
+        del books.leaving[uri]
         return _subscribe(talk, uri) if uri in books.followers else []
-    books.coming.discard(uri)
+    del books.coming[uri]
     if frame.error is UNSET:
         books.agreed[uri] = None
         if uri not in books.followers:
@@ -129,8 +129,8 @@ def subscribed(talk: StatelessClient, inner: str, frame: Frame) -> list[Effect]:
     effects: list[Effect] = []
     for one in list(books.legs.values()):
         if uri in one.asking:
-            one.asking.discard(uri)
-            if not one.asking and not one.on:
+            del one.asking[uri]
+            if not one.asking:
                 effects += acknowledge(talk, one.leg)
     return effects
 
@@ -152,8 +152,6 @@ def acknowledge(talk: StatelessClient, leg: int) -> list[Effect]:
 
 def announced(talk: StatelessClient, method: str, body: Body) -> list[Effect]:
     """A notification that belongs to no request, for everybody who wants it."""
-    if method != UPDATED and method not in FLAGS:
-        return [Note("dropped", method, "not-of-a-subscription")]
     effects: list[Effect] = []
     for one in talk.listens.legs.values():
         if not _wants(one, method, body):
@@ -218,14 +216,14 @@ def _subscribe(talk: StatelessClient, uri: str) -> list[Effect]:
     books = talk.listens
     if uri in books.coming or uri in books.leaving:
         return []
-    books.coming.add(uri)
+    books.coming[uri] = None
     return [_inner(talk, COMING, "resources/subscribe", uri)]
 
 
 def _unsubscribe(talk: StatelessClient, uri: str) -> list[Effect]:
     books = talk.listens
     del books.agreed[uri]
-    books.leaving.add(uri)
+    books.leaving[uri] = None
     return [_inner(talk, LEAVING, "resources/unsubscribe", uri)]
 
 
@@ -241,7 +239,7 @@ def _wants(one: Listen, method: str, body: Body) -> bool:
         return one.flags.get(FLAGS[method][0], False)
     uri = tree.whole(body, "uri")
     # Servers may report a resource below the one that was asked for.
-    return isinstance(uri, str) and any(uri == kept or uri.startswith(f"{kept.rstrip('/')}/") for kept in one.uris)
+    return any(uri == kept or uri.startswith(f"{kept.rstrip('/')}/") for kept in one.uris)
 
 
 def _told(one: Listen, method: str, body: Body) -> ToClient:

@@ -107,10 +107,8 @@ class StatelessClient:
 
     # ---- what the owner does ----------------------------------------------------------------------------------------
 
-    def open(self, now: float) -> list[Effect]:
+    def open(self) -> list[Effect]:
         """Begin the session."""
-        self.now = now
-        self.phase = "greeting"
         return [greeting.hello(self)]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -129,22 +127,20 @@ class StatelessClient:
             return self._expired(event.key)  # type: ignore[attr-defined]
         return []
 
-    def abandon(self, leg: int, now: float) -> list[Effect]:
+    def abandon(self, leg: int) -> list[Effect]:
         """Nobody waits for this leg any more; the last one of a call cancels it (a suspended call has none)."""
-        self.now = now
         if self.waiting.pop(leg, None) is not None:
             return []
         if leg in self.listens.legs:
             return listening.ended(self, leg)
-        call = self.calls.get(self.by_leg.pop(leg, 0))
-        if call is None:
+        if leg not in self.by_leg:
             return []
+        call = self.calls[self.by_leg.pop(leg)]
         del call.legs[leg]
         return [] if call.legs else self.cancel(call)
 
     def resync(self, now: float, *, again: bool) -> list[Effect]:
         """Something may have been missed: whoever listens looks again. `again`: the session was opened anew."""
-        self.now = now
         if again:
             self.ready_at = now  # it may ask again what servers ask in their set-up
             self.pages.renew()
@@ -210,7 +206,7 @@ class StatelessClient:
     def cancel(self, call: Call) -> list[Effect]:
         """Tell the server that nobody waits for a call any more."""
         effects = questions.dismiss(self, call)
-        if call.sent and call.outcome is None:
+        if call.sent:
             effects.append(ToServer(0, notify("notifications/cancelled", {"requestId": call.id})))
         self.forget(call)
         return effects

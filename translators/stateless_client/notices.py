@@ -16,7 +16,7 @@ from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.asks import LEVELS, UNREADABLE
 from translators.context import Context
-from translators.errors import Refused, Swallowed
+from translators.errors import Swallowed
 from translators.machine import STANDING, Effect, Note, ToClient
 from translators.notes import lossy
 from translators.stateless_client import listening, questions, urls
@@ -72,7 +72,7 @@ def _notified(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
     ctx = Context(method=method)
     try:
         body = lane.run(params, ctx)
-    except (Refused, Swallowed) as gate:
+    except Swallowed as gate:
         return [Note("swallowed", method, gate.reason, tuple(ctx.losses))]
     if method == PROGRESS:
         return [*_progress(talk, stream, body), *lossy(ctx, method)]
@@ -84,7 +84,7 @@ def _notified(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
 def _progress(talk: StatelessClient, stream: int, body: Body) -> list[Effect]:
     progress = tree.whole(body, "progress")
     if type(progress) not in (int, float) or abs(progress) > MAX_PROGRESS:
-        return [Note("dropped", PROGRESS, "backend-garbage")]
+        raise ValueError(PROGRESS)
     call = talk.calls.get(stream)
     if call is None:
         return [Note("dropped", PROGRESS, "token-unknown")]
@@ -111,9 +111,9 @@ def _progressed(call: Call, body: Body) -> list[Effect]:
 
 def _message(talk: StatelessClient, stream: int, body: Body) -> list[Effect]:
     call = talk.calls.get(stream)
-    if call is None and stream == STANDING:
+    if stream == STANDING:
         # SDK servers log on the standing stream, whatever they log about.
-        at_work = [one for one in talk.calls.values() if one.sent and one.phase != "ending"]
+        at_work = [one for one in talk.calls.values() if one.sent and one.outcome is None and one.phase != "ending"]
         call = at_work[0] if len(at_work) == 1 else None
     if call is None:
         return [Note("dropped", MESSAGE, "not-of-a-call")]
@@ -122,10 +122,20 @@ def _message(talk: StatelessClient, stream: int, body: Body) -> list[Effect]:
     size = len(msgspec.json.encode(body))
     if size > MAX_MESSAGE_BYTES:
         return [Note("dropped", MESSAGE, "too-large")]
-    call.messages.append(Kept(body, size))
-    while len(call.messages) > MAX_MESSAGES or sum(kept.size for kept in call.messages) > MAX_MESSAGE_BYTES:
-        del call.messages[0]
+    call.messages = _latest([*call.messages, Kept(body, size)])
     return []
+
+
+def _latest(messages: list[Kept]) -> list[Kept]:
+    """The last ones that are few and short enough."""
+    room = MAX_MESSAGE_BYTES
+    kept: list[Kept] = []
+    for message in reversed(messages[-MAX_MESSAGES:]):
+        room -= message.size
+        if room < 0:
+            break
+        kept.append(message)
+    return kept[::-1]
 
 
 def _to_legs(call: Call, body: Body) -> list[Effect]:

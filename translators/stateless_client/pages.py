@@ -8,10 +8,9 @@ when that age is over. A list that comes again with the same items in another or
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Raw
 
 from translators import tree
 from translators.stateless_client.greeting import announces
@@ -71,16 +70,13 @@ def delivered(talk: StatelessClient, method: str, params: Body, body: Body) -> N
         body.pop("nextCursor", None)
     if "cursor" not in params:
         _ordered(talk, method, body)
-    kind = "resources" if method.startswith("resources/") else method.partition("/")[0]
-    if talk.rules.list_ttl_ms and announces(talk, kind):
+    if announces(talk, method.partition("/")[0]):
         body["ttlMs"] = talk.rules.list_ttl_ms
 
 
 def _ordered(talk: StatelessClient, method: str, body: Body) -> None:
     member, key = MEMBERS[method]
-    value = body.get(member)
-    raw = bytes(value) if type(value) is Raw else msgspec.json.encode(value)
-    digest = hashlib.blake2b(raw, digest_size=16).digest()
+    digest = hashlib.blake2b(msgspec.json.encode(body.get(member)), digest_size=16).digest()
     seen = talk.pages.seen.get(method)
     if seen is not None and seen.digest == digest:
         return
@@ -91,8 +87,8 @@ def _ordered(talk: StatelessClient, method: str, body: Body) -> None:
         talk.pages.seen.pop(method, None)
         return
     if names != known and len(set(names)) == len(names) and sorted(names) == sorted(known):  # type: ignore[type-var]
-        by_name: dict[Any, Any] = dict(zip(names, items, strict=True))
-        body[member] = [by_name[name] for name in known]
+        places = {name: at for at, name in enumerate(names)}
+        body[member] = [items[places[name]] for name in known]
         return
     talk.pages.seen[method] = Seen(digest, names)  # type: ignore[arg-type]
 

@@ -17,11 +17,11 @@ from protocol_versions.jsonrpc import ErrorObject, Frame
 from translators import tree
 from translators.asks import NEEDS, UNREADABLE
 from translators.context import Context
-from translators.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
+from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Refused
 from translators.inputs import ASKING, GATES, required
 from translators.machine import STANDING, Effect, Note, SetTimer, ToServer
 from translators.notes import lossy
-from translators.reply import answered, broken, notify, refused
+from translators.reply import answered, broken, notify
 from translators.stateless_client import rounds, setup
 from translators.stateless_client.calls import Call, Question
 from translators.tree import Body
@@ -56,15 +56,9 @@ def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
     try:
         meta = tree.deep(params.get("_meta"))
         opened: Body = tree.deep(dict(talk.lanes.to_client[method].params.run(params, ctx)))
-    except Refused as refusal:
-        return [ToServer(0, refused(number, refusal)), Note("refused", method, refusal.reason)]
-    except Answered as done:
-        return [ToServer(0, answered(number, done.result))]
-    except UNREADABLE:
+    except (Refused, *UNREADABLE):
         return _no(number, method, "backend-garbage", INVALID_PARAMS)
     question = _question(number, method, opened, meta if isinstance(meta, dict) else {}, ctx)
-    if frame.params is UNSET and not opened:
-        question.params = None
     losses = lossy(ctx, method)
     if stream == STANDING and setup.lasts(talk):
         known = setup.known_roots(talk, method)
@@ -82,7 +76,7 @@ def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
 def _question(number: int, method: str, params: Body, meta: Body, ctx: Context) -> Question:
     token = meta.get("progressToken")
     kept = params.get("_meta")
-    if isinstance(kept, dict) and INPUT_KEY in kept:
+    if isinstance(kept, dict):
         kept = params["_meta"] = {name: value for name, value in kept.items() if name != INPUT_KEY}
     if kept == {}:
         del params["_meta"]  # it held nothing but what was for the broker
@@ -117,12 +111,12 @@ def permitted(call: Call, question: Question) -> bool:
 
 def permitted_to(capabilities: Body, question: Question) -> bool:
     """True if a client that declared these capabilities may be asked it."""
-    return GATES[question.method](capabilities, question.params or {})
+    return GATES[question.method](capabilities, question.params)
 
 
 def need(missing: Body, question: Question) -> None:
     """Add what a question needs to the capabilities that are missing."""
-    for name, parts in required(question.method, question.params or {}).items():
+    for name, parts in required(question.method, question.params).items():
         missing[name] = {**missing.get(name, {}), **parts}
 
 
@@ -150,7 +144,7 @@ def taken_back(talk: StatelessClient, number: Any) -> list[Effect]:
     if type(number) is not int:
         return []
     held = talk.held.pop(number, None)
-    call = talk.calls.get(talk.asks.pop(number, 0))
+    call = talk.calls[talk.asks.pop(number)] if number in talk.asks else None
     if call is not None:
         call.queued = [question for question in call.queued if question.ask != number]
     method = held.method if held is not None else call.method if call is not None else ""
@@ -160,7 +154,6 @@ def taken_back(talk: StatelessClient, number: Any) -> list[Effect]:
 def dismiss(talk: StatelessClient, call: Call) -> list[Effect]:
     """Nobody will answer the open questions of a call: the server is told so."""
     open_now = [question for question in (*call.queued, *call.shown.values()) if question.ask in talk.asks]
-    call.queued = []
     for question in open_now:
         del talk.asks[question.ask]
     return [ToServer(0, unanswered(question)) for question in open_now]
@@ -176,9 +169,9 @@ def unanswered(question: Question) -> Frame:
 
 def beat(talk: StatelessClient, call: Call, number: int) -> list[Effect]:
     """Tell the server that its question still waits."""
-    question = next((one for one in (*call.queued, *call.shown.values()) if one.ask == number), None)
-    if question is None or number not in talk.asks:
+    if number not in talk.asks:
         return []
+    question = next(one for one in (*call.queued, *call.shown.values()) if one.ask == number)
     question.beats += 1
     params = {"progressToken": question.token, "progress": question.beats, "message": "waiting for input"}
     sent = ToServer(0, notify("notifications/progress", params))
@@ -192,7 +185,11 @@ def _owner(talk: StatelessClient, stream: int) -> tuple[Call | None, bool]:
         own = talk.calls.get(stream)
         habits.asks_in_call = habits.asks_in_call or own is not None
         return own, False
-    able = [call for call in talk.calls.values() if call.method in ASKING and call.phase not in UNABLE]
+    able = [
+        call
+        for call in talk.calls.values()
+        if call.method in ASKING and call.phase not in UNABLE and call.outcome is None
+    ]
     if able:
         habits.asks_on_stream = True
     return (able[-1] if able else None), len(able) > 1
@@ -200,8 +197,8 @@ def _owner(talk: StatelessClient, stream: int) -> tuple[Call | None, bool]:
 
 def _wanted(meta: dict[str, Any]) -> str:
     key = meta.get(INPUT_KEY)
-    return key if isinstance(key, str) and 0 < len(key) <= MAX_KEY and key.isprintable() else ""
+    return key if isinstance(key, str) and len(key) <= MAX_KEY and key.isprintable() else ""
 
 
-def _no(number: int, method: str, reason: str, code: int = INTERNAL_ERROR) -> list[Effect]:
+def _no(number: int, method: str, reason: str, code: int) -> list[Effect]:
     return [ToServer(0, broken(number, reason, code=code)), Note("refused", method, reason)]

@@ -15,11 +15,11 @@ from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.asks import LEVELS, UNREADABLE
 from translators.context import Context
-from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Answered, Refused
+from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Refused
 from translators.inputs import ASKING
 from translators.machine import Effect, Note, ToServer
 from translators.notes import lossy
-from translators.reply import answered, broken, refused
+from translators.reply import answered, broken
 from translators.stateless_client import greeting, listening, pages, setup, urls
 from translators.stateless_client.calls import Asked, Call, Leg, final, timer
 from translators.tree import Body
@@ -48,17 +48,13 @@ def serve(talk: StatelessClient, event: Asked) -> list[Effect]:
     lanes = talk.lanes.to_server.get(method)
     if lanes is None:
         return _no(leg, "", "method-unknown", METHOD_NOT_FOUND)
-    ctx = Context(method=method, facts={"client_capabilities": event.capabilities})
+    ctx = Context(method=method)
     try:
         body = lanes.params.run(_own(frame.params, event), ctx)
         if method in pages.MEMBERS and not pages.unwrap(talk, body):
             return _no(leg, method, "cursor-expired", INVALID_PARAMS)
-        token = _progress_token(body)
-    except Refused as refusal:
-        return [final(leg, refused(leg, refusal)), Note("refused", method, refusal.reason)]
-    except Answered as done:
-        return [final(leg, answered(leg, done.result))]
-    except UNREADABLE:
+        token = wants_progress(body)
+    except (Refused, *UNREADABLE):
         return _no(leg, method, "client-garbage", INVALID_PARAMS)
     ctx.request = body
     call = Call(talk.mint(), method, body, ctx, event.capabilities)
@@ -77,13 +73,13 @@ def send(talk: StatelessClient, call: Call) -> list[Effect]:
     """Send a call to the server; what the set-up asked, and its level, go before it."""
     if talk.held and call.method in ASKING:
         return setup.first_call(talk, call)
-    wanted = min([leg.level for leg in call.legs.values()], default=NO_LEVEL)
+    wanted = min([leg.level for leg in call.legs.values()])
     effects = raise_level(talk, wanted)
     if wanted < NO_LEVEL and SET_LEVEL in talk.inner.values():
         call.phase = "waiting"
         return effects
     call.phase, call.sent = "running", True
-    return [*effects, ToServer(call.id, Frame(id=call.id, method=call.method, params=dict(call.params)))]
+    return [ToServer(call.id, Frame(id=call.id, method=call.method, params=dict(call.params)))]
 
 
 def go_on(talk: StatelessClient, call: Call) -> list[Effect]:
@@ -109,7 +105,7 @@ def levelled(talk: StatelessClient) -> list[Effect]:
     """The session's level is set: what waited for it is sent."""
     effects: list[Effect] = []
     if SET_LEVEL not in talk.inner.values():
-        for call in [call for call in talk.calls.values() if call.phase == "waiting" and not call.sent]:
+        for call in [call for call in talk.calls.values() if call.phase == "waiting"]:
             effects += send(talk, call)
     return effects
 
@@ -127,9 +123,7 @@ def _own(params: Any, event: Asked) -> Body:
     return {name: value for name, value in params.items() if name not in ("inputResponses", "requestState")}
 
 
-def _progress_token(body: Body) -> bool:
-    """True if the request asks for progress."""
-    if "_meta" not in body:
-        return False
+def wants_progress(body: Body) -> bool:
+    """True if a request asks for progress. Raises what UNREADABLE lists."""
     meta = tree.member(body, "_meta")
     return isinstance(meta, dict) and "progressToken" in meta

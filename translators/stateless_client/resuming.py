@@ -25,7 +25,7 @@ from translators.notes import lossy
 from translators.reply import broken
 from translators.stateless_client import answers, notices, questions, requests, rounds, setup, urls
 from translators.stateless_client.calls import Asked, Call, Leg, Question, final, timer
-from translators.stateless_client.state import State, bad_state
+from translators.stateless_client.state import bad_state
 from translators.tree import Body
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def resumed(talk: StatelessClient, event: Asked) -> list[Effect] | None:
         given = responses(event)
     except UNREADABLE:
         return unusable(event)
-    number = _call_of(talk, state)
+    if state.kind == "call" and (state.owner, state.session) != (talk.owner, talk.number):
+        return _refused(event, "state-unknown")
+    number = state.call if state.kind == "call" else urls.call_of(talk, state)
     if number is None:
         return None
     this = (state.round, digest(given))
@@ -59,7 +61,7 @@ def resumed(talk: StatelessClient, event: Asked) -> list[Effect] | None:
         return [final(event.leg, answers.copy(tomb.frame, event.leg))]
     if call.method != event.frame.method:
         return _refused(event, "state-unknown")
-    if call.phase == "parked" and state.kind == "call" and state.round == call.round:
+    if call.phase == "parked" and state.round == call.round:
         return _answered(talk, call, event, given, this)
     if call.answered != this or call.phase == "ending":
         return _refused(event, "state-conflict")
@@ -76,7 +78,7 @@ def responses(event: Asked) -> Body:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise TypeError("inputResponses")
+        raise TypeError
     return given
 
 
@@ -119,13 +121,6 @@ def _given_up(talk: StatelessClient, call: Call) -> list[Effect]:
     return [*effects, timer("grace", call, GRACE_S)]
 
 
-def _call_of(talk: StatelessClient, state: State) -> int | None:
-    """The call here that a state belongs to, 0 for one of another session; None for pages nobody answered yet."""
-    if state.kind == "visit":
-        return urls.call_of(talk, state)
-    return state.call if (state.owner, state.session) == (talk.owner, talk.number) else 0
-
-
 def _answered(
     talk: StatelessClient, call: Call, event: Asked, given: Body, this: tuple[int, bytes]
 ) -> list[Effect]:  # fmt: skip
@@ -158,17 +153,15 @@ def _goes_on(talk: StatelessClient, call: Call) -> list[Effect]:
     """What is left of a call after a round: its end, more questions, or the server's work."""
     if call.outcome is not None:
         frame, origin = call.outcome
-        call.phase, call.outcome = "running", None
-        return answers.answer_of_call(talk, call, frame, origin)
+        return answers.ended(talk, call, frame, origin)
     if call.shown and call.round < rounds.MAX_ROUNDS:
         return rounds.show(talk, call)  # what was left out is asked again
-    effects: list[Effect] = []
     if call.shown:
-        effects = [*questions.dismiss(talk, call), Note("refused", call.method, "too-many-rounds")]
-        call.shown = {}
+        refused = Note("refused", call.method, "too-many-rounds")
+        return [*questions.dismiss(talk, call), refused, *requests.go_on(talk, call)]
     if call.queued:
-        return [*effects, *rounds.gather(talk, call)]
-    return [*effects, *requests.go_on(talk, call)]
+        return rounds.gather(talk, call)
+    return requests.go_on(talk, call)
 
 
 def _read(talk: StatelessClient, question: Question, given: Any) -> Body:
@@ -178,10 +171,8 @@ def _read(talk: StatelessClient, question: Question, given: Any) -> Body:
 
 
 def _leg(event: Asked) -> Leg:
-    params: Any = event.frame.params if event.frame.params is not UNSET else {}
-    meta = tree.shallow(params.get("_meta"))
-    token = isinstance(meta, dict) and "progressToken" in meta
-    return Leg(event.leg, event.level, token, event.capabilities)
+    params: Any = event.frame.params
+    return Leg(event.leg, event.level, requests.wants_progress(params), event.capabilities)
 
 
 def _refused(event: Asked, reason: str) -> list[Effect]:

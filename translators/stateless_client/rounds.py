@@ -2,7 +2,8 @@
 
 Follows 2026-07-28 basic/patterns/mrtr. Questions are gathered for a moment, because servers ask several at once and a
 client that gives up after ten rounds should not spend them one by one. Invariants: a round asks only what every
-request that it ends declared; no key stands for two questions; what is suspended is bounded in number and in time.
+request that it ends declared; no key stands for two questions, unless the server chose it for both; what is suspended
+is bounded in number and in time.
 """
 
 from __future__ import annotations
@@ -159,22 +160,19 @@ def _keyed(call: Call, found: list[Question]) -> dict[str, Question]:
     for question in found:
         if question.wanted and question.wanted not in keyed:
             keyed[question.wanted] = question
-    call.used.update(keyed)
+    call.wished += keyed
     for question in found:
         if keyed.get(question.wanted) is question:
             continue
-        while True:
+        call.keys += 1
+        while f"input-{call.keys}" in call.wished:
             call.keys += 1
-            key = f"input-{call.keys}"
-            if key not in call.used:
-                break
-        call.used.add(key)
-        keyed[key] = question
+        keyed[f"input-{call.keys}"] = question
     return keyed
 
 
 def _request(question: Question) -> Body:
     request: Body = {"method": question.method}
-    if question.params is not None:
+    if question.params:
         request["params"] = question.params
     return request

@@ -28,7 +28,7 @@ from translators.machine import Effect, Note
 from translators.reply import answered, broken
 from translators.stateless_client import answers, requests, resuming, rounds
 from translators.stateless_client.calls import Asked, Call, final, timer
-from translators.stateless_client.state import State, bad_state
+from translators.stateless_client.state import State
 from translators.tree import Body
 from translators.v2025_11_25__v2026_07_28.fields_errors import URL_ELICITATION_REQUIRED
 
@@ -64,7 +64,7 @@ def declares(capabilities: Body) -> bool:
 
 def required(talk: StatelessClient, call: Call, error: ErrorObject) -> Frame | None:
     """The round of URLs an error asks for; None if it asks for none, or nobody who waits can be asked."""
-    if error.code != URL_ELICITATION_REQUIRED or not call.legs or call.round >= rounds.MAX_ROUNDS:
+    if error.code != URL_ELICITATION_REQUIRED or call.round >= rounds.MAX_ROUNDS:
         return None
     if not all(declares(leg.capabilities) for leg in call.legs.values()):
         return None
@@ -76,12 +76,12 @@ def required(talk: StatelessClient, call: Call, error: ErrorObject) -> Frame | N
         return None
     round_ = call.round + 1
     shown: Body = {
-        key: {"method": "elicitation/create", "params": params}
-        for key, (_identity, params) in zip(_keys(round_, len(pages)), pages, strict=True)
+        _key(round_, number): {"method": "elicitation/create", "params": params}
+        for number, (_identity, params) in enumerate(pages, 1)
     }
     ids = [identity for identity, _params in pages]
     return Frame(
-        id=0, result=rounds.interim(talk, shown, State("visit", talk.owner, talk.number, call.id, round_, ids))
+        id=call.id, result=rounds.interim(talk, shown, State("visit", talk.owner, talk.number, call.id, round_, ids))
     )
 
 
@@ -94,13 +94,10 @@ def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
     """The request again, with the user's consent to its pages or without."""
     state = event.state
     assert state is not None
-    if not 0 < state.round <= rounds.MAX_ROUNDS or not state.pages:
-        talk.forget(call)
-        return [final(event.leg, bad_state(event.leg)), Note("refused", call.method, "state-unknown")]
     try:
         given = resuming.responses(event)
         this = (state.round, resuming.digest(given))
-        keys = _keys(state.round, len(state.pages))
+        keys = [_key(state.round, number) for number, _page in enumerate(state.pages, 1)]
         actions = [resuming.typed("elicitation/create", given[key])["action"] for key in keys if key in given]
     except UNREADABLE:
         talk.forget(call)
@@ -120,8 +117,8 @@ def returned(talk: StatelessClient, call: Call, event: Asked) -> list[Effect]:
 
 
 def completed(talk: StatelessClient, page: Any) -> list[Effect]:
-    """The server says that a page was dealt with."""
-    if not isinstance(page, str) or not 0 < len(page) <= MAX_ID:
+    """The server says that a page was dealt with. Raises what UNREADABLE lists."""
+    if not 0 < len(page) <= MAX_ID:
         return []
     _remember(talk.visits.done, page, None)
     effects: list[Effect] = []
@@ -147,9 +144,9 @@ def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
         del known[next(iter(known))]
 
 
-def _keys(round_: int, count: int) -> list[str]:
-    """The keys of a round of pages, in order."""
-    return [f"page-{round_}-{number}" for number in range(1, count + 1)]
+def _key(round_: int, number: int) -> str:
+    """The key of a page of a round; both count from 1."""
+    return f"page-{round_}-{number}"
 
 
 def _declined(talk: StatelessClient, call: Call, leg: int) -> Frame:

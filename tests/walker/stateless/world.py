@@ -85,7 +85,7 @@ class World:
 
     def open(self) -> None:
         """Begin the session."""
-        self._effects(self.talk.open(self.now), conversation=False)
+        self._effects(self.talk.open(), conversation=False)
         self._settle()
 
     def post(self, request: Open, params: dict[str, Any], state: State | None = None) -> None:
@@ -106,7 +106,7 @@ class World:
     def leave(self, leg: int) -> None:
         """A client closes the connection of a request."""
         del self.clients.waiting[leg]
-        self._does(self.talk.abandon(leg, self.now))
+        self._does(self.talk.abandon(leg))
 
     def say(self, stream: int, body: bytes) -> None:
         """The server writes one message on a stream."""
@@ -238,6 +238,7 @@ class World:
         assert at_work == running, "what runs at the server is not what is waited for"
         assert self.quota.parked == sum(call.counted for call in calls.values()) < QUOTA
         for number, owner in talk.asks.items():
+            assert calls[owner].outcome is None, "a call that has ended still asks"
             assert any(one.ask == number for one in (*calls[owner].queued, *calls[owner].shown.values()))
         for call in calls.values():
             assert bool(call.legs) is (call.phase not in ("parked", "ending")), (
@@ -271,7 +272,7 @@ class World:
         followed = Counter(uri for one in books.legs.values() for uri in one.uris)
         assert followed == books.followers, "who follows what is not what is counted"
         assert books.agreed.keys() <= books.followers.keys(), "followed by nobody, and not ended"
-        for uri in books.coming | books.leaving:
+        for uri in {*books.coming, *books.leaving}:
             assert [uri in books.coming, uri in books.agreed, uri in books.leaving].count(True) == 1, (
                 "two states at once"
             )
