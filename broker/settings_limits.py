@@ -79,8 +79,8 @@ class Limits(BaseModel):
     result_bytes: int = within(V.result_bytes, 1 * KIB, 1_024 * MIB)
     """One message from a backend. Precedent: four times the client's cap, room for base64 images and audio."""
     pool_connections: int = within(V.pool_connections, 1, 100_000)
-    """Connections to one backend. Precedent: Envoy circuit breaker, max_connections 1024, and one for each of the
-    `parked` calls, whose answers are still to come."""
+    """Connections to one backend. Precedent: one for each of the `parked` calls, whose answers are still to come, and
+    as many for others, of which Envoy's circuit breaker allows 1,024."""
     pool_streams: int = within(V.pool_streams, 1, 100_000)
     """Standing streams from one backend, counted apart from calls. Precedent: one for each of `backend_sessions`;
     without it a server's questions are lost."""
@@ -133,15 +133,16 @@ class Limits(BaseModel):
     backend_sessions: int = within(V.backend_sessions, 1, 1_000_000)
     """Such sessions with one backend for all callers. Precedent: half of `sessions`, each has a client half as well."""
     backend_calls_per_principal: int = within(V.backend_calls_per_principal, 1, 100_000)
-    """Such requests of one caller to one backend at once, and never more than half of `pool_connections`. Precedent: a
-    quarter of `pool_connections`, so that no caller has them all."""
+    """Such requests of one caller to one backend at once, and never more than half of `pool_connections`. Precedent: an
+    eighth of `pool_connections`, so that no caller has them all."""
     backend_session_idle_s: float = within(V.backend_session_idle_s, 0.001, 86_400)
     """Such a session is ended this long after its last request. Precedent: the MCP TypeScript SDK's examples, 5 min."""
     park_s: float = within(V.park_s, 0.001, 600)
     """How long a call waits for a 2026-07-28 client's answers to its questions, each round anew. Precedent: the life of
     a sealed `requestState`, OAuth authorization codes (RFC 6749 section 4.1.2) 10 min."""
     parked: int = within(V.parked, 1, 1_000_000)
-    """Calls of one backend that wait so. Precedent: at 20 KB each, 20 MB."""
+    """Calls of one backend that wait so, and never more than half of `pool_connections`. Precedent: 200 callers with
+    ten each; at 20 KB and two sockets each, 40 MB."""
     parked_per_principal: int = within(V.parked_per_principal, 1, 100_000)
     """Calls of one caller that wait so. Precedent: far above the dialogs a person has open at once."""
     parked_per_session: int = within(V.parked_per_session, 1, 100_000)

@@ -69,6 +69,14 @@ class PooledSession:
         self._run(self.talk.abandon(leg))
         self._end_if_done()
 
+    @property
+    def free(self) -> bool:
+        """True if no question on the standing stream could be meant for another call than the next one.
+
+        A call that was cancelled may still ask, until the server has taken notice.
+        """
+        return not self.talk.may_ask and not any(call.cancelled for call in self.relay.talk.book.calls.values())
+
     def ticket(self, leg: int) -> Flow | None:
         """The hold on the backend's stream for the call this leg waits for."""
         backend = self.relay.backend

@@ -63,7 +63,7 @@ class Rooms:
             return Place(group)
         if not (asks and self._exclusive(group)):
             return Place(group, session=plain[0])
-        free = next((session for session in plain if not session.talk.may_ask), None)
+        free = next((session for session in plain if session.free), None)
         return Place(group, session=free, instead=min(plain, key=_open))
 
     def room(self, group: Group, *, wrapped: bool) -> bool:

@@ -78,7 +78,7 @@ async def test_a_call_that_does_not_end_then_is_cancelled(monkeypatch: pytest.Mo
 
 
 async def test_a_client_that_goes_while_its_call_runs_cancels_it_under_the_brokers_id() -> None:
-    async with bridging(limits={"commit_to_sse_s": 0}) as here:
+    async with bridging() as here:
         Server(here)
 
         async def tool(asked: Asked) -> None:

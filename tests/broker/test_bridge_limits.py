@@ -199,7 +199,7 @@ async def test_capabilities_too_large_to_be_kept_are_refused() -> None:
 
 
 def test_neither_calls_nor_suspended_calls_may_take_more_than_half_of_the_connections() -> None:
-    for connections, calls, parked in ((2048, 512, 1000), (100, 50, 50), (1, 1, 1)):
+    for connections, calls, parked in ((4096, 512, 2048), (100, 50, 50), (1, 1, 1)):
         settings = Settings.for_proxy("http://127.0.0.1:1/mcp", limits={"pool_connections": connections})
         policy = SessionPolicy.of(settings.servers["default"], settings.limits)
         assert (policy.calls_per_principal, policy.parked) == (calls, parked)

@@ -52,10 +52,13 @@ class Told(msgspec.Struct):
 
 
 class Caller:
-    """One principal's calls. `up` says when the server can be reached."""
+    """One principal's calls. `up` says when the server can be reached, `sockets` how many connections all may have."""
 
-    def __init__(self, port: int, name: str, key: str, seed: int, up: asyncio.Event) -> None:
+    def __init__(
+        self, port: int, name: str, key: str, seed: int, up: asyncio.Event, sockets: asyncio.Semaphore
+    ) -> None:
         self.port = port
+        self.sockets = sockets
         self.name = name
         self.key = key
         self.random = random.Random(seed)
@@ -132,15 +135,15 @@ class Caller:
 
     async def _leave(self, number: int, params: Json) -> None:
         """Send, and be gone before long."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        del reader
-        writer.write(self._request(number, params))
-        await asyncio.sleep(self.random.random() * LEAVES_S)
-        writer.transport.abort()
+        async with self.sockets:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(self._request(number, params))
+            await asyncio.sleep(self.random.random() * LEAVES_S)
+            writer.transport.abort()
 
     async def _send(self, told: Told, number: int, params: Json) -> Json:
         """The one answer to a request."""
-        async with asyncio.timeout(WAIT_S):
+        async with self.sockets, asyncio.timeout(WAIT_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
                 writer.write(self._request(number, params))
