@@ -90,6 +90,8 @@ class Link:
         if not call and (stale or self.phase == "down"):
             return []
         if call in self.resent:
+            if self.phase == "up" and not stale:
+                self.phase = "down"  # the session is gone all the same: the next call opens another
             return [Failed(call, LOST, "no")]
         if call:
             self.resent[call] = None

@@ -26,6 +26,22 @@ async def test_a_lost_session_is_opened_again_and_the_call_is_answered() -> None
         assert here.backend.count("initialize") == 2
 
 
+async def test_a_session_that_is_lost_twice_under_one_call_is_opened_a_third_time_for_the_next() -> None:
+    async with world() as here:
+        await here.client.open()
+
+        async def lose(asked: Asked) -> None:
+            await asked.reply(404)
+
+        here.backend.on("tools/call", lose)
+        lost = (await here.client.call()).json["error"]
+        assert lost["data"] == {"origin": "broker", "reason": "backend-session-lost"}
+        del here.backend._on["tools/call"]
+        assert (await here.client.call(2)).json["result"] == DONE
+        sent = [asked.headers.get("mcp-session-id") for asked in here.backend.asked if asked.key == "tools/call"]
+        assert sent == ["backend-1", "backend-2", "backend-3"]
+
+
 async def test_level_and_subscriptions_are_told_to_the_new_session_before_the_call() -> None:
     async with world() as here:
         here.backend.capabilities = {"logging": {}, "resources": {"subscribe": True}}

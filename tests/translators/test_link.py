@@ -161,6 +161,21 @@ def test_a_call_is_sent_again_once() -> None:
     answer(one, 3)
     one.link.greeted()
     assert one.link.lost(2) == [Failed(2, LOST, "no")]
+    # The session it found is lost as well, and the next call is not sent without one.
+    assert one.link.phase == "down"
+    after = called(one, 2)
+    assert one.linked(one.link.send(after))[0] == Note("session-lost")
+    assert one.link.waiting == [after]
+
+
+def test_a_call_that_was_sent_again_may_name_an_earlier_session_than_the_one_that_is_up() -> None:
+    one = play()
+    called(one)
+    one.link.lost(2)
+    answer(one, 3)
+    one.link.greeted()
+    assert one.link.lost(2, stale=True) == [Failed(2, LOST, "no")]
+    assert one.link.phase == "up"
 
 
 def test_a_call_that_ended_may_lose_another_session_under_a_new_id() -> None:
