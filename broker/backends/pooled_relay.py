@@ -13,7 +13,7 @@ from broker.outbox import Outbox
 from broker.relay import Relay
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators.machine import Effect, Failed, Note, OpenStream, Origin, ToClient
+from translators.machine import Effect, Failed, Hush, Note, OpenStream, Origin, ToClient
 
 
 class Player(Protocol):
@@ -23,6 +23,7 @@ class Player(Protocol):
     def session_accepted(self, exchange: int) -> None: ...
     def session_resumed(self, *, again: bool) -> None: ...
     def session_gone(self) -> None: ...
+    def session_haunted(self) -> None: ...
 
 
 class NoOutbox(Outbox):
@@ -81,6 +82,8 @@ class PooledRelay(Relay):
     def _rare(self, effect: Effect | Failed) -> None:
         if isinstance(effect, Note) and effect.kind == "session-not-reopened":
             self.player.session_gone()  # before the calls that waited for it fail
+        elif isinstance(effect, Hush):
+            self.player.session_haunted()
         super()._rare(effect)
         if isinstance(effect, OpenStream) and effect.then < 0:
             self.player.session_resumed(again=True)  # the link has opened a lost session again

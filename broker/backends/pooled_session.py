@@ -18,8 +18,19 @@ from broker.backends.session_timers import Timers
 from protocol_versions.jsonrpc import Frame
 from translators import handshake
 from translators.link import LOST
-from translators.machine import Effect, Event, Expired, FromServer, Note, Origin, SetTimer, ToClient, ToServer
-from translators.reply import broken, reason_of
+from translators.machine import (
+    STANDING,
+    Effect,
+    Event,
+    Expired,
+    FromServer,
+    Note,
+    Origin,
+    SetTimer,
+    ToClient,
+    ToServer,
+)
+from translators.reply import TEXTS, broken, reason_of
 from translators.stateless_client import Asked, Greeted, StatelessClient, Unopened
 from translators.v2025_11_25__v2026_07_28.fields_headers import MIRRORS
 
@@ -44,6 +55,7 @@ class PooledSession:
         self.wrapped = wrapped
         self.used = pool.now()
         self.closed = False
+        self.haunted = False
         self.gone = False
         """Whether the backend has lost the session and will not open it again; what still runs in it may end."""
         self.may_be_asked = group.asks
@@ -73,9 +85,10 @@ class PooledSession:
     def free(self) -> bool:
         """True if no question on the standing stream could be meant for another call than the next one.
 
-        A call that was cancelled may still ask, until the server has taken notice.
+        A call that was cancelled may still ask, until the server has taken notice; one that never does, for ever.
         """
-        return not self.talk.may_ask and not any(call.cancelled for call in self.relay.talk.book.calls.values())
+        cancelled = any(call.cancelled for call in self.relay.talk.book.calls.values())
+        return not (self.talk.may_ask or cancelled or self.haunted)
 
     def ticket(self, leg: int) -> Flow | None:
         """The hold on the backend's stream for the call this leg waits for."""
@@ -107,6 +120,8 @@ class PooledSession:
                 return
         elif frame.method == "notifications/tools/list_changed":
             self.pool.tools_changed(self)
+        elif frame.id is not UNSET and exchange != STANDING:
+            self.pool.rooms.asked_in_calls += 1
         self.feed(FromServer(exchange, frame, origin))
 
     def session_accepted(self, exchange: int) -> None:
@@ -119,6 +134,10 @@ class PooledSession:
         self.pool.tools_changed(self)
         self._run(self.talk.resync(self.pool.now(), again=again))
 
+    def session_haunted(self) -> None:
+        """A call was cancelled, and the server said nothing of it in good time: it may ask for it yet."""
+        self.haunted = True
+
     def session_gone(self) -> None:
         """The backend has lost the session, and refuses to open it again."""
         if not self.gone:
@@ -130,11 +149,14 @@ class PooledSession:
     def _greets(self, frame: Frame, origin: Origin) -> bool:
         """True if the machine may go on with this answer to `initialize` now."""
         if frame.result is UNSET:
-            if origin == "peer" or reason_of(frame) == "backend-status":
-                # Nothing was asked of it yet: whatever waits may still be asked of a server of another era.
-                waiting, self.talk.waiting = self.talk.waiting, {}
-                for leg in waiting:
-                    self.pool.not_run(leg, broken(leg, "backend-status"))
+            reason = "backend-status" if origin == "peer" else reason_of(frame) or "backend-status"
+            waiting, self.talk.waiting = self.talk.waiting, {}
+            for leg in waiting:
+                reply = broken(leg, reason, message=f"{TEXTS.get(reason, reason)}; the request was not sent")
+                if reason == "backend-status":
+                    self.pool.not_run(leg, reply)  # a server of another era might run it
+                else:
+                    self.pool.to_leg(leg, reply, final=True)
             return True
         self.pool.greeted(self)
         declared = self.relay.talk.peers.declared

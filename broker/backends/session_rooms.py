@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from broker.faces.stateless_call import StatelessCall
 
 
+SURE = 20
+"""Questions on calls' own streams after which a server is not expected to ask on its standing one; servers whose tools
+do both have shown it by then."""
+
+
 class Place(msgspec.Struct):
     """Where a request belongs: this `session`; else a new one of the group; if there is no room for it, `instead`."""
 
@@ -42,6 +47,8 @@ class Rooms:
         self.habits = habits
         self.groups = Groups()
         self.sessions: dict[int, PooledSession] = {}
+        self.asked_in_calls = 0
+        """Questions that came on the stream of their call."""
         self.mute = False
         """Whether the backend is known to have no way to ask."""
         self._end = end
@@ -118,7 +125,7 @@ class Rooms:
         if self.policy.attribution != "auto":
             return self.policy.attribution == "exclusive"
         habits = self.habits
-        return habits.asks_on_stream or (not habits.asks_in_call and habits.quiet < QUIET_CALLS)
+        return habits.asks_on_stream or (self.asked_in_calls < SURE and habits.quiet < QUIET_CALLS)
 
     def _evict(self, principal: str | None) -> bool:
         """End the idle session that was used longest ago, of one caller or of all; False if all are busy."""

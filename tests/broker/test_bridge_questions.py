@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from broker.backends.session_rooms import SURE
 from tests.broker.bridge_world import (
     ADA,
     BOB,
@@ -216,14 +217,20 @@ async def test_parallel_calls_of_a_server_that_asks_on_its_standing_stream_have_
         assert here.backend.count("initialize") == 8
 
 
-async def test_once_a_server_was_seen_to_ask_in_its_calls_they_share_a_session() -> None:
+async def test_once_a_server_was_seen_to_ask_in_its_calls_alone_they_share_a_session() -> None:
     async with bridging() as here:
         serving(here)
-        for _ in range(3):
-            replies = await asyncio.gather(*(begin(here) for _ in range(4)))
+
+        async def at_once(count: int) -> None:
+            replies = await asyncio.gather(*(begin(here) for _ in range(count)))
             for reply in await asyncio.gather(*(again(here, reply, answers_to(reply)) for reply in replies)):
                 assert said(reply) == [ADA]
-        assert here.backend.count("initialize") == 4  # those of the first time, before anything was known
+
+        for _ in range(SURE // 4):
+            await at_once(4)
+        assert here.backend.count("initialize") == 4
+        await at_once(8)
+        assert here.backend.count("initialize") == 4  # those from before anything was known
 
 
 async def test_a_question_outside_any_call_is_refused_unless_the_operator_says_otherwise() -> None:

@@ -32,6 +32,7 @@ MAX_TRIES = 60
 NOT_RUN = frozenset(("backend-connect", "backend-session-lost", "overloaded"))
 """Errors that say that the call did not run."""
 
+NOT_SENT = "the request was not sent"
 UNKNOWN = "may have taken effect"
 LEAVES_S = 0.05
 """Within this time a client that leaves is gone."""
@@ -93,8 +94,9 @@ class Caller:
         while True:
             await self.up.wait()
             answer = await self._send(told, number, params)
-            reason = answer.get("error", {}).get("data", {}).get("reason")
-            if reason not in NOT_RUN or told.tries >= MAX_TRIES:
+            error = answer.get("error", {"message": ""})
+            not_run = error.get("data", {}).get("reason") in NOT_RUN or NOT_SENT in error["message"]
+            if not not_run or told.tries >= MAX_TRIES:
                 return answer
             told.tries += 1
             await asyncio.sleep(self.random.random() * LEAVES_S)

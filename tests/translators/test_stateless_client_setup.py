@@ -109,6 +109,19 @@ def test_a_question_outside_the_set_up_and_outside_a_call_is_refused() -> None:
     assert play.wonders(0, 3, ELICIT, FORM) == refused(3, ELICIT)
 
 
+def test_a_form_of_a_call_that_was_cancelled_is_no_question_of_the_set_up() -> None:
+    play = fresh()
+    play.asks(10, "tools/list", {})
+    assert play.wonders(0, 1, ELICIT, FORM) == [held(1)]  # a list asks nothing
+    play.says(0, "cancelled", requestId=1)
+    play.asks(11)
+    play.talk.abandon(11, play.now)
+    # It was on its way when the call was cancelled: the next call must not be asked it.
+    assert play.wonders(0, 2, ELICIT, FORM) == refused(2, ELICIT)
+    assert play.wonders(4, 3, ELICIT, FORM) == refused(3, ELICIT)
+    assert play.wonders(0, 4, ROOTS) == [held(4)]  # roots are the client's, whichever call asks
+
+
 def test_an_operator_may_have_forms_outside_a_call_cancelled() -> None:
     play = fresh(rules=Rules(unsolicited="cancel"))
     play.now += SETUP_S + 0.1

@@ -97,6 +97,7 @@ class StatelessClient:
         self.inner: dict[int, str] = {}
         self.asks: dict[int, int] = {}  # the conversation's id of a question that is open -> its call
         self.held: dict[int, Question] = {}
+        self.asking_sent = False  # whether a call that may ask was ever sent
         self.tombs: dict[int, Tombstone] = {}
         self.listens = listening.Listens()
         self.pages = pages.Pages()

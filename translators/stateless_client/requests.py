@@ -79,6 +79,7 @@ def send(talk: StatelessClient, call: Call) -> list[Effect]:
         call.phase = "waiting"
         return effects
     call.phase, call.sent = "running", True
+    talk.asking_sent = talk.asking_sent or call.method in ASKING
     return [ToServer(call.id, Frame(id=call.id, method=call.method, params=dict(call.params)))]
 
 

@@ -56,7 +56,9 @@ def unattributed(talk: StatelessClient, question: Question) -> list[Effect]:
     known = known_roots(talk, question.method)
     if known is not None:
         return [ToServer(0, answered(question.ask, known))]
-    if lasts(talk) and len(talk.held) < MAX_HELD:
+    # Once a call was sent, a form or a prompt may be that call's, cancelled since: it is no question for the next one.
+    of_setup = lasts(talk) and (question.method == "roots/list" or not talk.asking_sent)
+    if of_setup and len(talk.held) < MAX_HELD:
         if question.method == "roots/list":
             talk.habits.asks_in_setup = True
         talk.held[question.ask] = question

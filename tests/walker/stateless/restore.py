@@ -31,6 +31,7 @@ class Kept(msgspec.Struct):
     inner: dict[int, str]
     asks: dict[int, int]
     held: dict[int, Question]
+    asking_sent: bool
     tombs: dict[int, Tombstone]
     listens: Listens
     pages: Pages
