@@ -115,7 +115,7 @@ def test_a_form_of_a_call_that_was_cancelled_is_no_question_of_the_set_up() -> N
     assert play.wonders(0, 1, ELICIT, FORM) == [held(1)]  # a list asks nothing
     play.says(0, "cancelled", requestId=1)
     play.asks(11)
-    play.talk.abandon(11, play.now)
+    play.talk.abandon(11)
     # It was on its way when the call was cancelled: the next call must not be asked it.
     assert play.wonders(0, 2, ELICIT, FORM) == refused(2, ELICIT)
     assert play.wonders(4, 3, ELICIT, FORM) == refused(3, ELICIT)
