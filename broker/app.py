@@ -5,6 +5,7 @@ One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -97,8 +98,7 @@ def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None =
             face.pair.close()
         for context in contexts.values():
             context.sessions.end_all("shutdown")
-        for context in contexts.values():
-            await context.reach.close()
+        await asyncio.gather(*(context.reach.close() for context in contexts.values()))
         wheel.close()
 
     app.on_shutdown.append(close)

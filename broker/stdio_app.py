@@ -16,7 +16,7 @@ import msgspec
 
 from broker.backends.base import Reach
 from broker.backends.lines import Lines
-from broker.backends.session_policy import SessionPolicy
+from broker.backends.session_policy import SessionPolicy, attribution_of
 from broker.context import CLIENT_INFO, ServerContext
 from broker.ending import on_signals
 from broker.faces.one_client import OneClient
@@ -51,13 +51,14 @@ async def serve(options: StdioOptions) -> int:
     wheel = Wheel()
     wire = wire_of(DEFAULTS)
     reach = _reach(options, wheel)
+    by_command = not isinstance(options.target, str)
     context = ServerContext(
         NAME,
         reach=reach,
         revision=options.backend_revision,
         face=options.face,
         compare_lists=True,
-        bridge=SessionPolicy.defaults(DEFAULTS),
+        bridge=SessionPolicy.defaults(DEFAULTS, attribution=attribution_of("auto", command=by_command)),
         revisions=options.client_revisions,
         limits=DEFAULTS,
         wheel=wheel,

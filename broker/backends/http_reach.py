@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner
+from broker.backends.farewell import Farewells
 from broker.backends.http1_types import Pool
 from broker.backends.sse_reach import SseReach
 from broker.backends.stateless_http import StatelessLegs
@@ -49,12 +50,14 @@ class HttpReach:
         self._pair = SseReach(url, pool, pool_for, wire, wheel, limits)
         self._is_pair = transport == "sse"
         self._looked = False
+        self._farewells = Farewells()
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
         """A session over POST, GET and DELETE, or over the pair."""
         if self._is_pair:
             return self._pair.session(owner, patient=patient)
-        return BackendSession(self.pool, owner, self._patient if patient else self._deadlines, self._wire)
+        deadlines = self._patient if patient else self._deadlines
+        return BackendSession(self.pool, owner, deadlines, self._wire, self._farewells)
 
     def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
         """Stateless requests, a POST each."""
@@ -79,4 +82,5 @@ class HttpReach:
     async def close(self) -> None:
         """Every connection ends."""
         await self._pair.close()
+        await self._farewells.wait()
         await self.pool.close()

@@ -44,7 +44,7 @@ class SessionPolicy(msgspec.Struct, frozen=True, kw_only=True):
             key_header=name if place == "header" else "",
             key_meta=name if place == "meta" else "",
             park=backend.park,
-            attribution=backend.attribution,
+            attribution=attribution_of(backend.attribution, command=bool(backend.command)),
             unsolicited=backend.unsolicited,
             list_ttl_ms=backend.list_ttl_ms,
         )
@@ -66,3 +66,8 @@ class SessionPolicy(msgspec.Struct, frozen=True, kw_only=True):
             batch_s=limits.park_batch_s,
             **chosen,
         )
+
+
+def attribution_of(chosen: str, *, command: bool) -> str:
+    """The choice that holds: each session of a command is a process, so that calls share one unless asked otherwise."""
+    return "newest" if command and chosen == "auto" else chosen

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from broker.backends.base import Owner
+from broker.backends.farewell import Farewells
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
-from broker.backends.legs import NotifyLeg, PostLeg, QuietLeg
+from broker.backends.legs import NotifyLeg, PostLeg
 from broker.backends.seen import SEEN
 from broker.backends.standing import StandingLeg
 from protocol_versions import jsonrpc
@@ -54,8 +55,11 @@ class BackendSession:
 
     acknowledges = False
 
-    def __init__(self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits) -> None:
+    def __init__(
+        self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits, farewells: Farewells
+    ) -> None:
         self.pool = pool
+        self.farewells = farewells
         self.owner = owner
         self.deadlines = deadlines
         self.limits = limits
@@ -150,7 +154,7 @@ class BackendSession:
         if self.session_id is not None:
             # A handshake that failed after its answer was never settled: its session is named all the same.
             identity = self._identity or b"mcp-session-id: %b\r\n" % self.session_id.encode()
-            self.pool.send(b"DELETE", identity, b"", QuietLeg(), timeouts=self.deadlines.short)
+            self.pool.send(b"DELETE", identity, b"", self.farewells.begin(), timeouts=self.deadlines.short)
             self.session_id = None
 
     def get(self, sink: Sink, last_event_id: str) -> Ticket:

@@ -121,6 +121,11 @@ class OneStatelessClient:
         finally:
             if self._calls.get(frame.id) is call:
                 del self._calls[frame.id]
+            if call.fault:
+                self._audit(call.fault)
+
+    def _audit(self, reason: str) -> None:
+        telemetry.audit("refused", reason=reason, principal=self.principal.id, backend=self.context.name)
 
     def _cancelled(self, frame: Frame) -> StatelessCall | None:
         params: Any = frame.params if frame.params is not UNSET else {}
@@ -128,8 +133,7 @@ class OneStatelessClient:
         return self._calls.get(asked) if type(asked) in (int, str) else None
 
     def _refuse(self, refusal: Refusal, frame: Frame) -> None:
-        context = self.context
-        telemetry.audit("refused", reason=refusal.reason, principal=self.principal.id, backend=context.name)
+        self._audit(refusal.reason)
         data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
         self._write(jsonrpc.encode(jsonrpc.error_response(frame.id, refusal.code, refusal.message, data)))
 

@@ -318,6 +318,8 @@ async def test_a_broker_that_stops_answers_what_is_open_and_ends_its_sessions() 
         assert await running.event() is None
         await within(closing)
         assert not here.pool.rooms.sessions
+        deleted = {(await here.backend.next("DELETE")).headers["mcp-session-id"] for _ in range(2)}
+        assert {"backend-1", "backend-2"} >= deleted
 
 
 @pytest.mark.parametrize("kind", ["json", "stream"])

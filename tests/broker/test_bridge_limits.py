@@ -205,6 +205,16 @@ def test_neither_calls_nor_suspended_calls_may_take_more_than_half_of_the_connec
         assert (policy.calls_per_principal, policy.parked) == (calls, parked)
 
 
+def test_each_session_of_a_command_is_a_process_so_that_calls_share_one_unless_asked_otherwise() -> None:
+    for chosen, found in (("auto", "newest"), ("exclusive", "exclusive"), ("newest", "newest")):
+        server = {"command": ["server"], "attribution": chosen}
+        settings = Settings.build(
+            {"servers": {"a": server, "b": {"url": "http://127.0.0.1:1/", "attribution": chosen}}}
+        )
+        policies = {name: SessionPolicy.of(each, settings.limits) for name, each in settings.servers.items()}
+        assert (policies["a"].attribution, policies["b"].attribution) == (found, chosen)
+
+
 async def test_a_subscriber_that_does_not_read_is_let_go_and_others_hear_on() -> None:
     async with bridging(limits={"stream_queue_bytes": 4096}) as here:
         server = Server(here)

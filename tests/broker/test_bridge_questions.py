@@ -18,6 +18,7 @@ from tests.broker.bridge_world import (
     again,
     answers_to,
     asked_for,
+    audited,
     begin,
     bridging,
     said,
@@ -146,8 +147,10 @@ async def test_an_answer_of_the_wrong_shape_is_refused_and_the_round_stays_open(
     async with bridging() as here:
         serving(here)
         first = await begin(here)
+        before = audited("client-garbage")
         bad = await again(here, first, answers_to(first, answer))
         assert bad.json["error"]["code"] == -32602
+        assert audited("client-garbage") == before + 1
         assert here.backend.count("answer") == 0
         assert said(await again(here, first, answers_to(first))) == [ADA]
 
