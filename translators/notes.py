@@ -11,6 +11,6 @@ def lossy(ctx: Context, method: str) -> list[Effect]:
     """One note of what the operations on a message lost, none if they lost nothing; the context is cleared."""
     if not ctx.losses:
         return []
-    losses = tuple(loss for loss in ctx.losses if loss.loss is not Loss.NONE)
+    losses = [loss for loss in ctx.losses if loss.loss is not Loss.NONE]
     ctx.losses = []
-    return [Note("lossy", method, losses=losses)] if losses else []
+    return [Note("lossy", method, losses=tuple(losses))] if losses else []

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -61,7 +60,7 @@ class SessionPool:
         self.habits = Habits()
         self.rooms = Rooms(self.policy, self.habits, lambda session: self.end(session, "evicted"))
         self.legs: dict[int, tuple[PooledSession, str]] = {}  # and whose call it is; nobody's, for a subscription
-        self._open: Counter[str] = Counter()
+        self._open: dict[str, int] = {}
         self._mute_until = 0.0
         self._quotas: dict[str, Quota] = {}
         self._everybody = Quota(self.policy.parked)
@@ -90,7 +89,7 @@ class SessionPool:
             if state is None:
                 self.relay.leg_message(call.number, bad_state(call.number))
                 return
-        if call.method != LISTEN and self._open[call.principal] >= self.policy.calls_per_principal:
+        if call.method != LISTEN and self._open.get(call.principal, 0) >= self.policy.calls_per_principal:
             self._refuse(call)
             return
         session = self._resumed(call, state) if state is not None else self._route(call)
@@ -181,18 +180,22 @@ class SessionPool:
             self._close_leg(asked.leg)
         principal = "" if call.method == LISTEN else call.principal
         self.legs[asked.leg] = session, principal
-        self._open[principal] += 1
+        self._open[principal] = self._open.get(principal, 0) + 1
         # A server may ask what its session declared, and what this request declares: never more than both.
         if not session.may_be_asked and may_ask(asked.capabilities):
             asked = Asked(asked.leg, asked.frame, silent(asked.capabilities), asked.level, asked.state)
         session.post(asked)
 
     def _close_leg(self, leg: int) -> PooledSession | None:
-        session, principal = self.legs.pop(leg, (None, ""))
-        if session is not None:
-            self._open[principal] -= 1
-            if not self._open[principal]:
-                del self._open[principal]
+        found = self.legs.pop(leg, None)
+        if found is None:
+            return None
+        session, principal = found
+        left = self._open[principal] - 1
+        if left:
+            self._open[principal] = left
+        else:
+            del self._open[principal]
         return session
 
     def _resumed(self, call: StatelessCall, state: State) -> PooledSession | None:
@@ -211,7 +214,7 @@ class SessionPool:
 
     def _route(self, call: StatelessCall) -> PooledSession | None:
         rooms = self.rooms
-        rooms.mute = self.now() < self._mute_until
+        rooms.mute = self._mute_until > 0.0 and self.now() < self._mute_until
         place = rooms.place(call)
         session = place.session
         if session is None and rooms.room(place.group, wrapped=place.wrapped):

@@ -57,14 +57,14 @@ class Rooms:
     def place(self, call: StatelessCall) -> Place:
         """The place of a request that takes up nothing that was suspended."""
         policy = self.policy
-        shared = policy.session == "shared"
-        alone = call.caller.per_call_sessions and not shared
+        alone = call.caller.per_call_sessions and policy.session != "shared"
         asks = call.method in ASKING
         group = self._group(call)
-        if alone or (policy.session == "wrap" and asks):
+        if alone or (asks and policy.session == "wrap"):
             return Place(group, wrapped=True)
-        if group.sessions and not group.sessions[0].wrapped and not (asks and self._exclusive(group)):
-            return Place(group, session=group.sessions[0])
+        first = group.sessions[0] if group.sessions else None
+        if first is not None and not first.wrapped and not (asks and group.asks and self._exclusive(group)):
+            return Place(group, False, first)
         plain = [session for session in group.sessions if not session.wrapped]
         if not plain:
             return Place(group)

@@ -114,7 +114,11 @@ class StatelessCall:
         return outgoing(self.modern, self.told, self.number)
 
     def _send(self, params: dict[str, Any]) -> None:
-        effect = ToServer(self.number, jsonrpc.request(self.number, self.method, params))
+        frame = jsonrpc.request(self.number, self.method, params)
+        if self.bridged:
+            self.relay.send(self, frame, [])
+            return
+        effect = ToServer(self.number, frame)
         if self.gate is None or not self.gate.to_backend(effect):
             self.to_backend(effect)
 
@@ -161,9 +165,6 @@ class StatelessCall:
     def to_backend(self, effect: ToServer) -> None:
         """Send what policy has passed; its headers mirror what is really sent."""
         frame = effect.frame
-        if self.bridged:
-            self.relay.send(self, frame, [])
-            return
         params: Any = frame.params if frame.params is not UNSET else {}
         try:
             headers = headers_of(self.method, params, self.relay.annotations(self))

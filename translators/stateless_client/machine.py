@@ -217,8 +217,9 @@ class StatelessClient:
         self.calls.pop(call.id, None)
         for leg in call.legs:
             self.by_leg.pop(leg, None)
-        for question in (*call.queued, *call.shown.values()):
-            self.asks.pop(question.ask, None)
+        if call.queued or call.shown:
+            for question in (*call.queued, *call.shown.values()):
+                self.asks.pop(question.ask, None)
         if call.counted:
             for quota in self.quotas:
                 quota.parked -= 1
