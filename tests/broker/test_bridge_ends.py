@@ -322,6 +322,30 @@ async def test_a_broker_that_stops_answers_what_is_open_and_ends_its_sessions() 
         assert {"backend-1", "backend-2"} >= deleted
 
 
+async def test_while_the_broker_winds_down_calls_may_end_and_what_is_suspended_holds_it_up_no_longer() -> None:
+    async with bridging() as here:
+        server, release = Server(here), asyncio.Event()
+
+        async def tool(asked: Asked) -> None:
+            await asked.stream()
+            if asked.message["params"]["arguments"]:
+                await server.ask(asked, FORM)
+            await within(release.wait())
+            await asked.event({"id": asked.id, "result": DONE})
+            await asked.end()
+
+        here.backend.on("tools/call", tool)
+        running = asyncio.ensure_future(begin(here))
+        await here.backend.next("tools/call")
+        parked = await begin(here, params={"name": "x", "arguments": {"ask": True}}, client=here.another())
+        assert parked.json["result"]["resultType"] == "input_required"
+        closing = asyncio.ensure_future(here.broker.close(grace_s=4))
+        release.set()
+        assert (await running).json["result"]["content"] == DONE["content"]
+        assert await within(closing) is True
+        assert here.backend.count("DELETE") == 2
+
+
 @pytest.mark.parametrize("kind", ["json", "stream"])
 async def test_every_request_is_answered_whatever_the_server_does(kind: str) -> None:
     async with bridging() as here:
