@@ -1,11 +1,13 @@
 """Drives the published conformance suite through the broker, before both families of servers.
 
-    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost,2026-07-28,pushed,client]
+    python -m conformance.official [--family py,ts] [--legs 2025-11-25,2025-06-18,lost,stdio,2026-07-28,pushed,client]
 
 `2025-11-25`: that frozen requirement set before servers of that revision and of 2026-07-28; all must pass.
 `2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of
 2025-06-18, 2025-11-25 and 2026-07-28; all must pass. `lost`: before each older server, scenarios that pass
 directly, with a client negotiated to the server's own revision, and fail through the broker; there must be none.
+`stdio`: the same servers as commands, whose revision the broker has to find, for clients of 2025-11-25 and 2026-07-28;
+nothing may be lost that the same server passes directly, over HTTP, with a client of a session revision.
 `2026-07-28`: that frozen requirement set before servers of that revision; all must pass. `pushed`: the same set before
 servers of 2025-11-25 and 2025-06-18 that ask by requests; all must pass but the one that wants a key of its own, and
 that one too where the server says its keys; nothing is lost that passes directly with a client of the server's own
@@ -32,7 +34,7 @@ from conformance.official_results import Pushed, Scenario, lost, read, score, se
 
 SUITE_DEADLINE_S: Final = 300.0
 """A healthy leg takes 2-10 s; a server that answers nothing makes each scenario wait for its own time-out."""
-LEGS: Final = ("2025-11-25", "2025-06-18", "lost", "2026-07-28", "pushed", "client")
+LEGS: Final = ("2025-11-25", "2025-06-18", "lost", "stdio", "2026-07-28", "pushed", "client")
 OLDER: Final = ("2025-06-18", "2025-03-26", "2024-11-05")
 NEWEST: Final = ("--requirements", "2025-11-25")
 STATELESS: Final = ("--requirements", "2026-07-28")
@@ -172,6 +174,42 @@ class Official:
             return Result("lost", str(peer), text, ("nothing passes directly: there is nothing to lose",))
         return Result("lost", str(peer), text, tuple(why(through, name) for name in names))
 
+    def stdio(self, family: str) -> list[Result]:
+        """Before each older server as a command: what passes directly and fails through the broker."""
+        return [row for revision in OLDER for row in self._piped(Peer(family, revision))]
+
+    def _piped(self, peer: Peer) -> list[Result]:
+        piped = Peer(peer.family, peer.revision, "stdio")
+        with Children(self.folder / f"stdio-{peer}".replace(":", "-")) as children:
+            try:
+                _, backend = children.server("server", peer.command("server"))
+                direct = {
+                    **self.run(children, backend, "own", *MIDDLE),
+                    **self.run(children, backend, "direct", *NEWEST),
+                }
+                _, url = children.broker(piped.command("server"), "--backend-revision", "auto")
+                newest = self.run(children, url, "broker", *NEWEST)
+                stateless = self.run(children, url, "broker-stateless", *STATELESS)
+            except LaunchError as error:
+                return [Result("stdio", str(piped), "did not start", (str(error),))]
+        rows = []
+        for selection, through in ((NEWEST, newest), (STATELESS, stateless)):
+            wanted = self.names(*selection)
+            own = {name: scenario for name, scenario in direct.items() if name in wanted}
+            names = lost(own, through)
+            (had, _), (won, _) = score(own, wanted), score(through, wanted)
+            text = f"direct {had}, through the broker {won}/{len(wanted)}, lost {len(names)}"
+            bad = tuple(why(through, name) for name in names)
+            rows.append(
+                Result(
+                    f"stdio {selection[1]}",
+                    str(piped),
+                    text,
+                    bad if had else ("nothing passes directly: there is nothing to lose",),
+                )
+            )
+        return rows
+
 
 def _own(revision: str) -> tuple[str, ...]:
     """The selection that a client of the server's own revision runs."""
@@ -195,6 +233,7 @@ def main(argv: Sequence[str]) -> int:
         "2025-11-25": official.newest,
         "2025-06-18": official.middle,
         "lost": official.lost,
+        "stdio": official.stdio,
         "2026-07-28": official.stateless,
         "pushed": official.pushed,
         "client": official.client,
