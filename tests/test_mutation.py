@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.edits import edits
+from tests.mutation.machines import MACHINES
 from tests.mutation.mutant import REMOVED, Mutant, numbered
 from tests.mutation.report import Report, judged, reasons
 from tests.mutation.runner import Outcome, chosen, population
@@ -52,6 +53,13 @@ def test_every_operation_has_a_mutant_without_it_and_names_are_unique() -> None:
     removals = [mutant for mutant in mutants if mutant.kind == REMOVED]
     assert chosen(mutants, seed=1, count=0) == removals
     assert len(chosen(mutants, seed=1, count=400)) == len(removals) + 400
+
+
+@pytest.mark.parametrize("home", MACHINES)
+def test_mutants_of_machines_have_names_and_only_they_have_reasons(home: str) -> None:
+    names = [mutant.name for mutant in MACHINES[home].mutants()]
+    assert len(set(names)) == len(names)
+    assert reasons(MACHINES[home].survivors).keys() <= set(names)
 
 
 def test_a_seed_draws_the_same_mutants_again() -> None:

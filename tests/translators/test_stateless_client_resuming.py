@@ -33,7 +33,8 @@ from tests.translators.stateless_playbook import (
 )
 from translators.asks import LEVELS
 from translators.machine import Note
-from translators.stateless_client import LOST, State, bad_state, read_state
+from translators.stateless_client import State, bad_state, read_state
+from translators.stateless_client import state as slugs
 from translators.stateless_client.notices import MAX_MESSAGE_BYTES, MAX_MESSAGES
 
 ANSWER: Json = {"input-1": ACCEPTED}
@@ -282,7 +283,7 @@ def test_a_state_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
 
 
 def test_the_slug_of_a_call_that_was_lost_with_its_broker_is_kept() -> None:
-    assert LOST == "suspended-call-lost"
+    assert slugs.LOST == "suspended-call-lost"
 
 
 def test_the_answer_to_a_bad_state_names_its_request_alone() -> None:

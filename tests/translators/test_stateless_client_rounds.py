@@ -35,7 +35,7 @@ from translators.machine import Note, SetTimer
 from translators.stateless_client.calls import Quota
 from translators.stateless_client.machine import Rules
 from translators.stateless_client.questions import INPUT_KEY, MAX_KEY
-from translators.stateless_client.rounds import MAX_QUESTIONS, MAX_ROUNDS
+from translators.stateless_client.rounds import MANY_ROUNDS, MAX_QUESTIONS, MAX_ROUNDS
 
 CANCEL: Json = {"action": "cancel"}
 
@@ -203,7 +203,9 @@ def test_a_call_may_ask_in_so_many_rounds() -> None:
     play = calling()
     for round_ in range(1, MAX_ROUNDS + 1):
         assert play.wonders(3, round_, ELICIT, FORM) == [gather()]
-        assert play.later(0.04, "gather:3")[0].frame.result["requestState"] == f'["call","owner",1,3,{round_},[]]'
+        [*notes, ended] = [effect for effect in play.later(0.04, "gather:3") if not isinstance(effect, SetTimer)]
+        assert ended.frame.result["requestState"] == f'["call","owner",1,3,{round_},[]]'
+        assert notes == [Note("degraded", "tools/call", "many-rounds")] * (round_ >= MANY_ROUNDS)
         if round_ == MAX_ROUNDS:
             refused = Note("refused", ROOTS, "too-many-rounds")
             assert play.wonders(3, 50, ROOTS) == [silent(50), refused]
@@ -220,7 +222,8 @@ def test_questions_left_out_in_the_last_round_are_answered_by_nobody() -> None:
     play.wonders(3, 2, ROOTS)
     play.later(0.04, "gather:3")
     for round_ in range(1, MAX_ROUNDS):
-        assert play.retries(10 + round_, round_)[0].frame.result["resultType"] == "input_required"
+        [ended] = [effect for effect in play.retries(10 + round_, round_) if not isinstance(effect, Note)]
+        assert ended.frame.result["resultType"] == "input_required"
     assert play.retries(30, MAX_ROUNDS) == [
         replied(1, CANCEL),
         silent(2),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 10
 """Rounds of one call; the SDK clients give up after as many."""
 
+MANY_ROUNDS = 6
+"""From this round of a call on an operator is told: soon its client will give up."""
+
 MAX_QUESTIONS = 32
 """Questions of one call that are open at once; the specification's own examples ask two or three."""
 
@@ -88,6 +91,8 @@ def show(talk: StatelessClient, call: Call) -> list[Effect]:
     if not asked:  # all were taken back, or withheld
         return [*effects, *requests.go_on(talk, call)]
     call.round += 1
+    if call.round >= MANY_ROUNDS:
+        effects.append(Note("degraded", call.method, "many-rounds"))
     call.shown = _keyed(call, asked)
     state = State("call", talk.owner, talk.number, call.id, call.round)
     call.interim = interim(talk, {key: _request(question) for key, question in call.shown.items()}, state)
