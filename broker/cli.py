@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from broker.cli_check import check
 from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_report import report
@@ -33,6 +34,7 @@ Examples
   dragoman proxy http://127.0.0.1:3000/mcp
   dragoman stdio -- npx -y some-server
   dragoman serve dragoman.yaml
+  dragoman check dragoman.yaml
   dragoman connect claude-desktop --dry-run
   dragoman report http://127.0.0.1:3000/mcp --client 2025-03-26
   dragoman revisions
@@ -80,6 +82,7 @@ for command in (connect, disconnect, init, validate, schema):
 cli.add_command(translate)
 cli.add_command(revisions)
 cli.add_command(report)
+cli.add_command(check)
 cli.add_command(demo)
 
 

@@ -29,6 +29,19 @@ def lines(report: Report) -> list[str]:
     return [*found, summary(report)]
 
 
+def losses(report: Report) -> list[str]:
+    """What is degraded or refused, one by one, each line with what it is of."""
+    sections = {"capability": report.capabilities, "method": report.methods, "between them": report.between}
+    sections |= {NOUNS[kind]: entries for kind, entries in report.entries.items()}
+    found = []
+    for title, findings in sections.items():
+        for finding in findings:
+            if finding.verdict in ("degraded", "refused"):
+                said = f": {'; '.join(map(clean, finding.said))}" if finding.said else ""
+                found.append(f"{finding.verdict:9} {title} {clean(finding.name)}{said}")
+    return [*found, *(f"not read to its end: {method} ({why})" for method, why in report.incomplete.items())]
+
+
 def summary(report: Report) -> str:
     """How many entries of each kind there are of each verdict, in a line."""
     parts = []

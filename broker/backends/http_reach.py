@@ -48,13 +48,14 @@ class HttpReach:
         self._patient = Deadlines.of(limits, wait_s=limits.park_s)
         self._prober = Prober(pool, client_info)
         self._pair = SseReach(url, pool, pool_for, wire, wheel, limits)
-        self._is_pair = transport == "sse"
+        self.is_pair = transport == "sse"
+        """Whether it is the pair, as far as that was found out."""
         self._looked = False
         self._farewells = Farewells()
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
         """A session over POST, GET and DELETE, or over the pair."""
-        if self._is_pair:
+        if self.is_pair:
             return self._pair.session(owner, patient=patient)
         deadlines = self._patient if patient else self._deadlines
         return BackendSession(self.pool, owner, deadlines, self._wire, self._farewells)
@@ -70,14 +71,14 @@ class HttpReach:
         found = await self._prober()
         if self.transport == "auto":
             # Whoever answers a POST in JSON-RPC is no stream's address, unless all it says is that there is no POST.
-            self._is_pair = found.reason == NO_POST and await self._pair.offered()
+            self.is_pair = found.reason == NO_POST and await self._pair.offered()
         return found
 
     async def settle(self) -> None:
         """Whether a GET begins with the pair's first event, asked once."""
         if self.transport == "auto" and not self._looked:
             self._looked = True
-            self._is_pair = await self._pair.offered()
+            self.is_pair = await self._pair.offered()
 
     async def close(self) -> None:
         """Every connection ends."""

@@ -280,7 +280,7 @@ def test_servers_of_a_configuration_are_reported_each_and_a_dead_one_is_named(tm
                 1,
                 [
                     "dragoman: dead: the server cannot be reached (connect)",
-                    "dragoman: pipe: only servers at a URL can be reported on, not commands",
+                    "dragoman: pipe: the server ended before it answered",
                 ],
             )
             assert "refused     greet: hidden by the operator's filter" in text

@@ -1,0 +1,123 @@
+"""Asking every server of a configuration whether it is there, what it speaks and what a client would lose: for people.
+
+Invariants: every server gets a line, whatever becomes of the others; what was opened or started is closed at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from broker.app import CONTEXTS, create_app
+from broker.faces.context import FaceContext
+from broker.hooks.filter_names import FilterNames
+from broker.report import Report, Visible, make
+from broker.report_ask import Offer, inspect
+from broker.report_bridge import Bridge
+from broker.report_sink import CannotAsk
+from broker.report_text import clean, losses, summary
+from broker.status import transport_of
+from protocol_versions import by_id
+
+if TYPE_CHECKING:
+    from broker.settings import Settings
+
+AT_ONCE: Final = 4
+"""Servers asked at the same time; a package runner may keep a core busy until its server answers."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One server. `problem` is why it cannot be used, with it all that was not found out stays empty. Times in ms."""
+
+    name: str
+    place: str
+    problem: str = ""
+    era: str = ""
+    era_reason: str = ""
+    revision: str = ""
+    capabilities: tuple[str, ...] = ()
+    opened_ms: float = 0.0
+    round_trip_ms: float | None = None
+    report: Report | None = None
+
+
+async def checks(settings: Settings, names: list[str], client: str) -> list[Check]:
+    """Ask these servers, a few at a time, for a client of one revision; in the order of the names."""
+    app = create_app(settings)
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> Check:
+        async with room:
+            return await _check(app[CONTEXTS][name], settings, client)
+
+    try:
+        return list(await asyncio.gather(*map(one, names)))
+    finally:
+        app.freeze()
+        await app.shutdown()
+
+
+async def _check(context: FaceContext, settings: Settings, client: str) -> Check:
+    name = settings.servers[context.name].place if settings.single else context.name
+    place = transport_of(context.reach.identity)
+    try:
+        offer = await inspect(context, client, timed=True)
+    except CannotAsk as reason:
+        return Check(name=name, place=place, problem=str(reason))
+    settled, capabilities = context.era.settled, offer.greeting.get("capabilities")
+    sessions = by_id(offer.revision).traits.sessions
+    return Check(
+        name=name,
+        place=place,
+        era="sessions" if sessions else "stateless",
+        era_reason="pinned" if context.pin != "auto" else settled.reason if settled is not None else "",
+        revision=offer.revision,
+        capabilities=tuple(capabilities) if isinstance(capabilities, dict) else (),
+        opened_ms=round(offer.opened_s * 1000, 1),
+        round_trip_ms=round(offer.trip_s * 1000, 3) if offer.trip_s is not None else None,
+        report=report_of(context, offer, client, name),
+    )
+
+
+def report_of(context: FaceContext, offer: Offer, client: str, name: str) -> Report:
+    """The report on what a server said, as the operator configured it."""
+    return make(
+        name,
+        client,
+        offer.revision,
+        offer.greeting,
+        offer.lists,
+        incomplete=offer.incomplete,
+        visible=_visible(context.hooks.hooks),
+        bridge=Bridge(ways=offer.ways, policy=context.bridge) if offer.ways is not None else None,
+    )
+
+
+def lines(check: Check) -> list[str]:
+    """One server as lines of text."""
+    name = clean(check.name)
+    if check.report is None:
+        return [f"{name}: FAILED: {check.problem}"]
+    info: Any = check.report.server_info
+    server = clean(f"{info.get('name', '')} {info.get('version', '')}".strip()) if isinstance(info, dict) else ""
+    trip = f"{check.round_trip_ms:.1f} ms" if check.round_trip_ms is not None else "no answer to a ping"
+    why = f" ({check.era_reason})" if check.era_reason else ""
+    return [
+        f"{name}: ok",
+        f"  reached       {clean(check.place)}",
+        f"  server        {server or 'does not say who it is'}",
+        f"  era           {check.era}{why}",
+        f"  revision      {check.revision}",
+        f"  capabilities  {', '.join(map(clean, check.capabilities)) or 'none'}",
+        f"  round trip    {trip}; first answer after {check.opened_ms:.0f} ms",
+        f"  {check.report.client} gets  {summary(check.report)}",
+        *(f"    {line}" for line in losses(check.report)),
+    ]
+
+
+def _visible(hooks: tuple[Any, ...]) -> Visible:
+    """Whether every filter lets a name of a kind be seen."""
+    filters = [hook for hook in hooks if isinstance(hook, FilterNames)]
+    return lambda kind, name: all(found.visible(kind, name) for found in filters)
