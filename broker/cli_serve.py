@@ -15,7 +15,8 @@ from broker.cli_stdio import filter_options, target_of
 from broker.stdio_command import KINDS
 
 if TYPE_CHECKING:
-    from broker.serve import Running
+    from broker.hosts.spans import Problem
+    from broker.serve import Beside, Running
     from broker.settings import Settings
 
 FORMATS = click.Choice(["auto", "json", "pretty"])
@@ -118,6 +119,7 @@ def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
 @click.option("--workers", default=1, type=click.IntRange(1), help="Processes; only 1 is possible.")
 @click.option("--check", is_flag=True, help="Only say whether the file is valid.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port, whatever the file says; 0 picks one.")
+@click.option("--watch", is_flag=True, help="Apply the file whenever it changes, as SIGHUP does.")
 @_log_options
 def serve(
     file: Path,
@@ -125,6 +127,7 @@ def serve(
     workers: int,
     check: bool,
     port: int | None,
+    watch: bool,
     log_format: str | None,
     log_level: str | None,
 ) -> None:
@@ -132,6 +135,9 @@ def serve(
 
     FILE may also be a host's own configuration, read as it is (Claude, Cursor, VS Code, Zed, Continue, Codex and
     others), or a registry's server.json. Of such a file, what cannot be served is said and left out.
+
+    On SIGHUP, or with --watch when it changes, the file is read again: servers whose entry did not change keep their
+    sessions and processes. A file that cannot be used changes nothing, and why is logged.
 
     \b
     Examples
@@ -157,18 +163,33 @@ def serve(
     from broker.hosts.machine import Machine
     from broker.hosts.serving import settings as settings_of
 
-    settings, problems = settings_of(file, Machine.here(), **({} if port is None else {"port": port}))
+    def load() -> tuple[Settings, list[Problem]]:
+        settings, problems = settings_of(file, Machine.here(), **({} if port is None else {"port": port}))
+        log = {"format": log_format or settings.log.format, "level": log_level or settings.log.level}
+        changed = {"log": settings.log.model_copy(update=log), "tap": Path(tap) if tap else settings.tap}
+        return settings.model_copy(update=changed), problems
+
+    watcher = None
+    if watch and not check:
+        from broker.reload import Watcher
+
+        watcher = Watcher(file)  # before the file is read: what changes meanwhile is seen
+    settings, problems = load()
     for problem in problems:
         click.echo(f"dragoman: {problem.line(file)}", err=True)
-    log = {"format": log_format or settings.log.format, "level": log_level or settings.log.level}
-    changed = {"log": settings.log.model_copy(update=log), "tap": Path(tap) if tap else settings.tap}
-    settings = settings.model_copy(update=changed)
     if check:
         if any(problem.fatal for problem in problems):
             sys.exit(CONFIGURATION)
         click.echo(f"{file}: valid, {len(settings.servers)} servers")
         return
-    run(settings)
+
+    async def follow(broker: Running) -> None:
+        from broker.app import SERVERS
+        from broker.reload import Reload, reloads
+
+        await reloads(Reload(broker.app[SERVERS], load, file, problems), watcher)
+
+    run(settings, follow)
 
 
 @click.command()
@@ -188,7 +209,7 @@ def demo(port: int | None, once: bool, built_in_client: bool, server: str) -> No
     sys.exit(tell(port=port, once=once, built_in=built_in_client, revision=server))
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, beside: Beside | None = None) -> None:
     """Serve until a signal, then end the process with an exit code."""
     from broker import serve as serving
     from broker import telemetry
@@ -218,7 +239,7 @@ def run(settings: Settings) -> None:
 
     try:
         with asyncio.Runner(loop_factory=serving.new_loop) as runner:
-            runner.run(serving.run(settings, create, ready))
+            runner.run(serving.run(settings, create, ready, beside))
     except serving.CannotServe as error:
         click.echo(f"dragoman: {error}", err=True)
         sys.exit(CANNOT_BIND if error.bind else RUNTIME)

@@ -1,6 +1,6 @@
 """How a process is told to end: SIGTERM and SIGINT where loops can wait for signals, and where they cannot (Windows).
 
-There is no reload signal: SIGHUP does not exist on every system, and a configuration is read once.
+SIGHUP, where it exists, tells it to read its configuration again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,19 @@ def on_signals(told: Callable[[], None]) -> Callable[[], None]:
             loop.remove_signal_handler(number)
 
     return undo
+
+
+def on_hangup(told: Callable[[], object]) -> Callable[[], None]:
+    """Call `told` in the running loop for each SIGHUP, until what is returned is called; never where there is none."""
+    number = getattr(signal, "SIGHUP", None)
+    loop = asyncio.get_running_loop()
+    if number is None:
+        return lambda: None
+    try:
+        loop.add_signal_handler(number, told)
+    except NotImplementedError:
+        return lambda: None
+    return lambda: (loop.remove_signal_handler(number), None)[1]
 
 
 def _without_loop(

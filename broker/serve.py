@@ -15,7 +15,7 @@ import functools
 import gc
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import http_parser, web
@@ -183,11 +183,15 @@ def _shorten(server: web.Server, app: web.Application) -> None:
     from broker.app import POSTS
 
     posts = app.get(POSTS)
-    if not posts or app.on_response_prepare:
+    if posts is None or app.on_response_prepare:
         return
     usual = server.request_handler
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        connection = request.protocol
+        handed = connection.handed if type(connection) is Connection else None
+        if handed is not None:
+            return handed.usual(cast("web.Request", request))
         post = posts.get(request._message.path) if request.method == "POST" else None
         if post is None or "Expect" in request.headers:
             return usual(request)
@@ -196,7 +200,13 @@ def _shorten(server: web.Server, app: web.Application) -> None:
     server.request_handler = handle
 
 
-async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], None]) -> bool:
+Beside = Callable[[Running], Coroutine[Any, Any, None]]
+"""What goes on as long as the broker serves, and is cancelled then."""
+
+
+async def run(
+    settings: Settings, create: CreateApp, ready: Callable[[Running], None], beside: Beside | None = None
+) -> bool:
     """Serve until SIGTERM or SIGINT; True if every call in flight could finish.
 
     Raises:
@@ -214,9 +224,14 @@ async def run(settings: Settings, create: CreateApp, ready: Callable[[Running], 
         gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
+        going = asyncio.ensure_future(beside(broker)) if beside is not None else None
+        await asyncio.sleep(0)  # it hears signals before anybody is told that there is a process to send them to
         ready(broker)
         status = await _status(settings, broker, stop)
         await stop.wait()
+        if going is not None:
+            going.cancel()
+            await asyncio.wait([going])
         telemetry.log("info", "stopping", grace_s=settings.limits.drain_s)
         clean = await broker.close(grace_s=settings.limits.drain_s, hurry=hurry)
         if status is not None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import HttpVersion11
 
 if TYPE_CHECKING:
+    from aiohttp import web
     from aiohttp.http_parser import RawRequestMessage
 
 MAX_HEADS: Final = 16_384
@@ -32,8 +34,15 @@ _LENGTH_BYTES: Final = len(_LENGTHS[0])
 Digest = bytes
 
 
+Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
+
+
 class Call(Protocol):
     """A request that is being answered without the usual way."""
+
+    @property
+    def usual(self) -> Handler:
+        """Who answers its request if it has to go the usual way: where it began, whatever its path leads to by then."""
 
     def begin(self) -> None:
         """Start; the connection is told by `answer` or `hand_over`, maybe before this returns."""

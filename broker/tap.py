@@ -59,7 +59,8 @@ class Tap:
         if os.name == "posix" and os.fstat(self._file).st_mode & 0o077:
             os.close(self._file)
             raise ValueError(f"{path} is readable by others; expected mode 0600")
-        self._secrets = sorted({text for text in secrets if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._secrets: list[str] = []
+        self.hide(secrets)
         self._encoder = msgspec.json.Encoder()
         self._waiting: queue.SimpleQueue[tuple[_Line, int] | None] = queue.SimpleQueue()
         self._bytes = 0
@@ -68,6 +69,11 @@ class Tap:
         self._open = True
         self._thread = threading.Thread(target=self._write, name="tap", daemon=True)
         self._thread.start()
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Redact these as well from now on; what was a secret before stays one."""
+        known = {*self._secrets, *(text for text in secrets if len(text) >= _SHORTEST_SECRET)}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def frame(self, side: str, direction: str, backend: str, frame: Frame) -> None:
         """One frame crossed an edge; it is copied at once, because the caller may go on to change it."""

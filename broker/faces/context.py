@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -69,6 +69,9 @@ class FaceContext(ServerContext):
         self.door = door
         self.nobody = identify({}, settings)
         self.strict_version = settings.strict_version_header
+        self.retired = False
+        """Whether another server of this name, or none, takes what comes from now on."""
+        self.post: Callable[[web.Request], Awaitable[web.StreamResponse]]
         self.good_accepts: set[str | None] = set()
         self.patience = Patience(wheel, limits.commit_to_sse_s)
         self.sessions = Sessions(

@@ -51,6 +51,11 @@ class LegacySse:
         """How many sessions there are."""
         return len(self._pairs)
 
+    def busy(self) -> int:
+        """How many calls are open, over all sessions."""
+        relays = [pair.client.relay for pair in self._pairs.values() if pair.client is not None]
+        return sum(len(relay.outbox.exchanges) for relay in relays if relay is not None)
+
     @staticmethod
     def owns(request: web.Request) -> bool:
         """True if a GET on a shared address is that of a client of the pair."""

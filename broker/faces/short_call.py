@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from broker.faces.context import FaceContext
     from broker.outbox import Exchange
     from broker.sessions import Session
-    from broker.short_way import Taken
+    from broker.short_way import Handler, Taken
 
 
 class SessionHead:
@@ -36,7 +36,7 @@ class SessionHead:
         """The call of this body; None if the usual way must look at it."""
         context = self._context
         session = context.sessions.find(self._session_id, self._principal)
-        if session is None or b"protocolVersion" in body:
+        if session is None or context.retired or b"protocolVersion" in body:
             return None
         try:
             frame = jsonrpc.decode_strict(body, context.wire)
@@ -58,6 +58,11 @@ class ShortCall:
         self._frame = frame
         self.session = session
         self.exchange: Exchange = session.outbox.open(1)
+
+    @property
+    def usual(self) -> Handler:
+        """Who answers its request on the usual way."""
+        return self._context.post
 
     def begin(self) -> None:
         """Give the message to the relay."""

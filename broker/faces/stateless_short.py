@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from broker.faces.stateless_call import StatelessCall
     from broker.faces.stateless_relay import StatelessRelay
     from broker.identity import Principal
-    from broker.short_way import Taken
+    from broker.short_way import Handler, Taken
 
 DISCOVER: Final = "server/discover"
 HEAD: Final = b"Content-Type: application/json\r\n"
@@ -66,6 +66,8 @@ class BareHead:
     def take(self, connection: Taken, body: bytes) -> BareCall | None:
         """The call of this body; None if the usual way must look at it."""
         context, relay = self._context, self._relay
+        if context.retired:
+            return None
         try:
             frame = jsonrpc.decode_strict(body, context.wire)
         except jsonrpc.Refused:
@@ -121,6 +123,11 @@ class BareCall:
         self._connection = connection
         self._frame = frame
         self._parts = parts
+
+    @property
+    def usual(self) -> Handler:
+        """Who answers its request on the usual way."""
+        return self._context.post
 
     def begin(self) -> None:
         """Give the request to the relay."""

@@ -42,6 +42,7 @@ class StreamableHttp:
 
     def __init__(self, context: FaceContext) -> None:
         self.context = context
+        context.post = self.post
         self.modern = StatelessFace(context)
         self.pair: LegacySse
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from broker import serve
 from broker.serve_connection import Connection
 from broker.settings import Settings
-from broker.short_way import MAX_HEADS, Heads, Taken, split
+from broker.short_way import MAX_HEADS, Handler, Heads, Taken, split
 from tests.broker.http1_world import turn, within
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -31,6 +31,10 @@ class Short:
         self.connection = connection
         self.body = body
         self.lost = asyncio.Event()
+
+    @property
+    def usual(self) -> Handler:
+        return self.here.handle
 
     def begin(self) -> None:
         self.here.calls.append(self)

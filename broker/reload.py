@@ -1,0 +1,131 @@
+"""A configuration that changed while the broker serves it: read again on SIGHUP or when the file changes, and applied.
+
+Invariants: a file that cannot be used, or that asks for what only a start can give, changes nothing and is said to;
+one reload is applied after another; a file that is being written is not read before it rests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from broker import telemetry
+from broker.hosts.spans import Problem
+from broker.servers import Changes, Servers
+from broker.settings import Settings, SettingsError
+
+WATCH_S: Final = 1.0
+"""How often the file is looked at; a change counts once it has rested as long."""
+
+Load = Callable[[], tuple[Settings, list[Problem]]]
+"""Reads the file as at the start: the settings, and what of a host's file is left out. Raises SettingsError."""
+
+
+class Reload:
+    """Applies the configuration again and again. `problems` are those of the start, which are known."""
+
+    def __init__(self, servers: Servers, load: Load, path: Path, problems: Iterable[Problem] = ()) -> None:
+        self._servers = servers
+        self._load = load
+        self._path = path
+        self._known = _lines(problems, path)
+
+    def now(self) -> Changes | None:
+        """Read the file and apply it; None if nothing was changed because of what is wrong, which is logged."""
+        try:
+            changes = self._apply()
+        except SettingsError as error:
+            problems = error.problems
+        except (OSError, ValueError) as error:
+            problems = [f"{self._path}: {error}"]
+        except Exception as error:  # a bug of ours must end neither what is served nor the watching
+            problems = [f"{self._path}: internal error ({type(error).__name__})"]
+        else:
+            names = {each: ", ".join(getattr(changes, each)) for each in changes.__struct_fields__}
+            telemetry.announce("configuration applied", **names)
+            return changes
+        for problem in problems:
+            telemetry.log("error", "configuration not applied", problem=problem)
+        return None
+
+    def _apply(self) -> Changes:
+        settings, problems = self._load()
+        found = _lines(problems, self._path)
+        worse = [line for line in found if line not in self._known]
+        if worse:
+            # At the start the others would be served; here a slip of the pen would end sessions.
+            raise SettingsError(worse)
+        fixed = fixed_members(self._servers.settings, settings)
+        if fixed:
+            raise SettingsError([f"{self._path}: {name}: cannot be changed without a restart" for name in fixed])
+        changes = self._servers.apply(settings)
+        self._known = found
+        return changes
+
+
+class Watcher:
+    """Whether a file has changed and rests; `look` is called again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._applied = self._seen = self._state()
+
+    def look(self) -> bool:
+        """True once for each change, when the file is what it was at the last look. One that is away is no change."""
+        state = self._state()
+        rests, self._seen = state == self._seen, state
+        if state is None or not rests or state == self._applied:
+            return False
+        self._applied = state
+        return True
+
+    def _state(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+async def watch(watcher: Watcher, told: Callable[[], object], *, sleep: Callable[[float], Awaitable[object]]) -> None:
+    """Call `told` for each change, for ever."""
+    while True:
+        await sleep(WATCH_S)
+        if watcher.look():
+            told()
+
+
+async def reloads(reload: Reload, watcher: Watcher | None = None) -> None:
+    """Apply the file whenever SIGHUP comes or, with a watcher, the file changes; until it is cancelled."""
+    from broker.ending import on_hangup
+
+    undo = on_hangup(reload.now)
+    try:
+        if watcher is not None:
+            await watch(watcher, reload.now, sleep=asyncio.sleep)
+        else:
+            await asyncio.get_running_loop().create_future()
+    finally:
+        undo()
+
+
+def fixed_members(now: Settings, then: Settings) -> list[str]:
+    """The members in which two configurations differ, apart from `servers`; of `limits` and others, each by itself."""
+    found = []
+    for name in type(now).model_fields:
+        before, after = getattr(now, name), getattr(then, name)
+        if name == "servers" or before == after:
+            continue
+        parts = getattr(type(before), "model_fields", None)
+        if parts is None:
+            found.append(name)
+        else:
+            found += [f"{name}.{part}" for part in parts if getattr(before, part) != getattr(after, part)]
+    return found
+
+
+def _lines(problems: Iterable[Problem], path: Path) -> list[str]:
+    return [problem.line(path) for problem in problems if problem.fatal]

@@ -1,0 +1,266 @@
+"""The virtual servers of one broker: each with its routes, and a table of them that can change while it runs.
+
+Invariants: a server that did not change keeps everything it has (sessions, connections, processes, what is known of
+it); nothing is taken from the table before all that takes its place is built; what left the table answers nothing new,
+and ends when its calls have, or have had their time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from yarl import URL
+
+from broker import telemetry
+from broker.backends.session_pool import SessionPool
+from broker.edge import EdgeSettings
+from broker.faces.context import FaceContext
+from broker.faces.legacy_sse import LegacySse
+from broker.faces.streamable_http import StreamableHttp
+from broker.hooks.filter_names import FilterNames, Rule
+from broker.hooks.runner import Runner
+from broker.limit_values import wire_of
+from broker.reaching import reach_of
+from broker.seal import Seal, key_of
+from broker.settings import Backend, Settings
+from broker.tap import Tap
+from broker.watch import Watch
+from broker.wheel import Wheel
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOOK_S: Final = 0.05
+"""How often it is looked whether a server that left the table has calls yet."""
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What another configuration means for the servers, by name."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+class VirtualServer:
+    """One server behind the broker, and its faces."""
+
+    def __init__(self, context: FaceContext, backend: Backend, settings: Settings) -> None:
+        name = context.name
+        self.context = context
+        self.identity = identity_of(backend)
+        self.path = settings.path_of(name)
+        face = self.face = StreamableHttp(context)
+        pair = face.pair = LegacySse(context, settings.path_of(name, "messages"))
+        routes = web.UrlDispatcher()  # which keeps one resource for routes of a path that are added one after another
+        routes.add_post(self.path, face.post, expect_handler=face.expect)
+        routes.add_get(self.path, face.get, allow_head=False)
+        routes.add_delete(self.path, face.delete)
+        routes.add_options(self.path, face.options)
+        stream, messages = settings.path_of(name, "sse"), settings.path_of(name, "messages")
+        routes.add_get(stream, pair.get, allow_head=False)
+        routes.add_post(stream, pair.no_post)
+        routes.add_options(stream, face.options)
+        routes.add_post(messages, pair.post)
+        routes.add_options(messages, face.options)
+        self.resources = {resource.canonical: resource for resource in routes.resources()}
+
+    @property
+    def busy(self) -> bool:
+        """True while a call is open, of whatever client."""
+        face = self.face
+        return bool(self.context.sessions.busy() or face.modern.relay.calls or face.pair.busy())
+
+    def wind_down(self) -> None:
+        """End what has no end of its own."""
+        self.face.modern.relay.wind_down()
+
+    def end(self, why: str) -> None:
+        """End every call, session and stream."""
+        self.face.modern.relay.close()
+        self.face.pair.close()
+        self.context.sessions.end_all(why)
+
+    async def close(self) -> None:
+        """End the connections or processes."""
+        await self.context.era.close()
+        await self.context.reach.close()
+
+
+class Table(web.AbstractResource):
+    """The routes of all servers as one resource of the application, whose own list is fixed once it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources: dict[str, web.AbstractResource] = {}
+
+    def swap(self, servers: Iterable[VirtualServer]) -> None:
+        """Serve these from now on."""
+        self._resources = {path: resource for server in servers for path, resource in server.resources.items()}
+
+    @property
+    def canonical(self) -> str:
+        """Where the application begins to look."""
+        return "/"
+
+    async def resolve(self, request: web.Request) -> Any:
+        """The route of a path, or the methods it has."""
+        resource = self._resources.get(request.rel_url.path_safe)
+        return (None, set()) if resource is None else await resource.resolve(request)
+
+    def raw_match(self, path: str) -> bool:
+        """True for a path that is served."""
+        return path in self._resources
+
+    def url_for(self, **_parts: str) -> URL:
+        """Nothing asks for the address of all servers."""
+        return URL("/")
+
+    def add_prefix(self, prefix: str) -> None:
+        """The paths of servers are whole."""
+        raise NotImplementedError(prefix)
+
+    def get_info(self) -> Any:
+        """For aiohttp's listings."""
+        return {"path": "/"}
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    def __iter__(self) -> Iterator[web.AbstractRoute]:
+        return (route for resource in self._resources.values() for route in resource)
+
+
+class Servers:
+    """All of them. `contexts`, `faces`, `posts` and `pools` are views that follow every change."""
+
+    def __init__(self, settings: Settings, *, port: int | None, tap: Tap | None) -> None:
+        """Raises ValueError for what is only found out when it is used: certificates, proxy addresses."""
+        self.settings = settings
+        self.door = EdgeSettings.of(settings, port)
+        self.table = Table()
+        self.contexts: dict[str, FaceContext] = {}
+        self.faces: dict[str, StreamableHttp] = {}
+        self.posts: dict[str, Handler] = {}
+        self.pools: dict[str, SessionPool] = {}
+        self._wheel = Wheel()
+        self._wire = wire_of(settings.limits)
+        self._seal = Seal(key_of(key.get_secret_value()) for key in settings.seal_keys)
+        self._tap = tap
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
+        self._by_name: dict[str, VirtualServer] = {}
+        self._serve({name: self._build(name, settings) for name in settings.servers})
+
+    def compare(self, settings: Settings) -> Changes:
+        """What `apply` would do with these settings."""
+        now, then = self._by_name, settings.servers
+        same = {name for name in then if name in now and now[name].identity == identity_of(then[name])}
+        return Changes(
+            added=tuple(name for name in then if name not in now),
+            changed=tuple(name for name in then if name in now and name not in same),
+            removed=tuple(name for name in now if name not in then),
+            kept=tuple(name for name in now if name in same),
+        )
+
+    def apply(self, settings: Settings) -> Changes:
+        """Serve what these settings say; all but their `servers` is what it was.
+
+        Raises:
+            ValueError: a server cannot be built; nothing has changed then.
+        """
+        changes = self.compare(settings)
+        fresh = {name: self._build(name, settings) for name in (*changes.added, *changes.changed)}
+        if self._tap is not None:
+            self._tap.hide(settings.secrets())
+        before, self.settings = self._by_name, settings
+        self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
+        for name in (*changes.changed, *changes.removed):
+            telemetry.last_failures.pop(name, None)
+            before[name].context.retired = True
+            task = asyncio.get_running_loop().create_task(self._leave(before[name], settings.limits.drain_s))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        return changes
+
+    def wind_down(self) -> None:
+        """The broker is about to stop: end what has no end of its own."""
+        for server in self._by_name.values():
+            server.wind_down()
+
+    async def close(self) -> None:
+        """End everything."""
+        self._hurry.set()
+        for server in self._by_name.values():
+            server.end("shutdown")
+        for server in self._by_name.values():
+            await server.close()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+        self._wheel.close()
+
+    def _build(self, name: str, settings: Settings) -> VirtualServer:
+        backend = settings.servers[name]
+        context = FaceContext(
+            name,
+            backend,
+            settings,
+            reach=reach_of(name, backend, settings.limits, self._wheel),
+            wheel=self._wheel,
+            hooks=Runner(_hooks(backend), self._wire),
+            watch=Watch(telemetry, self._tap, settings.limits.stream_queue_bytes),
+            wire=self._wire,
+            door=self.door,
+            seal=self._seal,
+        )
+        return VirtualServer(context, backend, settings)
+
+    def _serve(self, servers: dict[str, VirtualServer]) -> None:
+        self._by_name = servers
+        self.table.swap(servers.values())
+        views: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+            (self.contexts, {name: server.context for name, server in servers.items()}),
+            (self.faces, {name: server.face for name, server in servers.items()}),
+            (self.posts, {server.path: server.face.post for server in servers.values()}),
+            (self.pools, {name: server.face.modern.relay.bridge for name, server in servers.items()}),
+        )
+        for view, now in views:
+            view.clear()
+            view.update(now)
+
+    async def _leave(self, server: VirtualServer, grace_s: float) -> None:
+        """Let the calls of a server end, and then the server."""
+        server.wind_down()
+        loop = asyncio.get_running_loop()
+        due = loop.time() + grace_s
+        while server.busy and not self._hurry.is_set() and loop.time() < due:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), LOOK_S)
+        server.end("reloaded")
+        await server.close()
+
+
+def identity_of(backend: Backend) -> tuple[Any, ...]:
+    """What makes a server the one it is: its section, and what the files it names hold."""
+    files = (backend.ca_bundle, backend.client_certificate, backend.client_key)
+    return (backend, backend.request_headers(), *map(_digest, files))
+
+
+def _digest(path: Path | None) -> bytes:
+    return b"" if path is None else hashlib.sha256(path.read_bytes()).digest()
+
+
+def _hooks(backend: Backend) -> list[FilterNames]:
+    """The hooks of one backend, in order."""
+    rules = {
+        kind: Rule(allow=getattr(backend.filter, kind).allow or (), deny=getattr(backend.filter, kind).deny)
+        for kind in ("tools", "prompts", "resources", "templates")
+    }
+    return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []
