@@ -9,9 +9,7 @@ nothing else.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +18,7 @@ import msgspec
 
 from broker.backends.base import ChannelOwner
 from broker.backends.lines import Lines
+from broker.backends.processes import argv_of, group_options, tell
 
 CLOSE_S = 2.0
 """How long a child may take to end once its standard input is closed; the Python SDK's client waits as long."""
@@ -175,17 +174,17 @@ class Child(asyncio.SubprocessProtocol):
         if after_s:
             await asyncio.sleep(after_s)
         command = self._command
-        options: dict[str, Any] = {} if sys.platform == "win32" else {"start_new_session": True}
+        variables = command.variables(os.environ)
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
-                *command.argv,
+                *argv_of(command.argv, variables, sys.platform),
                 cwd=command.cwd,
-                env=command.variables(os.environ),
-                **options,
+                env=variables,
+                **group_options(sys.platform),
             )
         except (OSError, ValueError) as error:
-            self._log(f"cannot be started: {error.strerror if isinstance(error, OSError) else 'bad argument'}", 0)
+            self._log(f"cannot be started: {error.strerror if isinstance(error, OSError) else error}", 0)
             self._close("backend-not-started")
             return
         self._transport = transport
@@ -223,15 +222,16 @@ class Child(asyncio.SubprocessProtocol):
         self._timers.clear()
 
     def _signal(self, name: str) -> None:
-        """To its whole group where there are groups."""
-        if self._transport is None:
+        """To it and those it started."""
+        transport = self._transport
+        if transport is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                if self._transport.get_returncode() is None:
-                    self._transport.terminate()
-            else:
-                os.killpg(self.pid, getattr(signal, name))
+        alive = transport.get_returncode() is None
+        try:
+            tell(self.pid, name, sys.platform, alive=alive)
+        except OSError:
+            if sys.platform == "win32" and alive and name == "SIGKILL":
+                transport.kill()  # without what it started
 
     def _reader(self, verb: str) -> None:
         pipe: Any = self._transport.get_pipe_transport(1) if self._transport is not None else None

@@ -25,6 +25,7 @@ from broker.servers import Changes
 from broker.settings import Settings
 from broker.tap import Tap
 from tests.broker.http1_world import within
+from tests.broker.modern_world import envelope, headers
 from tests.broker.pair_world import PairClient
 from tests.broker.pipe_world import SERVER, alive, settled
 from tests.broker.scripted_backend import Asked, Client, ScriptedBackend
@@ -149,11 +150,16 @@ class Kept:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, session: str) -> None:
         self.reader, self.writer = reader, writer
-        head = f"POST /servers/two/mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n"
-        self.head = f"{head}Mcp-Session-Id: {session}\r\nContent-Type: application/json\r\n"
+        self.params: Json = {"name": "x"} if session else {"name": "x", "_meta": envelope()}
+        own = {"Mcp-Session-Id": session} if session else headers("tools/call", self.params)
+        lines = {"Host": f"127.0.0.1:{port}", "Accept": "*/*", "Content-Type": "application/json", **own}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.head = f"POST /servers/two/mcp HTTP/1.1\r\n{head}"
+        self.answer = b""
 
     def send(self) -> None:
-        body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}'
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": self.params}
+        body = json.dumps(asked).encode()
         self.writer.write(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     async def ask(self) -> bytes:
@@ -161,15 +167,16 @@ class Kept:
         self.send()
         head = await within(self.reader.readuntil(b"\r\n\r\n"))
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        await within(self.reader.readexactly(length))
+        self.answer = await within(self.reader.readexactly(length))
         return head.split(b" ")[1]
 
 
 @asynccontextmanager
-async def kept(here: Here) -> AsyncIterator[Kept]:
-    """A connection with a session of `two`, whose head is known."""
+async def kept(here: Here, *, stateless: bool = False) -> AsyncIterator[Kept]:
+    """A connection of a client of `two`, with a session or without, whose head is known."""
     session = here.client("two")
-    await session.open()
+    if not stateless:
+        await session.open()
     reader, writer = await asyncio.open_connection("127.0.0.1", here.broker.port)
     one = Kept(reader, writer, here.broker.port, session.session)
     try:
@@ -188,6 +195,16 @@ async def test_a_head_that_was_known_leads_to_no_server_that_has_left(tmp_path: 
         here.write(servers={"one": both(here)["one"]})
         assert here.reload.now() is not None
         assert await connection.ask() == b"404"
+
+
+async def test_a_stateless_clients_head_leads_to_the_server_that_took_the_place(tmp_path: Path) -> None:
+    async with serving(tmp_path) as here, kept(here, stateless=True) as connection:
+        here.write(servers=both(here, filter={"tools": {"deny": ["x"]}}))
+        assert here.reload.now() is not None
+        before = here.two.count("tools/call")
+        assert await connection.ask() == b"200"
+        assert b"-32602" in connection.answer
+        assert here.two.count("tools/call") == before
 
 
 async def test_a_call_on_the_short_way_may_become_a_stream_after_its_server_left(tmp_path: Path) -> None:
