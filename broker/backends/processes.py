@@ -73,7 +73,7 @@ def tell(
         OSError: there is none, or it is not ours.
     """
     if platform != "win32":
-        (kill_group or os.killpg)(pid, getattr(signal, name))
+        (kill_group or vars(os)["killpg"])(pid, getattr(signal, name))
     elif alive and name == "SIGTERM":
         kill(pid, CTRL_BREAK)
     elif alive:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +12,15 @@ import pytest
 
 from broker import telemetry
 from broker.app import CONTEXTS, FACES, POOLS, POSTS, SERVERS, create_app
-from broker.hosts.machine import Machine
-from broker.hosts.serving import settings as settings_of
-from broker.reload import Reload, Watcher, fixed_members, watch
-from broker.serve import Running, start
+from broker.reload import Reload
 from broker.servers import Changes
-from broker.settings import Settings
-from broker.tap import Tap
 from tests.broker.http1_world import within
-from tests.broker.modern_world import envelope, headers
 from tests.broker.pair_world import PairClient
 from tests.broker.pipe_world import SERVER, alive, settled
-from tests.broker.scripted_backend import Asked, Client, ScriptedBackend
+from tests.broker.reload_world import both, kept, serving
+from tests.broker.scripted_backend import Asked
 
 Json = dict[str, Any]
-
-
-class Here:
-    """Two backends, a file that names them, and a broker that serves it."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.one, self.two = ScriptedBackend(), ScriptedBackend()
-        self.broker: Running
-        self.reload: Reload
-        self.clients: list[Client] = []
-        self.tree: Json = {}
-
-    def url(self, backend: ScriptedBackend) -> str:
-        return f"http://127.0.0.1:{backend.port}/mcp"
-
-    def write(self, **members: Any) -> None:
-        """The file, with these members of the top replaced."""
-        self.tree = {**self.tree, **members}
-        self.file.write_text(json.dumps(self.tree), encoding="utf-8")
-
-    def client(self, name: str) -> Client:
-        self.clients.append(Client(self.broker.port, f"/servers/{name}/mcp"))
-        return self.clients[-1]
-
-    def load(self) -> Any:
-        return settings_of(self.file, Machine.here(), port=0)
-
-
-@asynccontextmanager
-async def serving(tmp_path: Path, **members: Any) -> AsyncIterator[Here]:
-    """Servers `one` and `two`; afterwards everything is down."""
-    here = Here(tmp_path / "c.json")
-    listeners = []
-    for backend in (here.one, here.two):
-        listeners.append(await asyncio.start_server(backend.serve, "127.0.0.1", 0))
-        backend.port = listeners[-1].sockets[0].getsockname()[1]
-    servers = {"one": {"url": here.url(here.one)}, "two": {"url": here.url(here.two)}}
-    here.write(**{"servers": servers, "limits": {"linger_s": 0.05}, **members})
-    settings, problems = here.load()
-    here.broker = await start(settings, lambda settings, port: create_app(settings, port=port))
-    here.reload = Reload(here.broker.app[SERVERS], here.load, here.file, problems)
-    try:
-        yield here
-    finally:
-        for client in here.clients:
-            client.drop()
-        for backend in (here.one, here.two):
-            backend.abort()
-        await within(here.broker.close())
-        for backend, listener in zip((here.one, here.two), listeners, strict=True):
-            listener.close()
-            backend.abort()
-            await asyncio.gather(*(writer.wait_closed() for writer in backend.writers), return_exceptions=True)
-
-
-def both(here: Here, **changed: Any) -> Json:
-    """The servers, `two` with these members."""
-    return {"one": {"url": here.url(here.one)}, "two": {"url": here.url(here.two), **changed}}
 
 
 async def test_a_session_of_an_unchanged_server_lives_on_and_one_of_a_changed_server_ends(tmp_path: Path) -> None:
@@ -143,48 +74,6 @@ async def test_a_call_in_flight_is_answered_by_the_server_it_was_made_to(tmp_pat
         await held[0].result()
         assert (await within(call)).json["result"]["content"][0]["text"] == "done"
         await here.two.next("DELETE")
-
-
-class Kept:
-    """A connection on which one client sends the same head again and again."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, session: str) -> None:
-        self.reader, self.writer = reader, writer
-        self.params: Json = {"name": "x"} if session else {"name": "x", "_meta": envelope()}
-        own = {"Mcp-Session-Id": session} if session else headers("tools/call", self.params)
-        lines = {"Host": f"127.0.0.1:{port}", "Accept": "*/*", "Content-Type": "application/json", **own}
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.head = f"POST /servers/two/mcp HTTP/1.1\r\n{head}"
-        self.answer = b""
-
-    def send(self) -> None:
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": self.params}
-        body = json.dumps(asked).encode()
-        self.writer.write(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-
-    async def ask(self) -> bytes:
-        """One call; its status."""
-        self.send()
-        head = await within(self.reader.readuntil(b"\r\n\r\n"))
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        self.answer = await within(self.reader.readexactly(length))
-        return head.split(b" ")[1]
-
-
-@asynccontextmanager
-async def kept(here: Here, *, stateless: bool = False) -> AsyncIterator[Kept]:
-    """A connection of a client of `two`, with a session or without, whose head is known."""
-    session = here.client("two")
-    if not stateless:
-        await session.open()
-    reader, writer = await asyncio.open_connection("127.0.0.1", here.broker.port)
-    one = Kept(reader, writer, here.broker.port, session.session)
-    try:
-        assert [await one.ask() for _ in range(3)] == [b"200"] * 3  # the later ones on the short way
-        yield one
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 async def test_a_head_that_was_known_leads_to_no_server_that_has_left(tmp_path: Path) -> None:
@@ -350,103 +239,3 @@ async def test_a_process_of_an_unchanged_server_lives_on_and_that_of_a_removed_o
         assert any(map(alive, started))
         assert (await stays.call(name="add", arguments={"a": 1, "b": 2})).json["result"]["content"][0]["text"] == "3"
         assert pids("a") == started
-
-
-def test_secrets_of_a_new_server_are_hidden_in_the_tap(tmp_path: Path) -> None:
-    async def story() -> None:
-        tap = Tap(tmp_path / "tap.jsonl", ["old-secret"])
-        tree = {"url": "http://127.0.0.1:9/mcp", "headers": {"X": "new-secret"}}
-        servers = create_app(Settings.build({"servers": {"a": {"url": "http://127.0.0.1:9/mcp"}}}), tap=tap)[SERVERS]
-        servers.apply(Settings.build({"servers": {"a": tree}}))
-        tap.frame("client", "in", "a", telemetry_frame())
-        tap.close()
-        await servers.close()
-
-    asyncio.run(story())
-    text = (tmp_path / "tap.jsonl").read_text(encoding="utf-8")
-    assert "[redacted]" in text
-    assert "secret" not in text
-
-
-def telemetry_frame() -> Any:
-    from protocol_versions import jsonrpc
-
-    return jsonrpc.notification("notifications/message", {"data": "old-secret new-secret"})
-
-
-def test_members_that_differ_are_named_with_their_place() -> None:
-    tree: Json = {"servers": {"a": {"url": "http://a/mcp"}}}
-    now = Settings.build(tree)
-    then = Settings.build({**tree, "port": 1, "limits": {"depth": 9, "batch": 3}, "status": {"port": 2}})
-    assert fixed_members(now, then) == ["port", "limits.depth", "limits.batch", "status.port"]
-    assert fixed_members(now, Settings.build({"servers": {"b": {"url": "http://b/mcp"}}})) == []
-
-
-def test_a_file_counts_as_changed_once_it_rests_and_once_for_each_change(tmp_path: Path) -> None:
-    file = tmp_path / "c.yaml"
-    file.write_text("a", encoding="utf-8")
-    watcher = Watcher(file)
-    assert [watcher.look(), watcher.look()] == [False, False]
-    file.write_text("ab", encoding="utf-8")
-    assert watcher.look() is False
-    file.write_text("abc", encoding="utf-8")
-    assert [watcher.look(), watcher.look(), watcher.look()] == [False, True, False]
-    file.unlink()
-    assert [watcher.look(), watcher.look()] == [False, False]
-    file.write_text("d", encoding="utf-8")
-    assert [watcher.look(), watcher.look(), watcher.look()] == [False, True, False]
-
-
-async def test_watching_looks_at_each_turn_and_tells_of_a_change(tmp_path: Path) -> None:
-    file = tmp_path / "c.yaml"
-    file.write_text("a", encoding="utf-8")
-    told: list[int] = []
-    turns = 0
-
-    async def sleep(_seconds: float) -> None:
-        nonlocal turns
-        turns += 1
-        if turns == 2:
-            file.write_text("changed", encoding="utf-8")
-        if turns == 5:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await watch(Watcher(file), lambda: told.append(turns), sleep=sleep)
-    assert told == [3]
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP on this system")
-@pytest.mark.parametrize("watching", [False, True])
-async def test_the_command_applies_a_changed_file(tmp_path: Path, watching: bool) -> None:
-    file = tmp_path / "c.json"
-
-    def write(*names: str) -> None:
-        file.write_text(json.dumps({"servers": {each: {"url": "http://127.0.0.1:9/mcp"} for each in names}}))
-
-    write("one")
-    arguments = ("serve", str(file), "--port", "0", "--log-format", "json", *(["--watch"] if watching else []))
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "broker", *arguments, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-
-    async def said(word: str) -> Json:
-        assert process.stderr is not None
-        while word not in (line := (await process.stderr.readline()).decode()):
-            assert line
-        found: Json = json.loads(line)
-        return found
-
-    try:
-        async with asyncio.timeout(20):
-            await said('"anonymous callers are served"')
-            write("one", "two")
-            if not watching:
-                os.kill(process.pid, signal.SIGHUP)
-            found = await said("configuration applied")
-            assert (found["added"], found["kept"]) == ("two", "one")
-            process.terminate()
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
