@@ -12,18 +12,14 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.walker.stateless import walk as stateless
-from tests.walker.walk import STEPS, Broken, Walk, broken_of, walk
+from tests.walker.stacks import STACKS, Chunk, broken_of_chunk
+from tests.walker.walk import STEPS, Broken
 
 CHUNK = 250
 """Histories one process takes at a time."""
 
 MAX_BROKEN = 5
 """Broken histories after which no more are looked for."""
-
-STACKS: dict[str, Walk] = {"session-client": walk, "stateless-client": stateless.walk}
-
-Chunk = tuple[str, range]
 
 
 def _chunks(stacks: list[str], first: int, histories: int) -> list[Chunk]:
@@ -34,17 +30,12 @@ def _chunks(stacks: list[str], first: int, histories: int) -> list[Chunk]:
     return [(stack, range(start, end)) for start, end in zip(starts, ends, strict=True) for stack in stacks]
 
 
-def _broken_of(chunk: Chunk) -> list[Broken]:
-    stack, seeds = chunk
-    return broken_of(seeds, STACKS[stack])
-
-
 def _all(chunks: list[Chunk], jobs: int) -> Iterator[list[Broken]]:
     if jobs == 1:
-        yield from map(_broken_of, chunks)
+        yield from map(broken_of_chunk, chunks)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_broken_of, chunks)
+        yield from pool.imap_unordered(broken_of_chunk, chunks)
 
 
 def _report(broken: Broken) -> str:
