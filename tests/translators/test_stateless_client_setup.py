@@ -119,6 +119,8 @@ def test_a_form_of_a_call_that_was_cancelled_is_no_question_of_the_set_up() -> N
     # It was on its way when the call was cancelled: the next call must not be asked it.
     assert play.wonders(0, 2, ELICIT, FORM) == refused(2, ELICIT)
     assert play.wonders(4, 3, ELICIT, FORM) == refused(3, ELICIT)
+    play.asks(12, "tools/list", {})
+    assert play.wonders(0, 5, ELICIT, FORM) == refused(5, ELICIT)
     assert play.wonders(0, 4, ROOTS) == [held(4)]  # roots are the client's, whichever call asks
 
 
