@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -144,6 +144,14 @@ class Child(asyncio.SubprocessProtocol):
 
     # ---- asyncio.SubprocessProtocol ------------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It runs. Comes before all it says: one that ends at once may be gone before its start returns."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)  # uvloop's does not say that it is one
+        self.pid = self._transport.get_pid()
+        waiting, self._waiting = self._waiting, []
+        for line in waiting:
+            self.write(line[:-1])
+
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """A piece of its output."""
         if fd == 2:
@@ -176,7 +184,7 @@ class Child(asyncio.SubprocessProtocol):
         command = self._command
         variables = command.variables(os.environ)
         try:
-            transport, _ = await asyncio.get_running_loop().subprocess_exec(
+            await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
                 *argv_of(command.argv, variables, sys.platform),
                 cwd=command.cwd,
@@ -186,12 +194,6 @@ class Child(asyncio.SubprocessProtocol):
         except (OSError, ValueError) as error:
             self._log(f"cannot be started: {error.strerror if isinstance(error, OSError) else error}", 0)
             self._close("backend-not-started")
-            return
-        self._transport = transport
-        self.pid = transport.get_pid()
-        waiting, self._waiting = self._waiting, []
-        for line in waiting:
-            self.write(line[:-1])
 
     def _close(self, reason: str = "backend-closed") -> None:
         """It says nothing more: tell the owner, and see that the process ends."""
