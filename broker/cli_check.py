@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,7 +13,11 @@ from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_stdio import target_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from broker.settings import Settings
+
+Answer = TypeVar("Answer")
 
 
 @click.command()
@@ -103,18 +107,24 @@ def _is_file(target: tuple[str, ...]) -> bool:
     return len(target) == 1 and "://" not in target[0] and Path(target[0]).suffix.lower() in FORMATS
 
 
-def _run(settings: Settings, names: list[str], client: str, *, as_json: bool) -> None:
+def asked(asking: Coroutine[Any, Any, Answer]) -> Answer:
+    """What servers say, in the broker's own loop. Ends the program where what is configured turns out wrong in use."""
     from broker import serve, telemetry
-    from broker.checking import checks, lines
 
     telemetry.configure(level="error")
     try:
         with asyncio.Runner(loop_factory=serve.new_loop) as runner:
-            found = runner.run(checks(settings, names, client))
+            return runner.run(asking)
     except ValueError as error:
         # What is only found out when it is used: certificates, proxy addresses.
         click.echo(f"dragoman: {error}", err=True)
         sys.exit(CONFIGURATION)
+
+
+def _run(settings: Settings, names: list[str], client: str, *, as_json: bool) -> None:
+    from broker.checking import checks, lines
+
+    found = asked(checks(settings, names, client))
     if as_json:
         import msgspec
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from broker.cli_check import client_of, names_of, settings_of_file, settings_of_target
-from broker.cli_codes import CONFIGURATION, RUNTIME
+from broker.cli_check import asked, client_of, names_of, settings_of_file, settings_of_target
+from broker.cli_codes import RUNTIME
 
 if TYPE_CHECKING:
     from broker.report import Report
@@ -58,16 +57,7 @@ def report(
 
 
 def _print(settings: Settings, names: list[str], client: str, *, as_json: bool) -> None:
-    from broker import serve, telemetry
-
-    telemetry.configure(level="error")
-    try:
-        with asyncio.Runner(loop_factory=serve.new_loop) as runner:
-            found = runner.run(_reports(settings, names, client))
-    except ValueError as error:
-        # What is only found out when it is used: certificates, proxy addresses.
-        click.echo(f"dragoman: {error}", err=True)
-        sys.exit(CONFIGURATION)
+    found = asked(_reports(settings, names, client))
     reports = {name: result for name, result in found.items() if not isinstance(result, str)}
     if as_json:
         import msgspec
