@@ -43,14 +43,17 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
 
 
-async def checks(settings: Settings, names: list[str], client: str) -> list[Check]:
-    """Ask these servers, a few at a time, for a client of one revision; in the order of the names."""
+async def checks(settings: Settings, names: list[str], client: str, *, timed: bool = True) -> list[Check]:
+    """Ask these servers, a few at a time, for a client of one revision; in the order of the names.
+
+    `timed` takes one round trip more of each.
+    """
     app = create_app(settings)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> Check:
         async with room:
-            return await _check(app[CONTEXTS][name], settings, client)
+            return await _check(app[CONTEXTS][name], settings, client, timed=timed)
 
     try:
         return list(await asyncio.gather(*map(one, names)))
@@ -59,11 +62,11 @@ async def checks(settings: Settings, names: list[str], client: str) -> list[Chec
         await app.shutdown()
 
 
-async def _check(context: FaceContext, settings: Settings, client: str) -> Check:
+async def _check(context: FaceContext, settings: Settings, client: str, *, timed: bool) -> Check:
     name = settings.servers[context.name].place if settings.single else context.name
     place = transport_of(context.reach.identity)
     try:
-        offer = await inspect(context, client, timed=True)
+        offer = await inspect(context, client, timed=timed)
     except CannotAsk as reason:
         return Check(name=name, place=place, problem=str(reason))
     settled, capabilities = context.era.settled, offer.greeting.get("capabilities")
@@ -77,11 +80,11 @@ async def _check(context: FaceContext, settings: Settings, client: str) -> Check
         capabilities=tuple(capabilities) if isinstance(capabilities, dict) else (),
         opened_ms=round(offer.opened_s * 1000, 1),
         round_trip_ms=round(offer.trip_s * 1000, 3) if offer.trip_s is not None else None,
-        report=report_of(context, offer, client, name),
+        report=_report_of(context, offer, client, name),
     )
 
 
-def report_of(context: FaceContext, offer: Offer, client: str, name: str) -> Report:
+def _report_of(context: FaceContext, offer: Offer, client: str, name: str) -> Report:
     """The report on what a server said, as the operator configured it."""
     return make(
         name,

@@ -12,7 +12,6 @@ from broker.cli_check import asked, client_of, names_of, settings_of_file, setti
 from broker.cli_codes import RUNTIME
 
 if TYPE_CHECKING:
-    from broker.report import Report
     from broker.settings import Settings
 
 
@@ -57,8 +56,10 @@ def report(
 
 
 def _print(settings: Settings, names: list[str], client: str, *, as_json: bool) -> None:
-    found = asked(_reports(settings, names, client))
-    reports = {name: result for name, result in found.items() if not isinstance(result, str)}
+    from broker.checking import checks
+
+    found = asked(checks(settings, names, client, timed=False))
+    reports = {each.name: each.report for each in found if each.report is not None}
     if as_json:
         import msgspec
 
@@ -68,33 +69,8 @@ def _print(settings: Settings, names: list[str], client: str, *, as_json: bool) 
         from broker.report_text import lines
 
         click.echo("\n\n".join("\n".join(lines(report)) for report in reports.values()), nl=bool(reports))
-    for name, result in found.items():
-        if isinstance(result, str):
-            click.echo(f"dragoman: {'' if settings.single else f'{name}: '}{result}", err=True)
+    for each in found:
+        if each.problem:
+            click.echo(f"dragoman: {'' if settings.single else f'{each.name}: '}{each.problem}", err=True)
     if len(reports) < len(found):
         sys.exit(RUNTIME)
-
-
-async def _reports(settings: Settings, names: list[str], client: str) -> dict[str, Report | str]:
-    """A report on each server, or why there is none."""
-    from broker.app import CONTEXTS, create_app
-    from broker.checking import report_of
-    from broker.report_ask import inspect
-    from broker.report_sink import CannotAsk
-
-    app = create_app(settings)
-    found: dict[str, Report | str] = {}
-    try:
-        for name in names:
-            context = app[CONTEXTS][name]
-            try:
-                offer = await inspect(context, client)
-            except CannotAsk as reason:
-                found[name] = str(reason)
-                continue
-            title = settings.servers[name].place if settings.single else name
-            found[name] = report_of(context, offer, client, title)
-    finally:
-        app.freeze()
-        await app.shutdown()
-    return found
