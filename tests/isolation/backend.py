@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -50,42 +51,56 @@ class Backend:
         self.most_sessions = 0
         self._opened = 0
         self._sessions: dict[str, Session] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[None], socket.socket] = {}
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
 
     async def start(self) -> None:
-        """Listen, on the port of before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=BACKLOG)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen, on the port of before.
+
+        Not by `asyncio.start_server`: a server closed just after it accepted a connection forgets that connection,
+        neither served nor reset, and the client waits for as long as it waits for any answer.
+        """
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=BACKLOG)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
         self.up.set()
 
     async def kill(self) -> None:
         """End as a killed process does."""
         self.up.clear()
         self.kills += 1
-        assert self._server is not None
-        self._server.close()
+        assert self._listener is not None
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
         for writer in self._writers:
             writer.transport.abort()
-        tasks, self._tasks = self._tasks, set()
+        tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()
         self._sessions = {}
         await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in tasks.values():
+            connection.close()
         self._writers.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(BlockingIOError, ConnectionError):
+            connection, _ = listener.accept()
+            task = asyncio.create_task(self._serve(connection))
+            self._tasks[task] = connection
+            task.add_done_callback(lambda task: self._tasks.pop(task, None))
+
+    async def _serve(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=connection)
         self._writers.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 first, headers = await read_head(reader)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 await self._answer(first.split(" ")[0], headers, json.loads(body) if body else {}, writer)
-        self._tasks.discard(task)
         self._writers.discard(writer)
         writer.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 
 import pytest
 
@@ -59,3 +61,16 @@ def test_the_judge_sees_every_kind_of_breach() -> None:
         assert judge(*found, killed=False)
     assert judge(*history(outcome="unknown"), killed=True) == []
     assert set(PLANS) == {"plain", "twice", "one gone", "early", "late"}
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_connection_however_new_ends_when_the_server_dies(turns: int) -> None:
+    backend = Backend()
+    await backend.start()
+    with socket.create_connection(("127.0.0.1", backend.port)) as connection:
+        connection.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await backend.kill()
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 1), 10) == b""
