@@ -111,13 +111,17 @@ def _own_node() -> Path:
 
 
 def _packages(source: Path) -> Path:
-    manifest = (source / "package.json").read_bytes()
+    return packages(source.name, (source / "package.json").read_bytes())
+
+
+def packages(name: str, manifest: bytes) -> Path:
+    """The folder in which a `package.json` is installed; raises InstallError when it cannot be."""
 
     def fill(folder: Path) -> None:
         (folder / "package.json").write_bytes(manifest)
         _run([*_npm(), "install", *NPM_FLAGS], cwd=folder)
 
-    return _once(source.name, manifest, fill)
+    return _once(name, manifest, fill)
 
 
 def _once(name: str, content: bytes, fill: Callable[[Path], None]) -> Path:

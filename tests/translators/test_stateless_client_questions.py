@@ -29,7 +29,7 @@ from tests.translators.stateless_playbook import (
     replied,
     shown,
 )
-from translators.loss import Loss
+from translators.loss import Loss, Noted
 from translators.machine import Note, SetTimer, ToServer
 
 NOT_DECLARED = "The client did not declare this capability"
@@ -129,7 +129,6 @@ def test_a_call_that_runs_is_asked_for_roots_again() -> None:
 
 # ---- who may be asked -----------------------------------------------------------------------------------------------
 
-CONTEXT: Json = {"sampling": {"context": {}}}
 BOTH: Json = {"sampling": {"context": {}, "tools": {}}}
 GATED = [
     ({}, ELICIT, FORM, -32601, {"elicitation": {"form": {}}}),
@@ -141,8 +140,7 @@ GATED = [
     ({"elicitation": True}, ELICIT, FORM, -32602, {"elicitation": {"form": {}}}),
     ({"sampling": {}}, CREATE, {**SAMPLE, "tools": []}, -32602, {"sampling": {"tools": {}}}),
     ({"sampling": {}}, CREATE, {**SAMPLE, "toolChoice": {}}, -32602, {"sampling": {"tools": {}}}),
-    ({"sampling": {"tools": {}}}, CREATE, {**SAMPLE, "includeContext": "allServers"}, -32602, CONTEXT),
-    ({"sampling": {"tools": {}}}, CREATE, {**SAMPLE, "includeContext": "allServers", "tools": []}, -32602, BOTH),
+    ({"sampling": {}}, CREATE, {**SAMPLE, "includeContext": "allServers", "tools": []}, -32602, BOTH),
 ]
 
 
@@ -184,6 +182,18 @@ def test_what_was_declared_is_asked(declares: Json, method: str, params: Json) -
     play = calling(declares=declares)
     assert play.wonders(3, 1, method, params) == [gather()]
     assert play.later(0.04, "gather:3")[0] == shown(10, {"input-1": question(method, params)})
+
+
+@pytest.mark.parametrize("stream", [3, 0])
+@pytest.mark.parametrize("more", [{}, {"tools": []}])
+def test_context_that_a_client_did_not_declare_is_left_out_of_a_question_that_it_can_answer(
+    more: Json, stream: int
+) -> None:
+    play = calling(declares={"sampling": {"tools": {}}})
+    loss = Noted("includeContext needs sampling.context", "includeContext", Loss.DEGRADED)
+    asked = play.wonders(stream, 1, CREATE, {**SAMPLE, **more, "includeContext": "allServers"})
+    assert asked == [Note("lossy", CREATE, losses=(loss,)), gather()]
+    assert play.later(0.04, "gather:3")[0] == shown(10, {"input-1": question(CREATE, {**SAMPLE, **more})})
 
 
 def test_a_call_that_goes_on_without_what_it_lacks_is_answered_as_it_is() -> None:

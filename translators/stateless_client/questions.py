@@ -19,6 +19,7 @@ from translators.asks import NEEDS, UNREADABLE
 from translators.context import Context
 from translators.errors import INVALID_PARAMS, METHOD_NOT_FOUND, Refused
 from translators.inputs import ASKING, GATES, required
+from translators.loss import Loss, Noted
 from translators.machine import STANDING, Effect, Note, SetTimer, ToServer
 from translators.notes import lossy
 from translators.reply import answered, broken, notify
@@ -94,12 +95,31 @@ def _of_call(talk: StatelessClient, call: Call, question: Question) -> list[Effe
         return _no(number, method, "input-not-allowed", INVALID_PARAMS)
     if call.phase in UNABLE:
         return [ToServer(0, unanswered(question))]
+    narrowed = narrow(call, question)
     if not permitted(call, question):
         return withheld(call, question)
     reason = rounds.full(talk, call)
     if reason:
         return [ToServer(0, unanswered(question)), Note("refused", method, reason)]
-    return rounds.collect(talk, call, question)
+    return [*narrowed, *rounds.collect(talk, call, question)]
+
+
+def narrow(call: Call, question: Question) -> list[Effect]:
+    """Leave `includeContext` out for a client that may be asked the rest; what it loses is noted.
+
+    2025-11-25 client/sampling lets clients ignore it, and a server of sessions only SHOULD look at what was declared:
+    servers in use ask every client for its context. A 2026-07-28 client MUST not be.
+    """
+    params = question.params
+    if params is None or "includeContext" not in params or permitted(call, question):
+        return []
+    rest = {name: value for name, value in params.items() if name != "includeContext"}
+    kept, question.params = params, rest
+    if not permitted(call, question):
+        question.params = kept
+        return []
+    loss = Noted("includeContext needs sampling.context", "includeContext", Loss.DEGRADED)
+    return [Note("lossy", question.method, losses=(loss,))]
 
 
 def permitted(call: Call, question: Question) -> bool:

@@ -76,6 +76,7 @@ def first_call(talk: StatelessClient, call: Call) -> list[Effect]:
     call.phase = "settling"
     for question in held.values():
         reason = rounds.full(talk, call)
+        effects += questions.narrow(call, question)
         if not questions.permitted(call, question):
             effects += questions.withheld(call, question)
         elif reason:
