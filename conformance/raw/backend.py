@@ -55,7 +55,7 @@ class Backend:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.record(request, body)
+        record = self.record(request, body)
         method = body.get("method")
         if method == "initialize":
             return self.initialize(body)
@@ -64,6 +64,7 @@ class Backend:
             if not session:
                 return _refused(400, "Bad Request: no session")
             if session not in self.sessions:
+                record["lost"] = True
                 return _refused(404, "Session not found")
         if has(self.revision, "version header"):
             stated = request.headers.get("MCP-Protocol-Version")
@@ -192,9 +193,11 @@ class Backend:
     async def show(self, _request: web.Request) -> web.Response:
         return web.json_response(self.seen)
 
-    def record(self, request: web.Request, body: Any) -> None:
+    def record(self, request: web.Request, body: Any) -> Message:
+        """Note what came; `lost`: it was refused, because it named a session that is lost."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append({"http": request.method, "headers": headers, "body": body})
+        self.seen.append({"http": request.method, "headers": headers, "body": body, "lost": False})
+        return self.seen[-1]
 
 
 def catalogue(revision: str) -> list[Message]:

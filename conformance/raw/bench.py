@@ -162,8 +162,8 @@ def stateless(_client: str, server: str) -> bool:
 
 
 def calls(seen: list[Message]) -> list[Message]:
-    """The tools/call requests among what was seen."""
-    return requests(seen, "tools/call")
+    """The tools/call requests among what was seen, but for those refused with their session, which are sent again."""
+    return requests([each for each in seen if not each["lost"]], "tools/call")
 
 
 def requests(seen: list[Message], method: str) -> list[Message]:
