@@ -48,8 +48,12 @@ class SseChannel:
         self._waiting: list[tuple[bytes, int]] = []
         self._status = 0
         self._over = False
-        self.closing: list[Pool] = []
         self._ticket: Ticket = pool.send(b"GET", GET, b"", self, timeouts=deadlines.stream)
+
+    @property
+    def over(self) -> bool:
+        """True once the stream has ended, by whoever's doing: nothing is posted any more."""
+        return self._over
 
     def write(self, line: bytes, call: int = 0) -> bool:
         """Post one message, at once or as soon as the address is known."""

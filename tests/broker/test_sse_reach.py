@@ -1,0 +1,90 @@
+"""The streams of the HTTP+SSE pair and their connections: what is left of them once they are over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from broker.backends.http1 import Pool, make_pool
+from broker.backends.sse_reach import SWEEP_S, SseReach
+from broker.limit_values import DEFAULTS, wire_of
+from tests.broker.http1_world import Backend, Clock, Peer, backend, turn, within
+
+STREAM = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"1d\r\nevent: endpoint\ndata: /post\n\n\r\n"
+)
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+
+
+class Owner:
+    """What a session's owner was told, by name."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *said: self.told.append((name, *said))
+
+    async def until(self, name: str) -> tuple[Any, ...]:
+        """The first word of that name."""
+
+        async def told() -> tuple[Any, ...]:
+            while True:
+                for each in self.told:
+                    if each[0] == name:
+                        return each
+                await turn()
+
+        return await within(told())
+
+
+class Pair:
+    """A raw server of the pair, the way to it, and the clock both live by."""
+
+    def __init__(self, server: Backend, clock: Clock) -> None:
+        self.server = server
+        self.clock = clock
+        self.url = f"http://127.0.0.1:{server.port}/sse"
+        self.pool = self.pool_for(self.url)
+        self.reach = SseReach(self.url, self.pool, self.pool_for, wire_of(DEFAULTS), clock.wheel, DEFAULTS)
+
+    def pool_for(self, url: str) -> Pool:
+        return make_pool(url, wheel=self.clock.wheel)
+
+    async def opened(self, owner: Owner) -> tuple[Any, Peer, Peer]:
+        """A session whose first message has been posted: itself, its stream, and the connection of its posts."""
+        session = self.reach.session(owner)
+        session.request(1, b"{}", initialize=True)
+        stream = await self.server.accept()
+        await stream.head()
+        await stream.write(STREAM)
+        posts = await self.server.accept()
+        await posts.request()
+        await posts.write(ACCEPTED)
+        return session, stream, posts
+
+
+@asynccontextmanager
+async def pair() -> AsyncIterator[Pair]:
+    """All of it; at the end everything is closed."""
+    async with backend() as server:
+        here = Pair(server, Clock())
+        try:
+            yield here
+        finally:
+            await within(here.reach.close())
+            await within(here.pool.close())
+
+
+async def test_a_lost_stream_leaves_no_connection_and_no_timer_behind() -> None:
+    async with pair() as here:
+        owner = Owner()
+        _, stream, posts = await here.opened(owner)
+        stream.reset()
+        assert await owner.until("backend_failed") == ("backend_failed", 1, "backend-closed", "unknown")
+        here.clock.advance(2 * SWEEP_S)
+        assert await posts.gone()
+        here.clock.advance(2 * SWEEP_S)
+        assert len(here.clock.wheel) == 0
