@@ -120,14 +120,14 @@ class SseChannel:
         self._lost(REASONS.get(failure.reason, "backend-closed"))
 
     def _found(self, address: str) -> None:
-        target = urljoin(self._url, address)
-        if urlsplit(target)[:2] != urlsplit(self._url)[:2]:
-            self._owner.channel_violation("endpoint-elsewhere")
-            self._lost("backend-garbage")
-            return
         try:
+            target = urljoin(self._url, address)
+            if urlsplit(target)[:2] != urlsplit(self._url)[:2]:
+                self._owner.channel_violation("endpoint-elsewhere")
+                self._lost("backend-garbage")
+                return
             self._posts = self._pool_for(target)
-        except ValueError:
+        except ValueError:  # of `urljoin` too: it takes addresses apart that have brackets
             self._lost("backend-garbage")
             return
         waiting, self._waiting = self._waiting, []

@@ -88,6 +88,14 @@ async def test_messages_are_posted_to_no_other_origin(address: str) -> None:
         assert here.backend.count("initialize") == 0
 
 
+@pytest.mark.parametrize("address", ["http://[", "//[::1/messages"])
+async def test_an_address_that_is_none_is_an_error_of_the_opening(address: str) -> None:
+    async with world(backend={"transport": "sse"}) as here:
+        PairServer(here, address)
+        reply = await here.client.post({"id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}})
+        assert reply.json["error"]["data"]["reason"] == "backend-garbage"
+
+
 async def test_an_absolute_address_of_the_same_origin_is_taken() -> None:
     async with world(backend={"transport": "sse"}) as here:
         PairServer(here, f"http://127.0.0.1:{here.backend.port}/elsewhere?s=1")
