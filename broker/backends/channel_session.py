@@ -134,7 +134,8 @@ class ChannelSession:
     def sweep(self, now: float) -> None:
         """Give up what has waited too long."""
         for leg in [leg for leg in self._legs.values() if leg.due <= now]:
-            del self._legs[leg.call]
+            if self._legs.pop(leg.call, None) is None:
+                continue  # the owner has given up more than it was told of
             if self.channel is not None and not leg.initialize:
                 self.channel.write(jsonrpc.encode(notify("notifications/cancelled", {"requestId": leg.call})))
             self.owner.backend_failed(leg.call, "backend-timeout", "unknown")

@@ -88,3 +88,21 @@ async def test_a_lost_stream_leaves_no_connection_and_no_timer_behind() -> None:
         assert await posts.gone()
         here.clock.advance(2 * SWEEP_S)
         assert len(here.clock.wheel) == 0
+
+
+async def test_calls_given_up_because_another_was_do_not_end_the_sweep() -> None:
+    class GivesUp(Owner):
+        def backend_failed(self, call: int, reason: str, _executed: str) -> None:
+            self.told.append(("backend_failed", call, reason))
+            session.close()
+
+    async with pair() as here:
+        owner = GivesUp()
+        session, _, _ = await here.opened(owner)
+        session.request(2, b"{}")
+        here.clock.advance(here.reach.head_s + here.reach.start_s + 1)
+        assert owner.told == [("backend_failed", 1, "backend-timeout")]
+        other = Owner()
+        await here.opened(other)
+        here.clock.advance(here.reach.head_s + here.reach.start_s + 1)
+        assert other.told == [("backend_failed", 1, "backend-timeout", "unknown")]
