@@ -91,9 +91,10 @@ class ServerContext:
         face of that era was found not to do (`broker.styles`): for a stateless client's call of this `tool`, or for
         any session. `look`: even a backend that says its era when it opens a session is asked for it.
         """
-        if self._unsettled:
-            await self.reach.settle()
+        if self._unsettled and await self.reach.settle():
             self._unsettled = False
+        if self.pin != AUTO:
+            return self.pin not in SESSION_REVISIONS
         known = self.stateless_now(client=client, tool=tool, look=look)
         return self._judged(await self.era.verdict(self.reach.verdict), client, tool) if known is None else known
 

@@ -61,7 +61,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         return Verdict(kind="auth", reason="unauthorized")
     if 300 <= status < 400:
         return Verdict(kind="fail", reason="redirect")
-    if status in (408, 425, 429) or (status >= 500 and status != 501):
+    if speaks_for_no_server(status):
         return Verdict(kind="inconclusive", reason="unavailable")
     frame = _answer(headers, body)
     if frame is None:
@@ -73,6 +73,11 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         return Verdict(kind="legacy", reason="no-discovery", candidate=True)
     found = _shared(versions, "discovered")
     return msgspec.structs.replace(found, kind="modern", discovery=frame.result) if found.kind == "retry" else found
+
+
+def speaks_for_no_server(status: int) -> bool:
+    """Whether a status may be an intermediary's, or a server's that is not up yet, and is forgotten with the next."""
+    return status in (401, 402, 403, 408, 425, 429) or (status >= 500 and status != 501)
 
 
 def unanswered(failure: BackendFailure) -> Verdict:

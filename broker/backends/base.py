@@ -153,8 +153,8 @@ class Reach(Protocol):
     async def verdict(self) -> Any:
         """The backend's era, found out by a probe (`broker.era_signs.Verdict`)."""
 
-    async def settle(self) -> None:
-        """Find out which transport leads there, where the era is known and was not asked for."""
+    async def settle(self) -> bool:
+        """Find out which transport leads there, where the era is known and was not asked for; False if it is away."""
 
     async def close(self) -> None:
         """Every connection or process ends."""

@@ -6,6 +6,7 @@ requests nor POSTs to its address is asked once whether a GET begins with the pa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -50,7 +51,8 @@ class HttpReach:
         self._pair = SseReach(url, pool, pool_for, wire, wheel, limits)
         self.is_pair = transport == "sse"
         """Whether it is the pair, as far as that was found out."""
-        self._looked = False
+        self._looked = transport != "auto"
+        self._looking: asyncio.Task[bool] | None = None
         self._farewells = Farewells()
 
     def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
@@ -69,19 +71,39 @@ class HttpReach:
         if self.transport == "sse":
             return Verdict(kind="legacy", reason="http+sse")
         found = await self._prober()
-        if self.transport == "auto":
+        if self.transport == "auto" and found.kind not in ("inconclusive", "auth"):
             # Whoever answers a POST in JSON-RPC is no stream's address, unless all it says is that there is no POST.
-            self.is_pair = found.reason == NO_POST and await self._pair.offered()
+            self._take(await self._pair.offered() if found.reason == NO_POST else False)
         return found
 
-    async def settle(self) -> None:
-        """Whether a GET begins with the pair's first event, asked once."""
-        if self.transport == "auto" and not self._looked:
+    async def settle(self) -> bool:
+        """Whether a GET begins with the pair's first event, asked until there is an answer.
+
+        Callers that come while it is being asked share that; one that is cancelled does not end it for the others.
+        """
+        if self._looked:
+            return True
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        return await asyncio.shield(self._looking)
+
+    async def _look(self) -> bool:
+        try:
+            self._take(await self._pair.offered())
+            return self._looked
+        finally:
+            self._looking = None
+
+    def _take(self, offered: bool | None) -> None:
+        if offered is not None:
+            self.is_pair = offered
             self._looked = True
-            self.is_pair = await self._pair.offered()
 
     async def close(self) -> None:
         """Every connection ends."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         await self._pair.close()
         await self._farewells.wait()
         await self.pool.close()

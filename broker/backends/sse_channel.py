@@ -7,7 +7,7 @@ nowhere else; a POST is over with its status, its answer comes on the stream; wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from broker import sse
@@ -15,6 +15,7 @@ from broker.backends.base import ChannelOwner
 from broker.backends.http1_types import BackendFailure, Pool, Ticket
 from broker.backends.legs import REASONS
 from broker.backends.streamable_http import Deadlines
+from broker.era_signs import speaks_for_no_server
 
 ENDPOINT: Final = "endpoint"
 MAX_WAITING: Final = 256
@@ -176,20 +177,19 @@ class PostSink:
 
 
 class EndpointProbe:
-    """Whether a GET is answered by the pair's first event; `found` is done when that is known."""
+    """Whether a GET is answered by the pair's first event; `found` is told, None where no server answered."""
 
-    def __init__(self, found: Callable[[bool], None]) -> None:
+    def __init__(self, found: Callable[[bool | None], None]) -> None:
         self._found = found
         self._parser = sse.Parser(4_096)
         self._usable = False
-        self.ticket: Any = None
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Only a stream can begin with that event."""
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._usable = status == 200 and kind == "text/event-stream"
         if not self._usable:
-            self._found(False)
+            self._found(None if speaks_for_no_server(status) else False)
 
     def body(self, data: bytes) -> None:
         """The first event tells."""
@@ -207,6 +207,7 @@ class EndpointProbe:
         """There was none."""
         self._found(False)
 
-    def failed(self, failure: BackendFailure) -> None:  # noqa: ARG002
-        """There is no answer."""
-        self._found(False)
+    def failed(self, failure: BackendFailure) -> None:
+        """A stream that stands and is silent is not the pair's; anything else is no answer."""
+        silent = self._usable and failure.reason in ("idle-timeout", "total-timeout")
+        self._found(False if silent else None)

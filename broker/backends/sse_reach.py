@@ -74,11 +74,11 @@ class SseReach:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def offered(self) -> bool:
-        """True if the URL answers a GET as the pair does."""
-        found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async def offered(self) -> bool | None:
+        """True if the URL answers a GET as the pair does; None if it does not answer."""
+        found: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
 
-        def tell(offered: bool) -> None:
+        def tell(offered: bool | None) -> None:
             if not found.done():
                 found.set_result(offered)
 

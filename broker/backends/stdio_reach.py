@@ -138,8 +138,9 @@ class StdioReach:
             self.dismiss(child)
         return Verdict(kind="legacy", reason="refused", candidate=True) if verdict.kind == "retry" else verdict
 
-    async def settle(self) -> None:
+    async def settle(self) -> bool:
         """A command has one transport."""
+        return True
 
     async def close(self) -> None:
         """End every process and wait for it."""

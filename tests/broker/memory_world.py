@@ -143,8 +143,9 @@ class MemoryReach:
     async def verdict(self) -> Any:
         raise AssertionError("the revision is pinned")
 
-    async def settle(self) -> None:
+    async def settle(self) -> bool:
         """There is one way."""
+        return True
 
     async def close(self) -> None: ...
 
