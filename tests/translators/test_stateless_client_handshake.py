@@ -9,6 +9,7 @@ import pytest
 from protocol_versions.jsonrpc import Frame
 from tests.translators.playbook import CLIENT_INFO, Json
 from tests.translators.stateless_playbook import (
+    COMPLETE,
     FORM,
     INPUTS,
     META,
@@ -198,9 +199,14 @@ def test_a_closed_session_answers_everything_that_is_open() -> None:
     play.suspended(10)
     play.asks(11)
     play.listens(12, toolsListChanged=True)
+    play.asks(15, "prompts/get", {"name": "a"})
+    play.asks(16, level=0)
     ended = "The session has ended"
+    text = "The session with the server was ended while the call was in progress; it may have taken effect."
     assert play.plain(play.talk.close("session-ended")) == [
-        failed(11, "session-ended", ended),
+        done(11, {**COMPLETE, "content": [{"type": "text", "text": text}], "isError": True}),
+        failed(15, "session-ended", text),
+        failed(16, "session-ended", ended),  # its level was not set yet: it never reached the server
         done(12, {"resultType": "complete"}),
     ]
     assert play.empty()

@@ -44,6 +44,9 @@ UNKNOWN_OUTCOME = frozenset(("backend-closed", "backend-timeout", "backend-statu
 UNKNOWN_TEXT = "The connection to the server was lost while the call was in progress; it may have taken effect."
 
 
+ENDED_TEXT = "The session with the server was ended while the call was in progress; it may have taken effect."
+
+
 def answer_of_call(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> list[Effect]:
     """The end of a call: told to who waits for it, or kept as it came for who will."""
     dismissed = questions.dismiss(talk, call) if call.queued or call.shown else []
@@ -148,11 +151,9 @@ def _error(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> F
     error: Any = frame.error
     if origin != "peer":
         reason = reason_of(frame)
-        if reason not in UNKNOWN_OUTCOME:
-            return Frame(id=call.id, error=error)
-        if call.method != "tools/call":
-            return broken(call.id, reason, message=UNKNOWN_TEXT)
-        return answered(call.id, tool_error(talk, UNKNOWN_TEXT))
+        return (
+            unknown(talk, call, reason, UNKNOWN_TEXT) if reason in UNKNOWN_OUTCOME else Frame(id=call.id, error=error)
+        )
     body: Body = {"code": error.code, "message": error.message}
     if error.data is not UNSET:
         body["data"] = error.data
@@ -161,6 +162,20 @@ def _error(talk: StatelessClient, call: Call, frame: Frame, origin: Origin) -> F
     mapped = newer_error(body, call.method, uri if isinstance(uri, str) else None, urls=declared)
     data = _raw(mapped["data"]) if "data" in mapped else UNSET
     return Frame(id=call.id, error=ErrorObject(mapped["code"], mapped["message"], data))
+
+
+def unknown(talk: StatelessClient, call: Call, reason: str, text: str) -> Frame:
+    """The answer to a call that was sent and may have run, though nobody will ever say so."""
+    if call.method != "tools/call":
+        return broken(call.id, reason, message=text)
+    return answered(call.id, tool_error(talk, text))
+
+
+def cut_off(talk: StatelessClient, call: Call, reason: str) -> list[Effect]:
+    """The answers of a call that the end of its session cuts off."""
+    if not call.sent:
+        return [final(leg, broken(leg, reason)) for leg in call.legs]
+    return [final(leg, copy(unknown(talk, call, reason, ENDED_TEXT), leg)) for leg in call.legs]
 
 
 def _identified(talk: StatelessClient, body: Body) -> Body:

@@ -23,7 +23,7 @@ from translators.stateless_client import (
     setup,
     urls,
 )
-from translators.stateless_client.answers import answer_of_call
+from translators.stateless_client.answers import answer_of_call, cut_off
 from translators.stateless_client.calls import (
     Asked,
     Call,
@@ -149,10 +149,11 @@ class StatelessClient:
 
     def close(self, reason: str) -> list[Effect]:
         """The session is over: every leg is answered, every suspended call is lost."""
-        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in (*self.waiting, *self.by_leg)]
-        effects += listening.closed(self)
+        effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in self.waiting]
         for call in list(self.calls.values()):
+            effects += cut_off(self, call, reason)
             self.forget(call)
+        effects += listening.closed(self)
         self.waiting.clear()
         self.held.clear()
         self.inner.clear()
