@@ -181,18 +181,19 @@ async def window(
         async with asyncio.timeout(DRAIN_SECONDS):
             await asyncio.gather(*(warm(session, Gather(concurrency), calls=1) for session in sessions))
             await asyncio.gather(*(warm(session, workload) for session in sessions))
-        return await _measured(target, control, workload, sessions, seconds)
+        return await measured(target, control, workload, sessions, seconds)
     finally:
         await asyncio.gather(*(session.end() for session in sessions))
 
 
-async def _measured(
-    target: Target, control: Control, workload: Workload, sessions: list[Session], seconds: float
+async def measured(
+    target: Target, control: Control | None, workload: Workload, sessions: list[Session], seconds: float
 ) -> Window:
+    """Closed loops on open, warm sessions for `seconds`; without a control the backend's counts stay 0."""
     result = Window(negotiated=sessions[0].negotiated)
     callers = [Caller(session, workload, result) for session in sessions]
     await asyncio.sleep(SETTLE_SECONDS)
-    before = await control.stats()
+    before = await control.stats() if control else Stats()
     cpu_before = target.meter.read_ns() if target.meter else 0
     began = time.perf_counter_ns()
     until = began + int(seconds * 1e9)
@@ -206,7 +207,7 @@ async def _measured(
             caller.connection.close()
     await asyncio.sleep(SETTLE_SECONDS)
     result.cpu_ns = (target.meter.read_ns() if target.meter else 0) - cpu_before
-    after = await control.stats()
+    after = await control.stats() if control else before
     result.requests = after.requests - before.requests
     result.connections = after.connections - before.connections
     return result

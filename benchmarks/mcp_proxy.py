@@ -1,5 +1,7 @@
 """PyPI's `mcp-proxy`, the bridge that most hosts are told to put before an address, in an environment of its own.
 
+Beside it stands the installed `dragoman`, in turn; whatever both are asked to do is asked of both alike.
+
 The invariant: release and SDK are pinned, and nothing of it is ever imported here.
 """
 
@@ -10,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,24 @@ from benchmarks.client import HarnessError
 
 REQUIREMENTS: Final = ("mcp-proxy==0.13.0", "mcp==1.30.0")
 INSTALL_SECONDS: Final = 300.0
+OTHER, BROKER = "mcp-proxy", "broker"
+TARGETS: Final = (OTHER, BROKER)
+
+
+def turns(number: int) -> Iterable[str]:
+    """The targets in the order of a round: the other way round every second time."""
+    return TARGETS if number % 2 else reversed(TARGETS)
+
+
+def broker() -> str:
+    """The installed command `dragoman`."""
+    return str(Path(sys.executable).parent / "dragoman")
+
+
+def environment(bytecode: str) -> dict[str, str]:
+    """What both run in: their bytecode is kept in a folder of the run, as that of installed programs is."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": bytecode}
 
 
 def program() -> Path:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.client import HarnessError
@@ -35,16 +36,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tree(pid: int) -> list[int]:
-    """The process and its living descendants."""
+def tree(pid: int, without: str = "") -> list[int]:
+    """The process and its living descendants; not those with the word `without` in their command line, nor theirs."""
     found = [pid]
     for parent in found:
         for task in Path(f"/proc/{parent}/task").glob("*/children"):
             try:
-                found += [int(child) for child in task.read_text().split()]
+                found += [int(child) for child in task.read_text().split() if not _says(child, without)]
             except OSError:
                 continue
     return found
+
+
+def _says(pid: str, word: str) -> bool:
+    if not word:
+        return False
+    try:
+        return word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has just ended
 
 
 def cpu_ns(pid: int) -> int | None:
@@ -61,10 +71,10 @@ def schedstat_ns(pid: int) -> int:
     return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
-def rss_bytes(pid: int) -> int:
-    """Resident memory of the process tree in bytes."""
+def rss_bytes(pid: int, without: str = "") -> int:
+    """Resident memory of the process tree in bytes; `without` as for `tree`."""
     total = 0
-    for member in tree(pid):
+    for member in tree(pid, without):
         try:
             total += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * PAGE_BYTES
         except OSError:
@@ -73,15 +83,19 @@ def rss_bytes(pid: int) -> int:
 
 
 class Meter:
-    """CPU time of a process tree; a child that has ended keeps what was last read of it."""
+    """CPU time of a process tree; a child that has ended keeps what was last read of it.
 
-    def __init__(self, pid: int) -> None:
+    `without`: processes with this word in their command line are not counted, nor is what they started.
+    """
+
+    def __init__(self, pid: int, without: str = "") -> None:
         self.pid = pid
+        self.without = without
         self.seen: dict[int, int] = {}
 
     def read_ns(self) -> int:
         """CPU time so far, in ns."""
-        for member in tree(self.pid):
+        for member in tree(self.pid, self.without):
             now = cpu_ns(member)
             if now is not None:
                 self.seen[member] = max(now, self.seen.get(member, 0))
@@ -89,9 +103,20 @@ class Meter:
 
 
 class Child:
-    """One started process that serves `path` at `port`."""
+    """One started process that serves `path` at `port`; `{port}` and the like in its command are filled in.
 
-    def __init__(self, command: str, path: str = "/mcp", url: str = "") -> None:
+    `without`: what its meter leaves out.
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        path: str = "/mcp",
+        url: str = "",
+        *,
+        environment: Mapping[str, str] | None = None,
+        without: str = "",
+    ) -> None:
         self.port = free_port()
         self.path = path
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
@@ -101,16 +126,17 @@ class Child:
             "url": url,
             "port": self.port,
         }
-        self.command = [part.format(**values) for part in shlex.split(command)]
+        words = shlex.split(command) if isinstance(command, str) else command
+        self.command = [part.format(**values) for part in words]
         self.began_ns = time.perf_counter_ns()
         try:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
+                self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, env=environment
             )
         except OSError as error:
             self.log.close()
             raise HarnessError(f"cannot start {self.command[0]}: {error.strerror}") from error
-        self.meter = Meter(self.process.pid)
+        self.meter = Meter(self.process.pid, without)
 
     async def ready(self) -> None:
         """Wait until the port answers.

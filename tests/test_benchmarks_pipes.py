@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks import pipes
+from benchmarks import fronts, pipe_server, pipes
 from benchmarks.client import HarnessError
+from benchmarks.mcp_proxy import BROKER, OTHER
 from benchmarks.pipe_client import PipeHost
-from benchmarks.processes import Meter
+from benchmarks.processes import Meter, tree
 
 REVISION = "2025-11-25"
 SERVER = """
@@ -67,14 +71,45 @@ def test_a_command_that_does_not_shake_hands_is_no_target(code: str) -> None:
 
 
 def test_a_figure_is_judged_by_the_median_of_its_ratios() -> None:
-    found = {
-        limit.name: {pipes.OTHER: [100.0, 100.0, 200.0], pipes.BROKER: [10.0, 39.0, 84.0]} for limit in pipes.LIMITS
-    }
-    verdicts = {line.name: (round(line.ratio[0], 2), line.verdict) for line in pipes.lines(found)}
+    ratios = {OTHER: [100.0, 100.0, 200.0], BROKER: [10.0, 39.0, 84.0]}
+    verdicts = {}
+    for part in pipes.LIMITS:
+        made = pipes.lines({limit.name: ratios for limit in pipes.LIMITS[part]})
+        verdicts[part] = {line.name: (round(line.ratio[0], 2), line.verdict) for line in made}
+        assert "0.390 [0.100-0.420]" in pipes.text(made)
     assert verdicts == {
-        "pipe-start": (0.39, "pass"),
-        "pipe-idle": (0.39, "target"),
-        "pipe-cpu": (0.39, "FAIL"),
-        "pipe-cpu-1": (0.39, "beyond"),
+        "pipe": {
+            "pipe-start": (0.39, "pass"),
+            "pipe-idle": (0.39, "target"),
+            "pipe-cpu": (0.39, "FAIL"),
+            "pipe-cpu-1": (0.39, "beyond"),
+        },
+        "front": {
+            "front-start": (0.39, "target"),
+            "front-idle": (0.39, "target"),
+            "front-cpu": (0.39, "FAIL"),
+            "front-cpu-1": (0.39, "beyond"),
+        },
     }
-    assert "0.390 [0.100-0.420]" in pipes.text(pipes.lines(found))
+
+
+def test_a_front_is_measured_without_the_server_behind_it(tmp_path: Path) -> None:
+    """The broker alone, through its installed command: mcp-proxy would have to be installed first."""
+
+    async def measured() -> tuple[tuple[float, float], float]:
+        started = await fronts.start(fronts.child(BROKER, str(tmp_path)))
+        return started, await fronts.cpu(fronts.child(BROKER, str(tmp_path)), 2, 0.2)
+
+    (ms, megabytes), cpu_us = asyncio.run(measured())
+    assert ms > 1
+    assert megabytes > 1
+    assert cpu_us > 1
+
+
+def test_the_server_behind_a_front_is_no_part_of_it() -> None:
+    server = subprocess.Popen(pipe_server.command(sys.executable), stdin=subprocess.PIPE)
+    try:
+        assert server.pid in tree(os.getpid())
+        assert server.pid not in tree(os.getpid(), pipe_server.PATH)
+    finally:
+        server.communicate(timeout=30)
