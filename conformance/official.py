@@ -6,8 +6,8 @@
 `2025-06-18`: every scenario of that revision, its client seeing that revision alone, before servers of
 2025-06-18, 2025-11-25 and 2026-07-28; all must pass. `lost`: before each older server, scenarios that pass
 directly, with a client negotiated to the server's own revision, and fail through the broker; there must be none.
-`stdio`: the same servers as commands, whose revision the broker has to find, for clients of 2025-11-25 and 2026-07-28;
-nothing may be lost that the same server passes directly, over HTTP, with a client of a session revision.
+`stdio`: servers of every revision as commands, whose revision the broker has to find, for clients of 2025-11-25 and
+2026-07-28; nothing may be lost that the same server passes directly, over HTTP, with a client of its own revision.
 `2026-07-28`: that frozen requirement set before servers of that revision; all must pass. `pushed`: the same set before
 servers of 2025-11-25 and 2025-06-18 that ask by requests; all must pass but the one that wants a key of its own, and
 that one too where the server says its keys; nothing is lost that passes directly with a client of the server's own
@@ -30,7 +30,9 @@ from typing import Final
 from conformance import official_client
 from conformance.cells import FAMILIES, FAMILY_NAMES, Peer
 from conformance.launch import Children, LaunchError
-from conformance.official_results import Pushed, Scenario, lost, read, score, server_scenarios, why
+from conformance.official_results import Pushed, Scenario, best, lost, read, score, server_scenarios, why
+from conformance.revisions import SERVERS
+from conformance.revisions import STATELESS as STATELESS_REVISION
 
 SUITE_DEADLINE_S: Final = 300.0
 """A healthy leg takes 2-10 s; a server that answers nothing makes each scenario wait for its own time-out."""
@@ -175,18 +177,17 @@ class Official:
         return Result("lost", str(peer), text, tuple(why(through, name) for name in names))
 
     def stdio(self, family: str) -> list[Result]:
-        """Before each older server as a command: what passes directly and fails through the broker."""
-        return [row for revision in OLDER for row in self._piped(Peer(family, revision))]
+        """Before each server as a command: what passes directly and fails through the broker."""
+        return [row for revision in reversed(SERVERS) for row in self._piped(Peer(family, revision))]
 
     def _piped(self, peer: Peer) -> list[Result]:
         piped = Peer(peer.family, peer.revision, "stdio")
         with Children(self.folder / f"stdio-{peer}".replace(":", "-")) as children:
             try:
                 _, backend = children.server("server", peer.command("server"))
-                direct = {
-                    **self.run(children, backend, "own", *MIDDLE),
-                    **self.run(children, backend, "direct", *NEWEST),
-                }
+                # Servers with sessions take both clients; what either passes is not to be lost.
+                selections = (STATELESS,) if peer.revision == STATELESS_REVISION else (MIDDLE, NEWEST)
+                direct = best(self.run(children, backend, f"direct-{each[-1]}", *each) for each in selections)
                 _, url = children.broker(piped.command("server"), "--backend-revision", "auto")
                 newest = self.run(children, url, "broker", *NEWEST)
                 stateless = self.run(children, url, "broker-stateless", *STATELESS)

@@ -82,6 +82,14 @@ def lost(direct: dict[str, Scenario], through: dict[str, Scenario]) -> list[str]
     ]
 
 
+def best(runs: Iterable[dict[str, Scenario]]) -> dict[str, Scenario]:
+    """Of several runs, each scenario as it passed; as it ran last, if it passed in none."""
+    found: dict[str, Scenario] = {}
+    for run in runs:
+        found.update({name: each for name, each in run.items() if name not in found or not found[name].passed})
+    return found
+
+
 def why(scenarios: dict[str, Scenario], name: str) -> str:
     """A line on a scenario that did not pass."""
     scenario = scenarios.get(name)

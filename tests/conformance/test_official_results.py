@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conformance.official_results import Pushed, Scenario, lost, read, score, server_scenarios, why
+from conformance.official_results import Pushed, Scenario, best, lost, read, score, server_scenarios, why
 
 LISTING = """Required for 2025-11-25 (3 scenarios, frozen; run at the 2025-11-25 wire):
 
@@ -107,3 +107,10 @@ def test_a_scenario_that_did_not_run_is_told_apart_from_one_that_failed() -> Non
     assert why({}, "asks") == "asks: did not run"
     assert why({"asks": FAILING}, "asks") == "asks: no"
     assert why({"asks": Scenario("asks", 0, ())}, "asks") == "asks: no check succeeded"
+
+
+def test_what_passes_in_any_run_counts_as_passing() -> None:
+    good, bad, worse = Scenario("a", 1, ()), Scenario("a", 1, ("x",)), Scenario("a", 0, ("y",))
+    assert best([{"a": good, "b": bad}, {"a": bad, "b": worse, "c": bad}]) == {"a": good, "b": worse, "c": bad}
+    assert best([{"a": bad}, {"a": good}]) == {"a": good}
+    assert best([]) == {}
