@@ -308,6 +308,22 @@ def test_roots_are_asked_once_for_all_sessions_of_a_caller() -> None:
     assert fresh(memory=Memory(), habits=habits).wonders(0, 1, ROOTS) == [held(1)]
 
 
+def test_a_server_that_asks_in_its_calls_asks_the_client_though_its_roots_are_known() -> None:
+    """On a pipe nothing says what a question belongs to; one call is open, and the set-up has asked nothing so far."""
+    memory, habits = Memory(), Habits()
+    play = fresh(memory=memory, habits=habits)
+    play.asks(10)
+    play.wonders(0, 1, ROOTS)
+    play.later(0.04, "gather:3")
+    play.retries(11, 1, {"input-1": LISTED})
+    assert (memory.roots is not None, habits.asks_in_setup) == (True, False)
+    other = fresh(memory=memory, habits=habits, number=2)
+    other.now = play.now
+    assert other.wonders(0, 1, ROOTS) == [replied(1, LISTED)]
+    other.asks(10)
+    assert other.wonders(0, 2, ROOTS) == [gather()]
+
+
 def test_roots_are_believed_for_a_minute() -> None:
     play = fresh()
     play.wonders(0, 1, ROOTS)

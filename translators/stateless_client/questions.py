@@ -61,7 +61,8 @@ def asked(talk: StatelessClient, stream: int, frame: Frame) -> list[Effect]:
         return _no(number, method, "backend-garbage", INVALID_PARAMS)
     question = _question(number, method, opened, meta if isinstance(meta, dict) else {}, ctx)
     losses = lossy(ctx, method)
-    if stream == STANDING and setup.lasts(talk):
+    # On a pipe every question comes this way: only of a server that asks in its set-up is it likely one of that.
+    if stream == STANDING and setup.lasts(talk) and talk.habits.asks_in_setup:
         known = setup.known_roots(talk, method)
         if known is not None:
             return [ToServer(0, answered(number, known))]
