@@ -19,6 +19,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 
 from broker.backends.base import Flow
@@ -183,7 +184,7 @@ class SessionPool:
         self._open[principal] = self._open.get(principal, 0) + 1
         # A server may ask what its session declared, and what this request declares: never more than both.
         if not session.may_be_asked and may_ask(asked.capabilities):
-            asked = Asked(asked.leg, asked.frame, silent(asked.capabilities), asked.level, asked.state)
+            asked = msgspec.structs.replace(asked, capabilities=silent(asked.capabilities), muted=True)
         session.post(asked)
 
     def _close_leg(self, leg: int) -> PooledSession | None:

@@ -278,6 +278,28 @@ async def test_what_a_mute_server_asks_all_the_same_is_answered_by_the_broker() 
         assert told[0]["error"]["code"] == -32601
 
 
+@pytest.mark.parametrize(("declares", "told"), [(INPUTS, 200), ({}, 400)])
+async def test_a_call_fails_for_want_of_a_capability_only_if_its_client_did_not_declare_it(
+    declares: Json, told: int
+) -> None:
+    async with bridging(backend={"park": "off"}) as here:
+        server = Server(here)
+
+        async def tool(asked: Asked) -> None:
+            await asked.stream()
+            await server.ask(asked, {"message": "?", "requestedSchema": {"type": "object"}})
+            await asked.event({"id": asked.id, "result": {**DONE, "isError": True}})
+            await asked.end()
+
+        here.backend.on("tools/call", tool)
+        reply = await begin(here, declares)
+        if told == 200:
+            assert reply.json["result"]["isError"] is True
+            assert reply.json["result"]["content"] == DONE["content"]
+        else:
+            assert (reply.status, reply.json["error"]["code"]) == (400, -32021)
+
+
 async def test_an_idle_session_is_ended_and_deleted() -> None:
     async with bridging(limits={"backend_session_idle_s": 0.001}) as here:
         server = Server(here)

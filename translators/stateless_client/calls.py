@@ -30,13 +30,17 @@ Phase = Literal["waiting", "visiting", "settling", "running", "gathering", "park
 
 
 class Asked(Event, frozen=True, gc=False):
-    """A request of a client. `level` is an index of LEVELS, len(LEVELS) for no messages."""
+    """A request of a client. `level` is an index of LEVELS, len(LEVELS) for no messages.
+
+    `muted`: its client declared more of what can be asked than `capabilities` says, because its session cannot ask.
+    """
 
     leg: int
     frame: Frame
     capabilities: dict[str, Any]
     level: int
     state: State | None = None
+    muted: bool = False
 
 
 class Greeted(Event, frozen=True, gc=False):
@@ -88,6 +92,7 @@ class Call(msgspec.Struct):
     params: Body
     ctx: Context
     capabilities: dict[str, Any]  # those of the leg that came last
+    muted: bool = False  # the client is not what lacks them
     legs: dict[int, Leg] = {}
     phase: Phase = "waiting"
     sent: bool = False

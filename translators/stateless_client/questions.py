@@ -149,7 +149,8 @@ def lacking(missing: Body) -> ErrorObject:
 
 def withheld(call: Call, question: Question) -> list[Effect]:
     """A question the waiting requests cannot be asked; if the call fails for it, its client is told what it needs."""
-    need(call.missing, question)
+    if not call.muted:
+        need(call.missing, question)
     waiting = [leg.capabilities for leg in call.legs.values()] or [call.capabilities]
     return undeclared(question, next(each for each in waiting if not permitted_to(each, question)))
 

@@ -57,7 +57,7 @@ def serve(talk: StatelessClient, event: Asked) -> list[Effect]:
     except (Refused, *UNREADABLE):
         return _no(leg, method, "client-garbage", INVALID_PARAMS)
     ctx.request = body
-    call = Call(talk.mint(), method, body, ctx, event.capabilities)
+    call = Call(talk.mint(), method, body, ctx, event.capabilities, event.muted)
     talk.calls[call.id] = call
     talk.attach(call, Leg(leg, event.level, token, event.capabilities))
     losses = lossy(ctx, method) if ctx.losses else []
