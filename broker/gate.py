@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from broker.hooks import inner
-from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
+from broker.hooks.base import Caller, CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
 from broker.turns import Turns
 from protocol_versions import jsonrpc
@@ -45,10 +45,10 @@ MAX_ASKED = 1_024
 class Edge(Protocol):
     """The backend's edge of one session: whoever sends to a backend and hears from it."""
 
-    principal: str
     name: str
     watch: Watch
 
+    def caller(self, call: int) -> Caller: ...
     def to_backend(self, effect: ToServer) -> None: ...
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None: ...
     def accept(self, exchange: int) -> None: ...
@@ -97,12 +97,11 @@ class Gate:
         frame = effect.frame
         part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
         method = frame.method if frame.method is not UNSET else ""
-        edge = self._edge
         if effect.call:
             target = TARGET.get(method)
             value = _text(frame, target) if target is not None else None
             number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
-            self._infos[effect.call] = CallInfo(method, value, edge.principal, edge.name, number)
+            self._infos[effect.call] = self._info(effect.call, method, value, number)
         if part == "result":
             asked = self._asked.pop(frame.id, None) if self._asked else None
             if asked is not None and frame.result is not UNSET:
@@ -141,6 +140,10 @@ class Gate:
             self._remember(stream, frame)
         return False
 
+    def _info(self, call: int, method: str, target: str | None = None, number: int = 1) -> CallInfo:
+        caller = self._edge.caller(call)
+        return CallInfo(method, target, caller.principal, self._edge.name, number, caller)
+
     def _carries_answers(self, frame: Frame) -> bool:
         """True if a request holds answers that policy may refuse."""
         given = self._rounds is not None and frame.params is not UNSET and inner.RESPONSES in frame.params
@@ -155,10 +158,9 @@ class Gate:
         """Keep whose question this is, if its answer is of interest; one that is taken back will have none."""
         method: Any = frame.method
         if frame.id is not UNSET and self.hooks.wants("result", method, "server"):
-            edge = self._edge
             if len(self._asked) >= MAX_ASKED and frame.id not in self._asked:
                 del self._asked[next(iter(self._asked))]
-            self._asked[frame.id] = method, self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
+            self._asked[frame.id] = method, self._infos.get(stream) or self._info(stream, method)
         elif self._asked and method == "notifications/cancelled":
             asked = _value(frame, "requestId")
             if type(asked) in (int, str):
@@ -195,7 +197,7 @@ class Gate:
         frame = effect.frame
         edge = self._edge
         params: Any = frame.params if frame.params is not UNSET else {}
-        info = self._infos.get(effect.call) or CallInfo(method, None, edge.principal, edge.name)
+        info = self._infos.get(effect.call) or self._info(effect.call, method)
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
@@ -237,7 +239,7 @@ class Gate:
             body = frame.result
         elif frame.error is not UNSET:
             body = {name: value for name, value in msgspec.structs.asdict(frame.error).items() if value is not UNSET}
-        info = self._infos.get(stream) or CallInfo(method, None, edge.principal, edge.name)
+        info = self._infos.get(stream) or self._info(stream, method)
         settled: dict[str, Any] = {}
 
         def settle(verdict: Verdict) -> None:

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET
 
 from broker.backends.base import SessionBackend
+from broker.callers import Speaker
 from broker.gate import Gate
+from broker.hooks.base import Caller
 from broker.hooks.runner import Runner
+from broker.identity import Principal
 from broker.outbox import Outbox
 from broker.pressure import press
 from broker.stream_wait import StreamWait
@@ -69,16 +72,15 @@ class Relay:
         wheel: Wheel,
         watch: Watch,
         *,
-        principal: str,
+        who: Principal,
         name: str,
     ) -> None:
         self.talk = talk
         self.link = Link(talk)
         self.outbox = outbox
         self.gate = Gate(self, hooks)
-        self.wheel = wheel
-        self.watch = watch
-        self.principal = principal
+        self.wheel, self.watch = wheel, watch
+        self.speaker = Speaker(who)
         self.name = name
         self.backend: SessionBackend | None = None
         self.on_migrate: Callable[[Relay, bool | None], None] = lambda _relay, _stateless: None
@@ -95,7 +97,7 @@ class Relay:
         try:
             self.feed(FromClient(exchange, frame))
         except Exception as error:
-            self._bug(error)
+            self.watch.bug(self.name, error)
             if frame.method is not UNSET and frame.id is not UNSET:
                 self.outbox.send(exchange, jsonrpc.encode(broken(frame.id, "internal")), final=True, error=True)
             else:
@@ -128,7 +130,7 @@ class Relay:
                 if self.gate.idle or not self.gate.from_backend(stream, frame):
                     self.from_backend(stream, frame)
             except Exception as error:
-                self._bug(error)
+                self.watch.bug(self.name, error)
                 if frame.method is UNSET:
                     self.feed(Failed(stream, "internal"))
 
@@ -177,10 +179,6 @@ class Relay:
     def backend_violation(self, reason: str) -> None:
         """The backend said what is carried nowhere."""
         self.watch.note(self.name, "violation", reason=reason)
-
-    def _bug(self, error: Exception) -> None:
-        """An exception of ours ends one message; the operator is told its kind, not its text."""
-        self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
 
     # ---- effects --------------------------------------------------------------------------------------------------
 
@@ -273,6 +271,10 @@ class Relay:
                 self.run(ours)
                 return
         self.feed(FromServer(stream, frame, origin))
+
+    def caller(self, call: int) -> Caller:  # noqa: ARG002
+        """Who the client is."""
+        return self.speaker.caller(self.talk.peers)
 
     def is_open(self, call: int) -> bool:
         """True while a call, or a request of the link's own, waits for its answer."""

@@ -43,6 +43,10 @@ class Watch:
         """Something worth counting."""
         self.reports.note(kind, backend=backend, method=method, reason=reason, pair=pair)
 
+    def bug(self, backend: str, error: Exception) -> None:
+        """An exception of ours ended one message; the operator is told its kind, not its text."""
+        self.note(backend, "failed", reason=f"internal:{type(error).__name__}")
+
     def effect(self, backend: str, client: str, server: str, note: Note) -> None:
         """What the core noted."""
         pair = f"{client}/{server}"

@@ -6,14 +6,19 @@ backend's edge, loss of the session and its recovery.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from broker.backends.base import SessionBackend
+from broker.callers import caller_of
+from broker.hooks.base import Caller
 from broker.outbox import Outbox
 from broker.relay import Relay
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import Effect, Failed, Hush, Note, OpenStream, Origin, ToClient
+
+if TYPE_CHECKING:
+    from broker.faces.stateless_call import StatelessCall
 
 
 class Player(Protocol):
@@ -24,6 +29,7 @@ class Player(Protocol):
     def session_resumed(self, *, again: bool) -> None: ...
     def session_gone(self) -> None: ...
     def session_haunted(self) -> None: ...
+    def waits(self, number: int) -> StatelessCall | None: ...
 
 
 class NoOutbox(Outbox):
@@ -97,6 +103,15 @@ class PooledRelay(Relay):
     def backend_gap(self) -> None:
         """The standing stream was away, and nothing says what it would have carried."""
         self.player.session_resumed(again=False)
+
+    def caller(self, call: int) -> Caller:
+        """Who waits for a call; whose session it is, for what the session does of its own."""
+        found = self.talk.book.calls.get(call)
+        number = None if found is None else found.client_id
+        waits = self.player.waits(number) if type(number) is int else None
+        if waits is None:
+            return super().caller(call)
+        return caller_of(waits.who, waits.client_info, waits.modern.revision.id, self.talk.peers.server)
 
     @property
     def stands(self) -> bool:

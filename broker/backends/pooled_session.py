@@ -37,6 +37,7 @@ from translators.v2025_11_25__v2026_07_28.fields_headers import MIRRORS
 if TYPE_CHECKING:
     from broker.backends.session_groups import Group
     from broker.backends.session_pool import SessionPool
+    from broker.faces.stateless_call import StatelessCall
 
 PING = 1 << 40
 """The id of the one request this file sends itself; the machine counts from 1."""
@@ -75,6 +76,12 @@ class PooledSession:
         """A request of a client."""
         self.used = self.pool.now()
         self.feed(asked)
+
+    def waits(self, number: int) -> StatelessCall | None:
+        """The request that waits now for the machine's request of this number."""
+        call = self.talk.calls.get(number)
+        legs = () if call is None else call.legs
+        return next((found for leg in legs if (found := self.pool.relay.calls.get(leg)) is not None), None)
 
     def abandon(self, leg: int) -> None:
         """Nobody waits for this leg any more."""

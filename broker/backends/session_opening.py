@@ -18,6 +18,7 @@ from translators.stateless_client.machine import SESSION, Rules
 if TYPE_CHECKING:
     from broker.backends.session_groups import Group
     from broker.backends.session_pool import SessionPool
+    from broker.identity import Principal
 
 
 def open_session(
@@ -25,6 +26,7 @@ def open_session(
     group: Group,
     number: int,
     quotas: tuple[Quota, ...],
+    who: Principal,
     client_info: Any,
     *,
     wrapped: bool,
@@ -56,7 +58,7 @@ def open_session(
         context.hooks,
         context.wheel,
         context.watch,
-        principal=group.key[0],
+        who=who,
         name=context.name,
     )
     relay.gate = Gate(relay, context.hooks)

@@ -27,6 +27,7 @@ from broker.backends.pooled_session import PooledSession
 from broker.backends.session_groups import Group, declaring, may_ask, silent
 from broker.backends.session_opening import open_session
 from broker.backends.session_rooms import Rooms
+from broker.identity import SHARED, Principal
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.machine import Note
@@ -158,7 +159,7 @@ class SessionPool:
         other = self.rooms.groups.get(group.key[0], group.key[1], declaring(silent(group.capabilities)))
         fresh = other.sessions[0] if other.sessions and not session.wrapped else None
         if fresh is None:
-            fresh = self._begin(other, session.talk.client_info, wrapped=session.wrapped)
+            fresh = self._begin(other, session.relay.speaker.who, session.talk.client_info, wrapped=session.wrapped)
         for asked in waiting:
             call = self.relay.calls.get(asked.leg)
             if call is not None:
@@ -219,7 +220,7 @@ class SessionPool:
         place = rooms.place(call)
         session = place.session
         if session is None and rooms.room(place.group, wrapped=place.wrapped):
-            return self._begin(place.group, call.client_info, wrapped=place.wrapped)
+            return self._begin(place.group, call.who, call.client_info, wrapped=place.wrapped)
         session = session or place.instead
         if session is None:
             if not place.group.sessions:
@@ -249,9 +250,10 @@ class SessionPool:
 
     # ---- sessions --------------------------------------------------------------------------------------------------
 
-    def _begin(self, group: Group, client_info: Any, *, wrapped: bool) -> PooledSession:
+    def _begin(self, group: Group, who: Principal, client_info: Any, *, wrapped: bool) -> PooledSession:
         self._minted += 1
-        session = open_session(self, group, self._minted, self._quotas_of(group), client_info, wrapped=wrapped)
+        who = who if group.key[0] else SHARED
+        session = open_session(self, group, self._minted, self._quotas_of(group), who, client_info, wrapped=wrapped)
         self.rooms.groups.keep(group)
         self.rooms.add(session)
         session.open()

@@ -57,7 +57,7 @@ class Rooms:
     def place(self, call: StatelessCall) -> Place:
         """The place of a request that takes up nothing that was suspended."""
         policy = self.policy
-        alone = call.caller.per_call_sessions and policy.session != "shared"
+        alone = call.who.per_call_sessions and policy.session != "shared"
         asks = call.method in ASKING
         group = self._group(call)
         if alone or (asks and policy.session == "wrap"):
@@ -116,7 +116,7 @@ class Rooms:
         if self.policy.session == "shared":
             return self.groups.get("", "", NOTHING)  # whoever asked, nobody in particular could be asked back
         declared = self.groups.read(bytes(call.told), mute=self.mute or self.policy.park == "off")
-        return self.groups.get(call.caller.id, call.session_key, declared)
+        return self.groups.get(call.who.id, call.session_key, declared)
 
     def _exclusive(self, group: Group) -> bool:
         """True if two calls of one session could not tell whose question came on the standing stream."""

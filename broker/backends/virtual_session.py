@@ -18,6 +18,7 @@ from broker.backends.listen_hub import LISTEN, ListenHub
 from broker.backends.virtual_rounds import LegRounds
 from broker.era import evidence, undispatched
 from broker.gate import Gate
+from broker.hooks.base import Caller
 from broker.hooks.runner import Runner
 from broker.watch import Watch
 from broker.wheel import Wheel
@@ -65,14 +66,14 @@ class VirtualSession:
         wheel: Wheel,
         watch: Watch,
         *,
-        principal: str,
+        caller: Callable[[int], Caller],
         name: str,
     ) -> None:
         self.talk = talk
         self.owner = owner
         self.wheel = wheel
         self.watch = watch
-        self.principal = principal
+        self.caller = caller
         self.name = name
         self.rounds = LegRounds(talk)
         self.gate = Gate(self, hooks, self.rounds)
@@ -164,7 +165,7 @@ class VirtualSession:
             if self.gate.idle or not self.gate.from_backend(leg, frame):
                 self.from_backend(leg, frame)
         except Exception as error:
-            self.watch.note(self.name, "failed", reason=f"internal:{type(error).__name__}")
+            self.watch.bug(self.name, error)
             if frame.method is UNSET:
                 self.feed(Failed(leg, "internal"))
 

@@ -103,8 +103,9 @@ class LegacySse:
         if not isinstance(body, bytes):
             return body
         pair = self._pairs.get(request.query.get(SESSION, ""))
-        if pair is None or pair.principal != principal or pair.client is None:
+        if pair is None or pair.principal.id != principal.id or pair.client is None:
             return context.deny(request, 404, "Not Found: unknown session", "session-unknown")
+        pair.client.speaks(principal)
         pair.client.line(body)
         return web.Response(status=202, text="Accepted")
 
@@ -123,4 +124,4 @@ class LegacySse:
             pair.stream.end()
 
     def _count(self, principal: Principal) -> int:
-        return sum(pair.principal == principal for pair in self._pairs.values())
+        return sum(pair.principal.id == principal.id for pair in self._pairs.values())

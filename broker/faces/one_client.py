@@ -54,6 +54,12 @@ class OneClient:
         self._batching = False
         self._task: asyncio.Task[None] | None = None
 
+    def speaks(self, principal: Principal) -> None:
+        """What comes next was sent with this credential of the same caller."""
+        self.principal = principal
+        if self.relay is not None:
+            self.relay.speaker.who = principal
+
     def line(self, text: bytes) -> None:
         """One line of the client."""
         try:

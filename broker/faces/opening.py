@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broker.backends.base import SessionBackend
 from broker.backends.virtual_session import VirtualSession
+from broker.faces.classify import MODERN
 from broker.gate import Gate
 from broker.hooks.runner import Runner
 from broker.identity import Principal
@@ -50,7 +51,7 @@ def open_relay(
     )
     # The relay's own edge is the backend's only before a session backend; a virtual session has hooks of its own.
     hooks = Runner((), context.wire) if stateless else context.hooks
-    relay = Relay(talk, outbox, hooks, context.wheel, context.watch, principal=principal.id, name=context.name)
+    relay = Relay(talk, outbox, hooks, context.wheel, context.watch, who=principal, name=context.name)
 
     def build(relay: Relay, stateless: bool) -> SessionBackend:
         return _stateless(context, principal, relay) if stateless else _session(context, relay)
@@ -90,7 +91,13 @@ def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> Vi
         reader=relay.talk.peers.client,
     )
     virtual = VirtualSession(
-        machine, relay, context.hooks, context.wheel, context.watch, principal=principal.id, name=context.name
+        machine,
+        relay,
+        context.hooks,
+        context.wheel,
+        context.watch,
+        caller=lambda _call: relay.speaker.caller(relay.talk.peers, MODERN[-1]),
+        name=context.name,
     )
     virtual.http = context.reach.legs(virtual, observer=virtual.observe)
     virtual.contradicted = lambda: context.contradicted(stateless=True)

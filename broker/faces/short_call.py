@@ -17,6 +17,7 @@ from protocol_versions.jsonrpc import Frame
 
 if TYPE_CHECKING:
     from broker.faces.context import FaceContext
+    from broker.identity import Principal
     from broker.outbox import Exchange
     from broker.sessions import Session
     from broker.short_way import Handler, Taken
@@ -27,15 +28,15 @@ class SessionHead:
 
     __slots__ = ("_context", "_principal", "_session_id")
 
-    def __init__(self, context: FaceContext, session: Session) -> None:
+    def __init__(self, context: FaceContext, session: Session, principal: Principal) -> None:
         self._context = context
         self._session_id = session.id
-        self._principal = session.principal
+        self._principal = principal
 
     def take(self, connection: Taken, body: bytes) -> ShortCall | None:
         """The call of this body; None if the usual way must look at it."""
         context = self._context
-        session = context.sessions.find(self._session_id, self._principal)
+        session = context.sessions.find(self._session_id, self._principal.id)
         if session is None or context.retired or b"protocolVersion" in body:
             return None
         try:
@@ -44,6 +45,7 @@ class SessionHead:
             return None
         if type(frame) is not Frame or frame.method is UNSET or frame.id is UNSET or frame.method == "initialize":
             return None
+        session.relay.speaker.who = self._principal
         return ShortCall(context, session, connection, frame)
 
 

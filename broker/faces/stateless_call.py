@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from broker.callers import caller_of
 from broker.faces.stateless_errors import fault_of, given_on, is_away
 from broker.faces.stateless_listen import LISTEN, Subscription
 from broker.faces.stateless_params import (
@@ -30,6 +31,7 @@ from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, 
 from broker.faces.stateless_results import typed as result_type
 from broker.faces.stateless_rounds import CallRounds
 from broker.gate import Gate
+from broker.hooks.base import Caller
 from broker.hooks.inner import REQUESTS
 from broker.seal import MAX_ROUNDS, Unsealable
 from protocol_versions import jsonrpc
@@ -76,7 +78,7 @@ class StatelessCall:
         self.modern = modern
         self.method = modern.method
         self.client_id = client_id
-        self.caller = caller
+        self.who = caller
         self.exchange = exchange
         self.param_headers = param_headers
         self.bridged = bridged
@@ -154,6 +156,11 @@ class StatelessCall:
             self.gate.close()
 
     # ---- what the gate asks of an edge ----------------------------------------------------------------------------
+
+    def caller(self, call: int) -> Caller:  # noqa: ARG002
+        """Whose request this is."""
+        revision = self.modern.revision.id
+        return caller_of(self.who, self.client_info, revision, revision)
 
     def is_open(self, call: int) -> bool:  # noqa: ARG002
         """True while somebody waits for the answer."""
@@ -250,5 +257,5 @@ class StatelessCall:
         inner = self.rounds.carried(state, body[REQUESTS], judged=self.gate is not None and context.hooks.answers)
         if inner is None:
             return None
-        belongs = binding(self.modern, self.caller, context.name, context.reach.identity, bridged=self.bridged)
+        belongs = binding(self.modern, self.who, context.name, context.reach.identity, bridged=self.bridged)
         return context.seal.seal(inner, belongs, round=self.rounds.number)

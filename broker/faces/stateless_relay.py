@@ -83,7 +83,7 @@ class StatelessRelay:
         """The header annotations of the tool a call is about; None if its schema is not known."""
         if call.method != "tools/call" or call.modern.target is None:
             return None
-        return self.context.facts(call.caller).mirrored(call.modern.target) or None
+        return self.context.facts(call.who).mirrored(call.modern.target) or None
 
     # ---- what a call does -----------------------------------------------------------------------------------------
 
@@ -241,12 +241,12 @@ class StatelessRelay:
         if call.method == "tools/list" and type(frame.result) is dict:
             now = self.context.wheel.clock()
             first = "cursor" not in call.modern.params
-            bad, _ = self.context.facts(call.caller).learn_tools(frame.result, now, first=first)
+            bad, _ = self.context.facts(call.who).learn_tools(frame.result, now, first=first)
             if bad:
                 self.context.watch.note(self.context.name, "tool-dropped", call.method, "x-mcp-header")
                 without(frame.result, bad)
         elif frame.method == "notifications/tools/list_changed":
-            self.context.facts(call.caller).forget_tools()
+            self.context.facts(call.who).forget_tools()
         elif call.method == "tools/call" and not call.bridged and _failed(frame) and self.context.two_faced:
             self.context.styles.learn("modern", call.modern.target or "", frame)
 

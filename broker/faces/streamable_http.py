@@ -75,16 +75,18 @@ class StreamableHttp:
                 return found
         if type(decoded) is Frame:
             if decoded.method == "initialize" and decoded.id is not UNSET:
-                self._prove(request, body)
+                self._prove(request, body, principal)
                 return await self._initialize(request, principal, decoded)
             if session is None:
                 return self._no_session(request)
             if context.foreign_version(request, session):
                 return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
-            self._prove(request, body, session)
+            self._prove(request, body, principal, session)
+            session.relay.speaker.who = principal
             return await self._message(request, session, [decoded], batch=False)
         if session is None:
             return self._no_session(request)
+        session.relay.speaker.who = principal
         return await self._batch(request, session, decoded)  # type: ignore[arg-type]
 
     async def expect(self, request: web.Request) -> web.StreamResponse | None:
@@ -205,14 +207,16 @@ class StreamableHttp:
         connection.prove(request, request.content.read_nowait(-1))
         return await self._answered(request, call.session, call.exchange)
 
-    def _prove(self, request: web.Request, body: bytes, session: Session | None = None) -> None:
+    def _prove(self, request: web.Request, body: bytes, principal: Principal, session: Session | None = None) -> None:
         """Tell the connection what was read; the head of a session's message is known from then on."""
         context, connection = self.context, request.protocol
         if type(connection) is not Connection:
             return
         # A page of another origin gets headers that the short answer does not have.
         known = session is not None and not context.door.cross_origins and request.headers.get(VERSION) not in MODERN
-        connection.prove(request, body, SessionHead(context, session) if session is not None and known else None)
+        connection.prove(
+            request, body, SessionHead(context, session, principal) if session is not None and known else None
+        )
 
     async def _answered(self, request: web.Request, session: Session, exchange: Exchange) -> web.StreamResponse:
         context = self.context

@@ -8,7 +8,7 @@ anything else than a verdict, denies.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,10 +18,31 @@ from protocol_versions.base import Part, Side, Slot
 Body = dict[str, Any]
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Who sent the call, and in which revisions it is spoken on both sides.
+
+    `principal`, `kind` (`key`, `token`, `certificate`, `local`, `anonymous`; `shared` for what a session that all
+    callers share does of its own), `claims`, `scopes` and `expires_at` (seconds since the epoch) are proven. What the
+    client says of itself is not: `client_name` and `client_version` are empty where it says nothing, and no reason to
+    allow anything. `backend_revision` is empty until the backend has named one.
+    """
+
+    principal: str = ""
+    kind: str = ""
+    claims: Mapping[str, Any] = {}
+    scopes: frozenset[str] = frozenset()
+    expires_at: float | None = None
+    client_name: str = ""
+    client_version: str = ""
+    client_revision: str = ""
+    backend_revision: str = ""
+
+
 class CallInfo(msgspec.Struct, frozen=True):
     """The call a message belongs to: its method, target (tool or prompt name, or URI), caller and backend.
 
     `round` counts the requests of one call: from 2 on, they are retries that answer what the server asked.
+    `principal` is the caller's id, and `caller` all that is known of it.
     """
 
     method: str
@@ -29,6 +50,7 @@ class CallInfo(msgspec.Struct, frozen=True):
     principal: str
     backend: str
     round: int = 1
+    caller: Caller = Caller()
 
 
 class Pass(msgspec.Struct, frozen=True):

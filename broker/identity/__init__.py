@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker.identity.principal import (
     ANONYMOUS,
     LOCAL,
+    SHARED,
     Principal,
     Refused401,
     digest_of,
@@ -12,4 +13,4 @@ from broker.identity.principal import (
     new_key,
 )
 
-__all__ = ["ANONYMOUS", "LOCAL", "Principal", "Refused401", "digest_of", "identify", "new_key"]
+__all__ = ["ANONYMOUS", "LOCAL", "SHARED", "Principal", "Refused401", "digest_of", "identify", "new_key"]

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -26,10 +26,17 @@ _CHALLENGE: Final = 'Bearer realm="dragoman"'
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """One caller. Sessions, streams and questions belong to exactly one; `id` is safe to log."""
+    """One caller. Sessions, streams and questions belong to exactly one; `id` is safe to log.
+
+    Two of the same `id` are the same caller, whose credential was renewed: `claims` (of a token, as verified), `scopes`
+    and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message.
+    """
 
     id: str
-    kind: Literal["key", "local", "anonymous"]
+    kind: Literal["key", "token", "certificate", "local", "anonymous", "shared"]
+    claims: Mapping[str, Any] = {}
+    scopes: frozenset[str] = frozenset()
+    expires_at: float | None = None
 
     @property
     def per_call_sessions(self) -> bool:
@@ -57,6 +64,8 @@ class Refused401(msgspec.Struct, frozen=True):
 
 LOCAL: Final = Principal("local", "local")
 ANONYMOUS: Final = Principal("anonymous", "anonymous")
+SHARED: Final = Principal("", "shared")
+"""Whom a session belongs to that all callers share."""
 
 _NO_CREDENTIAL: Final = Refused401("no-credential", _CHALLENGE, "Unauthorized: a bearer key of this broker is required")
 _BAD_CREDENTIAL: Final = Refused401(

@@ -241,11 +241,13 @@ class Client:
         self.port = port
         self.path = path
         self.session = ""
+        self.headers: dict[str, str] = {}
+        """Sent with every request."""
         self._writers: list[asyncio.StreamWriter] = []
 
     async def send(self, verb: str, body: bytes = b"", **headers: str | None) -> Reply:
         """Any request; a header given as None is left out."""
-        lines: dict[str, str | None] = {"Host": f"127.0.0.1:{self.port}", "Accept": ACCEPT}
+        lines: dict[str, str | None] = {"Host": f"127.0.0.1:{self.port}", "Accept": ACCEPT, **self.headers}
         if body:
             lines |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
         if self.session:

@@ -72,7 +72,14 @@ async def test_messages_behind_a_hook_that_waits_keep_their_order() -> None:
         assert [reply.status for reply in replies] == [200, 200, 202]
         sent = [asked.id for asked in here.backend.asked if "id" in asked.message]
         assert sent == sorted(sent)
-        assert hook.asked == [("a", CallInfo("tools/call", "a", "local", "default"))]
+        ((name, info),) = hook.asked
+        assert (name, info.method, info.target, info.principal, info.backend) == (
+            "a",
+            "tools/call",
+            "a",
+            "local",
+            "default",
+        )
 
 
 async def test_what_a_hook_replaced_is_what_is_sent_and_what_it_denied_is_answered() -> None:

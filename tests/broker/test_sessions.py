@@ -9,6 +9,7 @@ import pytest
 
 from broker import telemetry
 from broker.hooks.runner import Runner
+from broker.identity import Principal
 from broker.outbox import Outbox
 from broker.relay import Relay
 from broker.sessions import SWEEP_S, Session, Sessions, TooManySessions
@@ -43,7 +44,7 @@ class Registry:
         outbox = Outbox(by_id(REVISION).traits, itertools.count(1), max_events=10, max_bytes=1000)
         talk = Conversation(Peers(client=REVISION, offer=REVISION))
         hooks, watch = Runner((), DEFAULT_LIMITS), Watch(telemetry, None, 1000)
-        relay = Relay(talk, outbox, hooks, self.clock.wheel, watch, principal=principal, name="default")
+        relay = Relay(talk, outbox, hooks, self.clock.wheel, watch, who=Principal(principal, "key"), name="default")
         session = Session(principal, REVISION, relay, self.clock.now)
         self.sessions.add(session)
         return session
