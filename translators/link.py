@@ -124,7 +124,7 @@ class Link:
         if method is None:
             return None
         if method != "initialize":
-            return self._up_if_replayed()
+            return self._replayed(method, refused=frame.error is not UNSET)
         if frame.error is not UNSET or frame.result is UNSET:
             return self._refused()
         try:
@@ -156,7 +156,7 @@ class Link:
         method = self.internal.pop(call, None)
         if method is None:
             return None
-        return self._refused() if method == "initialize" else self._up_if_replayed()
+        return self._refused() if method == "initialize" else self._replayed(method, refused=True)
 
     def ended(self, call: int) -> None:
         """Forget what was kept of a call."""
@@ -196,6 +196,10 @@ class Link:
             self.talk.book.settle(ask)
             effects.append(ToClient(ask.stream, notify("notifications/cancelled", {"requestId": ask.id})))
         return effects
+
+    def _replayed(self, method: str, *, refused: bool) -> Done:
+        """One thing less is to be told; what the new session does not take is gone, and no client asked just now."""
+        return [*([Note("failed", method, "not-replayed")] if refused else []), *self._up_if_replayed()]
 
     def _up_if_replayed(self) -> Done:
         if self.internal or self.phase != "replaying":

@@ -85,9 +85,11 @@ def test_level_and_subscriptions_are_replayed_and_answered_before_calls_are_sent
         to_server(12, id=12, method="resources/subscribe", params={"uri": "test://c"}),
     ]
     assert one.link.answered(frame(id=11, result={})) == []
-    assert one.link.answered(frame(id=10, error={"code": -32601, "message": "no"})) == []
+    lost = frame(id=10, error={"code": -32601, "message": "no"})
+    assert one.link.answered(lost) == [Note("failed", "logging/setLevel", "not-replayed")]
     assert one.link.phase == "replaying"
-    assert one.link.failed(12) == [OpenStream(), Resend(7), waits]
+    missing = Note("failed", "resources/subscribe", "not-replayed")
+    assert one.link.failed(12) == [missing, OpenStream(), Resend(7), waits]
 
 
 def test_what_the_backend_refused_is_not_replayed() -> None:
