@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks import facts
 from benchmarks.__main__ import main
-from benchmarks.backend import Connection, Server
+from benchmarks.backend import Connection
 from benchmarks.client import HarnessError, Session, connect, event_data, exchange
 from benchmarks.load import Control, Target, Window, warm, window
 from benchmarks.processes import PASSTHROUGH_COMMAND, Child, Meter, cpu_ns, schedstat_ns
@@ -27,21 +27,11 @@ from benchmarks.rows import CONNECTIONS, REQUESTS, ROWS
 from benchmarks.runner import BASE, BROKER, Results
 from benchmarks.wire import STREAM_HEAD, Ask, event
 from benchmarks.workloads import Big, Echo, Measure, Stream, ToolList, Workload
+from tests.benchmark_world import serving
 
 WAIT = 5.0
 NEWEST, OLDEST = "2025-11-25", "2024-11-05"
 ROW = ROWS[0]
-
-
-@asynccontextmanager
-async def serving(kind: type[Connection] = Connection) -> AsyncIterator[tuple[Server, int]]:
-    """A backend on a free port of this process."""
-    server = Server()
-    listener = await asyncio.get_running_loop().create_server(lambda: kind(server), "127.0.0.1", 0)
-    try:
-        yield server, listener.sockets[0].getsockname()[1]
-    finally:
-        listener.close()
 
 
 @asynccontextmanager

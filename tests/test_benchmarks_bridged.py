@@ -6,35 +6,22 @@ The invariant: no assertion here depends on how fast the machine is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from benchmarks import facts
-from benchmarks.__main__ import main
-from benchmarks.backend import Connection, Server
+from benchmarks.backend import Connection
 from benchmarks.bare import Bare
 from benchmarks.client import HarnessError
 from benchmarks.load import warm
 from benchmarks.rows import LOADS, NEWEST, OLDEST, ROWS
 from benchmarks.workloads import Echo, Gather, Measure, Stream, ToolList, Workload
+from tests.benchmark_world import answered_rightly, serving
 
 WAIT = 5.0
 STATELESS = facts.STATELESS
-
-
-@asynccontextmanager
-async def serving(kind: type[Connection] = Connection) -> AsyncIterator[tuple[Server, int]]:
-    """A backend on a free port of this process."""
-    server = Server()
-    listener = await asyncio.get_running_loop().create_server(lambda: kind(server), "127.0.0.1", 0)
-    try:
-        yield server, listener.sockets[0].getsockname()[1]
-    finally:
-        listener.close()
 
 
 @pytest.mark.parametrize(
@@ -125,10 +112,4 @@ def test_both_small_call_rows_of_stateless_clients_gate_at_three_quarters() -> N
 def test_the_broker_answers_every_bridged_load_rightly_with_one_request_each(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = [row.name for row in ROWS if row.load.startswith("bridged-")]
-    main(["--rows", ",".join([*names, "requests", "connections"]), "--rounds", "1", "--seconds", "0.1"])
-    printed = capsys.readouterr().out
-    assert "!" not in printed
-    for line in printed.splitlines():
-        if line.startswith(("backend requests", "new backend connections")):
-            assert line.endswith("target")
+    answered_rightly("bridged-", capsys)

@@ -6,33 +6,19 @@ The invariant: no assertion here depends on how fast the machine is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from benchmarks import facts
-from benchmarks.__main__ import main
-from benchmarks.backend import Connection, Server
 from benchmarks.client import connect, exchange
 from benchmarks.rows import LOADS, NEWEST, ROWS
+from tests.benchmark_world import answered_rightly, serving
 
 WAIT = 5.0
 META = "io.modelcontextprotocol/"
 CALL = "tools/call"
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[tuple[Server, int]]:
-    """A backend on a free port of this process."""
-    server = Server()
-    listener = await asyncio.get_running_loop().create_server(lambda: Connection(server), "127.0.0.1", 0)
-    try:
-        yield server, listener.sockets[0].getsockname()[1]
-    finally:
-        listener.close()
 
 
 def envelope(**changed: Any) -> dict[str, Any]:
@@ -142,10 +128,4 @@ def test_both_small_call_rows_before_a_stateless_server_gate_at_three_quarters()
 def test_the_broker_answers_every_stateless_load_rightly_with_one_request_each(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = [row.name for row in ROWS if row.load.startswith("stateless-")]
-    main(["--rows", ",".join([*names, "requests", "connections"]), "--rounds", "1", "--seconds", "0.1"])
-    printed = capsys.readouterr().out
-    assert "!" not in printed
-    for line in printed.splitlines():
-        if line.startswith(("backend requests", "new backend connections")):
-            assert line.endswith("target")
+    answered_rightly("stateless-", capsys)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 
 from broker.faces.whole import LARGE
 from tests.broker.http1_world import within
-from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Reply, World, read_head, world
+from tests.broker.kept_wire import KeptWire, connected
+from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Reply, World, world
 
 Json = dict[str, Any]
 META = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
@@ -22,31 +22,8 @@ META = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
 LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 
-class Kept:
-    """One connection of a session's client, kept for all its requests."""
-
-    def __init__(self, here: World, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.head = (
-            f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{here.port}\r\nAccept: {ACCEPT}\r\n"
-            f"Content-Type: application/json\r\nMcp-Session-Id: {here.client.session}\r\n"
-        )
-
-    def write(self, body: bytes | Json) -> None:
-        data = body if isinstance(body, bytes) else json.dumps({"jsonrpc": "2.0", **body}).encode()
-        self.writer.write(f"{self.head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-
-    async def answer(self) -> Reply:
-        first, headers = await within(read_head(self.reader))
-        reply = Reply(int(first.split(" ")[1]), headers, self.reader, self.writer)
-        if not reply.streams:
-            reply.body = await within(self.reader.readexactly(int(headers.get("content-length", "0"))))
-        return reply
-
-    async def post(self, body: bytes | Json) -> Reply:
-        self.write(body)
-        return await self.answer()
+class Kept(KeptWire):
+    """One connection of a session's client."""
 
     async def call(self, number: int | str = 1) -> Reply:
         return await self.post({"id": number, "method": "tools/call", "params": {"name": "x"}})
@@ -56,16 +33,15 @@ class Kept:
 async def kept(here: World, revision: str = "2025-11-25") -> AsyncIterator[Kept]:
     """A session, and a connection on which its head is known."""
     await here.client.open(revision)
-    reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
-    wire = Kept(here, reader, writer)
-    try:
+    head = (
+        f"Host: 127.0.0.1:{here.port}\r\nAccept: {ACCEPT}\r\n"
+        f"Content-Type: application/json\r\nMcp-Session-Id: {here.client.session}\r\n"
+    )
+    async with connected(here.port) as streams:
+        wire = Kept(head, *streams)
         for number in (1, 2):
             assert (await wire.call(number)).json["result"] == DONE
         yield wire
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 BODIES: list[bytes | Json] = [

@@ -17,37 +17,16 @@ from broker.faces.stateless_short import knowable
 from protocol_versions import by_id
 from tests.broker.bridge_world import FORM, INPUTS, Server, answers_to, bridging, streamed
 from tests.broker.http1_world import within
+from tests.broker.kept_wire import KeptWire, connected
 from tests.broker.modern_world import COMPLETE, PREFIX, envelope, headers, modern
-from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Json, Reply, World, read_head
+from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Json, Reply, World
 
 CALL: Json = {"name": "x", "arguments": {}}
 Worlds = Callable[..., AbstractAsyncContextManager[World]]
 
 
-class Kept:
+class Kept(KeptWire):
     """One connection of a client that sends calls of one tool, and nothing else, under one head."""
-
-    def __init__(self, here: World, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        lines = {"Host": f"127.0.0.1:{here.port}", "Accept": ACCEPT, "Content-Type": "application/json"}
-        said = {**lines, **headers("tools/call", CALL)}
-        self.head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-
-    def write(self, body: bytes | Json) -> None:
-        data = body if isinstance(body, bytes) else json.dumps({"jsonrpc": "2.0", **body}).encode()
-        self.writer.write(f"POST /mcp HTTP/1.1\r\n{self.head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-
-    async def answer(self) -> Reply:
-        first, found = await within(read_head(self.reader))
-        reply = Reply(int(first.split(" ")[1]), found, self.reader, self.writer)
-        if not reply.streams:
-            reply.body = await within(self.reader.readexactly(int(found.get("content-length", "0"))))
-        return reply
-
-    async def post(self, body: bytes | Json) -> Reply:
-        self.write(body)
-        return await self.answer()
 
     async def call(self, number: int | str = 1, meta: Json | None = None, **more: Any) -> Reply:
         return await self.post(called(number, meta, **more))
@@ -61,16 +40,13 @@ def called(number: int | str = 1, meta: Json | None = None, **more: Any) -> Json
 @contextlib.asynccontextmanager
 async def kept(here: World) -> AsyncIterator[Kept]:
     """A connection on which its head is known."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
-    wire = Kept(here, reader, writer)
-    try:
+    lines = {"Host": f"127.0.0.1:{here.port}", "Accept": ACCEPT, "Content-Type": "application/json"}
+    said = {**lines, **headers("tools/call", CALL)}
+    async with connected(here.port) as streams:
+        wire = Kept("".join(f"{name}: {value}\r\n" for name, value in said.items()), *streams)
         for number in (1, 2):
             assert "result" in (await wire.call(number)).json
         yield wire
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 def complete(here: World) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.stateful import LONG
 from tests.walker import moves
 from tests.walker.walk import REVISIONS, begin, rest
 
@@ -91,11 +91,4 @@ class Chasm(RuleBasedStateMachine):
 
 
 TestChasm = Chasm.TestCase
-TestChasm.settings = settings(
-    max_examples=100,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+TestChasm.settings = LONG

@@ -8,10 +8,10 @@ other, nothing waits for nothing, and the state can be written and read between 
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.stateful import LONG
 from tests.translators.test_session_client_stateful import Drawn
 from tests.walker.stateless import moves
 from tests.walker.stateless.walk import begin, rest
@@ -87,11 +87,4 @@ class Chasm(RuleBasedStateMachine):
 
 
 TestChasm = Chasm.TestCase
-TestChasm.settings = settings(
-    max_examples=100,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+TestChasm.settings = LONG
