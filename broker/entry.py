@@ -10,14 +10,14 @@ import gc
 import sys
 from typing import Any
 
-from broker.stdio_command import DEFAULTS, UnusableError, WrongLineError, options_of, run, target_of
-
 
 def main() -> None:
     """The command `dragoman`; ends the process with its exit code."""
     if sys.argv[1:2] == ["stdio"]:
         # Nothing of what is loaded is garbage, and looking for some takes a tenth of the start; `serve` looks again.
         gc.disable()
+        from broker.stdio_command import run
+
         options = _options(sys.argv[2:])
         if options is not None:
             sys.exit(run(options))
@@ -27,6 +27,8 @@ def main() -> None:
 
 
 def _options(line: list[str]) -> Any:
+    from broker.stdio_command import UnusableError, WrongLineError, options_of, target_of
+
     read = plain(line)
     if read is None:
         return None
@@ -39,6 +41,8 @@ def _options(line: list[str]) -> Any:
 
 def plain(line: list[str]) -> tuple[tuple[str, ...], dict[str, Any]] | None:
     """The target and the options of a command line of `--name value` pairs and a target; None for any other."""
+    from broker.stdio_command import DEFAULTS
+
     given = dict(DEFAULTS)
     rest = list(line)
     while rest and rest[0].startswith("-"):

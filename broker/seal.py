@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import math
 import secrets
 import time
@@ -153,6 +152,8 @@ class Seal:
 
 def digest_of(value: Any) -> str:
     """SHA-256 (hex) of a JSON value: the order of members does not count, nor does `1.0` differ from `1`."""
+    import json  # a pipe's first answer does without it
+
     text = json.dumps(_canonical(value), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -6,8 +6,6 @@ import asyncio
 import os
 from typing import Any
 
-from broker.hosts.machine import startable
-
 KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
 """Singular, as options name them, and plural, as the configuration does."""
 
@@ -46,6 +44,8 @@ def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
         return address
     if len(given) == 1 and "://" in given[0]:
         return given[0]
+    from broker.hosts.machine import startable
+
     return (startable(given[0]), *given[1:])
 
 

@@ -8,7 +8,6 @@ console renderer brings rich and pygments along where they are installed, a thir
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -215,6 +214,8 @@ def _build() -> _Write:
     stream = _state.stream or sys.stderr
     if _state.format == "pretty" or (_state.format == "auto" and stream.isatty()):
         return _coloured(stream)
+
+    import json  # a pipe's first answer does without it
 
     def write(level: Level, event: str, fields: dict[str, Any]) -> None:
         timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")

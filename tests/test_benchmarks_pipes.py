@@ -107,8 +107,15 @@ def test_a_front_is_measured_without_the_server_behind_it(tmp_path: Path) -> Non
 
 
 def test_the_server_behind_a_front_is_no_part_of_it() -> None:
-    server = subprocess.Popen(pipe_server.command(sys.executable), stdin=subprocess.PIPE)
+    server = subprocess.Popen(
+        pipe_server.command(sys.executable), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
     try:
+        server.stdin.write('{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+        server.stdin.flush()
+        assert server.stdout.readline() == '{"jsonrpc":"2.0","id":1,"result":{}}\n'
         assert server.pid in tree(os.getpid())
         assert server.pid not in tree(os.getpid(), pipe_server.PATH)
     finally:

@@ -128,11 +128,19 @@ class _Quiet:
         return True
 
 
+class _Plan(msgspec.Struct, frozen=True):
+    """What a lane runs: its blocks, unless it is proved that they would do nothing, or fewer of them."""
+
+    blocks: tuple[_Block, ...]
+    quiet: _Quiet | None
+    usual: Usual | None
+
+
 class Lane:
-    """Immutable, shared. `actions` come from the steps; around them stands the hygiene every reader gets."""
+    """Shared; only its plan is made later. `actions` come from the steps, around them stands the hygiene of readers."""
 
     __slots__ = (
-        "_blocks", "_quiet", "_remembers", "_usual", "actions", "gate", "passes", "prepares", "repairs", "slot",
+        "_plan", "_remembers", "actions", "gate", "passes", "prepares", "repairs", "slot",
     )  # fmt: skip
 
     def __init__(
@@ -149,23 +157,22 @@ class Lane:
         self.gate = next((action for action in actions if isinstance(action, Gate)), None)
         self.passes = not (actions or repairs or prepares)
         """True if nothing looks at this slot's bodies: their bytes pass."""
-        ops = self._before_gate()
-        self._blocks = _compiled(ops)
-        self._quiet = _quiet(ops) if self.gate is None else None
         self._remembers = self.gate is None and catalogue(slot)
-        shape = SHAPES.get(slot) if self.gate is None else None
-        self._usual = Usual(shape, ops, _compiled) if shape else None
+        self._plan: _Plan | None = None  # made for the first body: a conversation needs few of a pair's lanes
 
     def run(self, body: Body, ctx: Context) -> Body:
         """Rewrite the body in place. Raises Refused, Swallowed or Answered where a gate or operation says so."""
         return MEMO.run(self, self._rewrite, body, ctx) if self._remembers else self._rewrite(body, ctx)
 
     def _rewrite(self, body: Body, ctx: Context) -> Body:
-        blocks: tuple[_Block, ...] | None = self._usual.rest(body, ctx) if self._usual is not None else None
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = self._planned()
+        blocks: tuple[_Block, ...] | None = plan.usual.rest(body, ctx) if plan.usual is not None else None
         if blocks is None:
-            if self._quiet is not None and self._quiet.proves(body):
+            if plan.quiet is not None and plan.quiet.proves(body):
                 return body
-            blocks = self._blocks
+            blocks = plan.blocks
         try:
             for block in blocks:
                 block.run(body, ctx)
@@ -175,6 +182,15 @@ class Lane:
             refused.slot = self.slot
             raise
         return body
+
+    def _planned(self) -> _Plan:
+        ops = self._before_gate()
+        shape = SHAPES.get(self.slot) if self.gate is None else None
+        return _Plan(
+            _compiled(ops),
+            _quiet(ops) if self.gate is None else None,
+            Usual(shape, ops, _compiled) if shape else None,
+        )
 
     def _before_gate(self) -> list[Op]:
         """Nothing behind a gate runs; nothing before one that refuses or drops could reach anybody."""

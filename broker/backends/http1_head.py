@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
@@ -76,6 +75,8 @@ def parse_url(url: str) -> Origin:
     if not 0 < port < 65536:
         raise ValueError("the URL's port is out of range")
     if match["six"]:
+        from ipaddress import IPv6Address
+
         host = str(IPv6Address(match["six"]))
     else:
         host = match["name"].lower()

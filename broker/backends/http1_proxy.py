@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from broker.backends.http1_head import Origin
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 
 def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
@@ -32,6 +35,8 @@ def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
 
 
 def _bypassed(origin: Origin, no_proxy: str) -> bool:
+    from ipaddress import ip_address  # most have no proxy to think about
+
     host = origin.host.rstrip(".")
     try:
         address = ip_address(host)
@@ -43,6 +48,8 @@ def _bypassed(origin: Origin, no_proxy: str) -> bool:
 
 
 def _matches(entry: str, host: str, address: IPv4Address | IPv6Address | None, port: int) -> bool:
+    from ipaddress import ip_network
+
     if entry == "*":
         return True
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import urljoin, urlsplit
 
 from broker import sse
 from broker.backends.base import ChannelOwner
@@ -121,6 +120,8 @@ class SseChannel:
         self._lost(REASONS.get(failure.reason, "backend-closed"))
 
     def _found(self, address: str) -> None:
+        from urllib.parse import urljoin, urlsplit  # only the pair needs it
+
         try:
             target = urljoin(self._url, address)
             if urlsplit(target)[:2] != urlsplit(self._url)[:2]:

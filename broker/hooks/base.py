@@ -7,7 +7,6 @@ anything else than a verdict, denies.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -91,8 +90,11 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def covers(self, slot: Slot) -> bool:
         """True if the slot is one of them."""
-        same = slot.part == self.part and slot.toward == self.toward
-        return same and fnmatch.fnmatchcase(slot.method, self.methods)
+        if slot.part != self.part or slot.toward != self.toward:
+            return False
+        from fnmatch import fnmatchcase  # a pipe without hooks does without it
+
+        return fnmatchcase(slot.method, self.methods)
 
 
 class Hook:
