@@ -19,6 +19,7 @@ from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame
 from translators import tree
+from translators.asks import UNREADABLE
 from translators.machine import ToServer
 from translators.reply import notify
 
@@ -188,7 +189,11 @@ class ChannelSession:
     def _lives(self, frame: Frame) -> None:
         """Progress of a call is a sign of life."""
         params: Any = frame.params if frame.params is not UNSET else {}
-        leg = self._legs.get(tree.deep(params.get("progressToken")))
+        try:
+            token = tree.deep(params.get("progressToken"))
+        except UNREADABLE:
+            return
+        leg = self._legs.get(token) if type(token) is int else None
         if leg is not None:
             latest = leg.started + self.reach.total_s
             leg.due = min(self.reach.now() + self.reach.head_s + self._wait_s, latest)

@@ -20,6 +20,7 @@ from broker.backends.child import Child
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, Id
 from translators import tree
+from translators.asks import UNREADABLE
 from translators.reply import notify
 
 if TYPE_CHECKING:
@@ -127,6 +128,20 @@ class SharedPipe:
     # ---- inside -----------------------------------------------------------------------------------------------------
 
     def _notified(self, frame: Frame) -> None:
+        try:
+            one = self._meant(frame)
+        except UNREADABLE:
+            self.channel_violation("unreadable-line")
+            return
+        if one is None:
+            self.channel_violation("unrelated-notification")
+        elif frame.method == "notifications/cancelled":
+            one.legs.failed(one.leg, "backend-closed")  # a server cancels subscriptions alone: this one is over
+        else:
+            one.legs.owner.leg_message(one.leg, frame)
+
+    def _meant(self, frame: Frame) -> Open | None:
+        """The request a notification belongs to, which is then in its owner's words. Raises what UNREADABLE lists."""
         params: Any = frame.params if frame.params is not UNSET else {}
         number: Any = None
         if frame.method == "notifications/progress":
@@ -140,9 +155,6 @@ class SharedPipe:
         elif frame.method == "notifications/cancelled":
             number = tree.deep(params.get("requestId"))
             one = self.open.pop(number, None) if type(number) is int else None
-            if one is not None:
-                one.legs.failed(one.leg, "backend-closed")  # a server cancels subscriptions alone: this one is over
-                return
         else:
             meta = tree.shallow(params.get("_meta"))
             number = tree.deep(meta.get(SUBSCRIPTION)) if isinstance(meta, dict) else None
@@ -150,10 +162,7 @@ class SharedPipe:
             if one is not None:
                 marked: dict[str, Any] = {**meta, SUBSCRIPTION: one.own_id}
                 frame.params = {**params, "_meta": Raw(msgspec.json.encode(marked))}
-        if one is None:
-            self.channel_violation("unrelated-notification")
-        else:
-            one.legs.owner.leg_message(one.leg, frame)
+        return one
 
 
 class StdioLegs:

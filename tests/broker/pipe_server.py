@@ -41,7 +41,7 @@ def result(request: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
-    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`."""
+    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `stray` (a line as told, with its answer in one piece)."""
     params = request["params"]
     name, given = params["name"], params.get("arguments", {})
     text = name
@@ -56,6 +56,8 @@ def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
         schema = {"type": "object", "properties": {}}
         say({"id": 0, "method": "elicitation/create", "params": {"message": "who?", "requestedSchema": schema}})
         text = json.dumps(answers.setdefault(0, json.loads(sys.stdin.readline())).get("result"))
+    elif name == "stray":
+        sys.stdout.write(given["line"] + "\n")
     elif name == "slow":
         return
     result(request, {"content": [{"type": "text", "text": text}]})

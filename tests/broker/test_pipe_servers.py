@@ -89,6 +89,39 @@ async def test_progress_comes_under_the_clients_own_token(tmp_path: Path) -> Non
         assert told["params"] == {"progressToken": "mine", "progress": 1}
 
 
+STRAY = '{{"jsonrpc":"2.0","method":"notifications/{}","params":{{{}}}}}'
+UNREADABLE = ("[]", "{}", "[1]", "1e999", "null", "true")
+
+
+@pytest.mark.parametrize("token", UNREADABLE)
+async def test_a_token_that_is_none_costs_a_session_nothing_else(tmp_path: Path, token: str) -> None:
+    async with pipe(tmp_path) as here:
+        await here.open()
+        stray = STRAY.format("progress", f'"progress":1,"progressToken":{token}')
+        answer = await here.ask(1, "tools/call", {"name": "stray", "arguments": {"line": stray}})
+        assert answer["result"]["content"][0]["text"] == "stray"
+
+
+@pytest.mark.parametrize("value", ["[]", "1e999", "true"])
+@pytest.mark.parametrize(
+    ("method", "member"),
+    [
+        ("progress", '"progress":1,"progressToken":{}'),
+        ("cancelled", '"requestId":{}'),
+        ("resources/updated", '"uri":"a","_meta":{{"io.modelcontextprotocol/subscriptionId":{}}}'),
+        ("resources/updated", '"uri":"a","_meta":{}'),
+    ],
+)
+async def test_a_name_that_is_none_costs_stateless_requests_nothing_else(
+    tmp_path: Path, method: str, member: str, value: str
+) -> None:
+    async with pipe(tmp_path, "modern") as here:
+        stray = STRAY.format(method, member.format(value))
+        answer = await here.modern(1, "tools/call", {"name": "stray", "arguments": {"line": stray}})
+        assert answer["result"]["content"][0]["text"] == "stray"
+        assert len(here.violations) == 1
+
+
 async def test_a_server_asks_its_client_on_the_pipe(tmp_path: Path) -> None:
     async with pipe(tmp_path) as here:
         await here.open(capabilities={"elicitation": {}})
