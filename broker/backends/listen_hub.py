@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw
 
 from protocol_versions.jsonrpc import Frame
 from translators import tree
+from translators.asks import UNREADABLE
 from translators.mirrored import headers_of
 
 LISTEN = "subscriptions/listen"
@@ -66,6 +67,7 @@ class ListenHub:
         self._opening = 0  # the one that is not yet
         self._minted = 0
         self._asked: dict[str, Any] = {}  # the filter of the newest stream
+        self._stands: dict[str, Any] = {}  # the filter of the stream that is acknowledged
         self._honoured: dict[str, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -109,7 +111,7 @@ class ListenHub:
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A shared stream broke: every session decides for itself when to listen again."""
         if leg == self._opening:
-            self._opening = 0
+            self._not_opened()
             self._fail([member for member in self._members.values() if not member.heard], reason, executed)
         elif leg == self._leg:
             self._leg = 0
@@ -130,7 +132,7 @@ class ListenHub:
         self._timer = None
         wanted = self._union()
         if not self._members or self.http is None or (wanted == self._asked and (self._leg or self._opening)):
-            for member in self._members.values():
+            for member in list(self._members.values()):
                 if self._leg and not member.heard and not self._opening:
                     self._acknowledge(member)
             return
@@ -149,8 +151,9 @@ class ListenHub:
 
     def _opened(self, frame: Frame) -> None:
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
-        honoured = tree.whole(params, "notifications")
+        honoured = _read(params.get("notifications"))
         self._honoured = honoured if isinstance(honoured, dict) else {}
+        self._stands = self._asked
         old, self._leg, self._opening = self._leg, self._opening, 0
         if old and self.http is not None:
             self.http.abort(old)
@@ -158,6 +161,11 @@ class ListenHub:
             # Who came while it was being opened, and wants more, is acknowledged on the wider one that follows.
             if not member.heard and _covers(self._asked, member.wanted):
                 self._acknowledge(member)
+
+    def _not_opened(self) -> None:
+        """There is no newer stream than the one that stands, if one does."""
+        self._opening = 0
+        self._asked = self._stands if self._leg else {}
 
     def _acknowledge(self, member: Member) -> None:
         if self._members.get((id(member.listener), member.leg)) is not member or member.heard or not self._leg:
@@ -175,7 +183,7 @@ class ListenHub:
     def _ended(self, leg: int, frame: Frame) -> None:
         refused = leg == self._opening
         if refused:
-            self._opening = 0
+            self._not_opened()
         else:
             self._leg = 0
         for member in [member for member in self._members.values() if member.heard != refused]:
@@ -219,10 +227,18 @@ def _matches(wanted: dict[str, Any], frame: Frame) -> bool:
     if method != UPDATED:
         return bool(wanted.get(FLAGS.get(method, "")))
     params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
-    uri = tree.deep(params.get("uri"))
+    uri = _read(params.get("uri"))
     uris = wanted.get(URIS, ())
     # Servers may report a resource below the one that was asked for.
     return isinstance(uri, str) and any(uri == one or uri.startswith(f"{one.rstrip('/')}/") for one in uris)
+
+
+def _read(value: Any) -> Any:
+    """What a server wrote; None for what no value can be read from."""
+    try:
+        return tree.deep(value)
+    except UNREADABLE:
+        return None
 
 
 def _copy(frame: Frame) -> Frame:

@@ -11,7 +11,7 @@ import msgspec
 from broker.backends.listen_hub import ListenHub
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from tests.broker.http1_world import within
+from tests.broker.http1_world import turn, within
 
 ACK = "notifications/subscriptions/acknowledged"
 TOOLS = "notifications/tools/list_changed"
@@ -170,3 +170,61 @@ async def test_a_stream_that_breaks_or_ends_is_told_to_every_session() -> None:
     refusal = {"code": -32601, "message": "no"}
     made.leg_message(leg, read({"id": leg, "error": refusal}))
     assert one.heard[-1] == (3, {"jsonrpc": "2.0", "id": 3, "error": refusal})
+
+
+async def test_after_a_wider_stream_failed_the_next_one_to_ask_for_it_has_it_opened_again() -> None:
+    made, wire = hub()
+    one, two = Session(), Session()
+    made.join(one, 1, listen(toolsListChanged=True))
+    first, _ = await wire.next()
+    acknowledge(made, first, toolsListChanged=True)
+    made.join(two, 1, listen(promptsListChanged=True))
+    second, _ = await wire.next()
+    made.leg_failed(second, "backend-closed", "unknown")
+    assert two.heard == [(1, "backend-closed")]
+    wire.abort(second)
+    made.join(two, 2, listen(promptsListChanged=True))
+    third, wanted = await wire.next()
+    acknowledge(made, third, **wanted)
+    assert two.heard[1:] == [acknowledged(2, promptsListChanged=True)]
+
+
+async def test_a_session_that_leaves_its_old_stream_when_the_new_one_is_acknowledged_costs_the_others_nothing() -> None:
+    class Moves(Session):
+        def leg_message(self, leg: int, frame: Frame) -> None:
+            super().leg_message(leg, frame)
+            if leg == 2:
+                made.leave(self, 1)
+
+    made, wire = hub()
+    one, two, three, four = Moves(), Session(), Session(), Session()
+    made.join(one, 1, listen(toolsListChanged=True))
+    made.join(two, 1, listen(promptsListChanged=True))
+    leg, wanted = await wire.next()
+    acknowledge(made, leg, **wanted)
+    made.leave(two, 1)  # a narrower stream would do, until somebody wants the other part again
+    made.join(one, 2, listen(toolsListChanged=True))
+    made.join(three, 1, listen(toolsListChanged=True))
+    made.join(four, 1, listen(promptsListChanged=True))
+
+    async def acknowledged_all() -> None:
+        while not (three.heard and four.heard):
+            await turn()
+
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
+    await within(acknowledged_all())
+    assert set(wire.open) == {leg}
+    assert not faults
+
+
+async def test_what_cannot_be_read_of_a_shared_stream_is_passed_over() -> None:
+    made, wire = hub()
+    one = Session()
+    made.join(one, 1, listen(toolsListChanged=True, resourceSubscriptions=["file:///a"]))
+    leg, _ = await wire.next()
+    for method, member in ((ACK, "notifications"), (UPDATED, "uri")):
+        line = f'{{"jsonrpc":"2.0","method":"{method}","params":{{"{member}":1e999}}}}'
+        made.leg_message(leg, jsonrpc.decode_backend(line.encode()))
+    made.leg_message(leg, read({"method": TOOLS}))
+    assert one.heard == [acknowledged(1, resourceSubscriptions=[]), (1, {"jsonrpc": "2.0", "method": TOOLS})]
