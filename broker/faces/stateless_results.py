@@ -127,7 +127,8 @@ def without(body: Result, names: list[str]) -> None:
     kept = []
     for item in tree.shallow(body["tools"]):
         tool = tree.shallow(item)
-        if not isinstance(tool, dict) or tree.deep(tool.get("name")) not in hidden:
+        name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
+        if not (isinstance(name, str) and name in hidden):
             kept.append(item)
     body["tools"] = kept
 

@@ -233,12 +233,13 @@ async def test_parameter_headers_of_a_listed_tool_must_say_what_the_body_says(
         assert asked.headers.get("mcp-param-unknown") == lines.get("Mcp_Param_Unknown")
 
 
-async def test_a_tool_with_a_broken_header_annotation_is_left_out_and_the_others_are_not() -> None:
+@pytest.mark.parametrize("other", [{"name": "z"}, {"name": ["z"]}, {"name": {}}, {}])
+async def test_a_tool_with_a_broken_header_annotation_is_left_out_and_the_others_are_not(other: Any) -> None:
     async with modern() as here:
         broken = {"name": "bad", "inputSchema": {"type": "object", "properties": {"n": {"x-mcp-header": "a b"}}}}
-        here.backend.on("tools/list", answers({"resultType": "complete", "tools": [broken, TOOL, {"name": "z"}]}))
+        here.backend.on("tools/list", answers({"resultType": "complete", "tools": [broken, TOOL, other]}))
         listed = (await ask(here.client, "tools/list")).json["result"]["tools"]
-        assert listed == [TOOL, {"name": "z"}]
+        assert listed == [TOOL, other]
 
 
 @pytest.mark.parametrize("method", ["server/discover", "tools/call", "tools/list"])
