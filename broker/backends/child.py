@@ -30,7 +30,7 @@ DRAIN_S = 0.25
 """How long the pipe of a child that has ended is still read; a grandchild may hold it open for ever."""
 
 MAX_UNREAD = 16 * 1024 * 1024
-"""Bytes that may wait for a child that does not read its standard input."""
+"""Bytes that may wait for a child that does not read its standard input, or is not started yet."""
 
 STDERR_LINE = 2_048
 """Bytes of one line of standard error that are logged."""
@@ -76,6 +76,7 @@ class Child(asyncio.SubprocessProtocol):
         self._log = log
         self._transport: asyncio.SubprocessTransport | None = None
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._logged = self._dropped = 0
         self._window = 0.0
         self._ending = False
@@ -93,17 +94,26 @@ class Child(asyncio.SubprocessProtocol):
         """Start the process, now or a little later; what is written meanwhile waits for it."""
         self._task = asyncio.ensure_future(self._start(after_s))
 
-    def hand_over(self, owner: ChannelOwner) -> None:
-        """Somebody else reads it from now on."""
+    @property
+    def closed(self) -> bool:
+        """True once it is being ended or has ended: nothing can be written to it."""
+        return self._ending or self._over
+
+    def hand_over(self, owner: ChannelOwner, log: Callable[[str, int], None]) -> None:
+        """Somebody else reads it from now on, what it says and what it writes to standard error."""
         self._owner = owner
+        self._log = log
 
     def write(self, line: bytes, call: int = 0) -> bool:  # noqa: ARG002
         """Send one message; False if the child does not read what it was sent before, or is gone."""
-        if self._ending or self._over:
+        if self.closed:
             return False
         transport = self._transport
         if transport is None:
+            if self._waiting_bytes > MAX_UNREAD:
+                return False
             self._waiting.append(line + b"\n")
+            self._waiting_bytes += len(line)
             return True
         pipe: Any = transport.get_pipe_transport(0)
         if pipe is None or pipe.is_closing() or pipe.get_write_buffer_size() > MAX_UNREAD:
@@ -149,8 +159,9 @@ class Child(asyncio.SubprocessProtocol):
         self._transport = cast("asyncio.SubprocessTransport", transport)  # uvloop's does not say that it is one
         self.pid = self._transport.get_pid()
         waiting, self._waiting = self._waiting, []
-        for line in waiting:
-            self.write(line[:-1])
+        pipe: Any = self._transport.get_pipe_transport(0)
+        if waiting and not self.closed and pipe is not None and not pipe.is_closing():
+            pipe.write(b"".join(waiting))  # all of it was promised, whatever the pipe holds
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """A piece of its output."""
@@ -158,9 +169,13 @@ class Child(asyncio.SubprocessProtocol):
             self._heard(data)
             return
         for line in self._lines.feed(data):
-            if self._ending or self._over:
+            if self.closed:
                 return
-            self._owner.channel_line(line)
+            try:
+                self._owner.channel_line(line)
+            except Exception as error:  # a fault of ours, which must not cost the lines that came with this one
+                blamed = {"message": f"{type(self._owner).__name__} raised at a line", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(blamed)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
         """It has closed a pipe; without standard output it is of no use."""

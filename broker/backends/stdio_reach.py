@@ -131,8 +131,8 @@ class StdioReach:
         except TimeoutError:
             line = b""
         verdict = classify(200, JSON, line)
-        if verdict.kind == "modern" and self._shared.child is None and not self._closed:
-            child.hand_over(self._shared)
+        if verdict.kind == "modern" and self._shared.child is None and not child.closed and not self._closed:
+            child.hand_over(self._shared, self._log)
             self._shared.child = child
         else:
             self.dismiss(child)

@@ -1,8 +1,8 @@
 """A server on a pipe that does what its arguments say, on the standard library alone: a child process for tests.
 
 Each argument is a habit: `modern` (answers `server/discover`, refuses `initialize`), `banner`, `binary`, `silent`,
-`dies-on-probe`, `dies-on-call`, `floods`, `forks`, `closes`, `stays`. Every start adds a line with the process id to
-the file named in `PIPE_SERVER_LOG`, and every message its method.
+`dies-on-probe`, `dies-after-probe`, `dies-on-call`, `complains`, `floods`, `forks`, `closes`, `stays`. Every start adds
+a line with the process id to the file named in `PIPE_SERVER_LOG`, and every message its method.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ def serve() -> None:
             os._exit(1)
         if "silent" in HABITS:
             continue
+        if "complains" in HABITS:
+            sys.stderr.write(f"I was asked {method}\n")
+            sys.stderr.flush()
         if method == "initialize":
             if "modern" in HABITS:
                 data = {"supported": ["2026-07-28"], "requested": request["params"]["protocolVersion"]}
@@ -86,6 +89,8 @@ def serve() -> None:
         elif method == "server/discover" and "modern" in HABITS:
             found = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 0}
             result(request, {**found, "cacheScope": "private"})
+            if "dies-after-probe" in HABITS:
+                os._exit(1)
         elif method == "tools/list":
             result(request, {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]})
         elif method == "tools/call":

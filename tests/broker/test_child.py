@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from broker.backends import child as limits
 from broker.backends.child import Child, Command
-from tests.broker.http1_world import within
+from tests.broker.http1_world import turn, within
 
 SAYS_ONE = "print('{}', flush=True)"
 
@@ -31,6 +33,19 @@ class Owner:
 
     def channel_refused(self, call: int, reason: str, executed: str) -> None:
         self.heard.append(f"refused {call} {reason} {executed}")
+
+
+ECHO = "import sys\nfor line in sys.stdin: print(len(line), flush=True)"
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Until something of another process has been heard of."""
+
+    async def reached() -> None:
+        while not done():
+            await turn()
+
+    await within(reached())
 
 
 @pytest.mark.parametrize(("code", "heard"), [("", []), (SAYS_ONE, ["{}"])])
@@ -55,3 +70,40 @@ async def test_a_command_that_ends_before_its_start_has_come_back_is_closed(
     assert [transport.is_closing() for transport in started] == [True]
     assert [transport.get_returncode() for transport in started] == [0]
     assert owner.heard == [*heard, "ended backend-closed"]
+
+
+async def test_what_waits_for_a_child_to_start_is_bounded_and_all_of_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MAX_UNREAD", 1_000_000)
+    owner = Owner()
+    child = Child(Command((sys.executable, "-c", ECHO)), owner, max_line=1_000)
+    child.start()
+    taken = [child.write(b"x" * 90_000) for _ in range(20)]
+    try:
+        await until(lambda: len(owner.heard) == sum(taken))
+        assert taken == [True] * 12 + [False] * 8
+        assert owner.heard == ["90001"] * 12
+        assert child.write(b"x")
+    finally:
+        child.kill()
+        await within(child.ended)
+
+
+async def test_an_owner_that_raises_at_a_line_hears_the_next_ones() -> None:
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault["exception"]))
+    fault = RuntimeError("of ours")
+
+    class Raises(Owner):
+        def channel_line(self, line: bytes) -> None:
+            super().channel_line(line)
+            if line == b"1":
+                raise fault
+
+    owner = Raises()
+    child = Child(Command((sys.executable, "-c", "print('1\\n2', flush=True)")), owner, max_line=1_000)
+    child.start()
+    await within(child.ended)
+    assert owner.heard == ["1", "2", "ended backend-closed"]
+    assert faults == [fault]

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.hooks.filter_names import FilterNames, Rule
+from protocol_versions.jsonrpc import Frame
+from tests.broker.http1_world import within
 from tests.broker.pipe_world import PREFIX, pipe, settled
 
 ADD = {"name": "add", "arguments": {"a": 1, "b": 2}}
+
+
+class Heard:
+    """What the owner of stateless requests was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        self.told.append((leg, frame))
+
+    def leg_failed(self, leg: int, reason: str, executed: str) -> None:
+        self.told.append((leg, reason, executed))
+
+    def leg_violation(self, leg: int, reason: str) -> None: ...
 
 
 def text(answer: dict[str, Any]) -> str:
@@ -56,6 +74,35 @@ async def test_in_a_session_a_request_that_stands_alone_is_refused(tmp_path: Pat
     async with pipe(tmp_path) as here:
         await here.open()
         assert (await here.modern(1, "tools/list"))["error"]["code"] == -32600
+
+
+async def test_a_process_that_was_asked_for_its_era_and_serves_on_has_its_errors_logged(tmp_path: Path) -> None:
+    async with pipe(tmp_path, "modern", "complains") as here:
+        await here.modern(1, "tools/list")
+        await settled(lambda: bool(here.stderr))
+        assert here.stderr == ["I was asked tools/list"]
+        assert len(here.processes()) == 1
+
+
+async def test_a_process_that_ended_once_it_had_told_its_era_is_not_asked_again(tmp_path: Path) -> None:
+    async with pipe(tmp_path, "modern", "dies-after-probe") as here:
+
+        async def late(asking: Any) -> Any:
+            """Comes round to the answer only when the process that gave it has ended."""
+            await asyncio.wait([asking.send(None)])
+            await asyncio.wait([child.ended for child in here.reach._children])
+            try:
+                asking.send(None)
+            except StopIteration as done:
+                return done.value
+
+        assert (await within(late(here.reach.verdict()))).kind == "modern"
+        owner = Heard()
+        legs = here.reach.legs(owner)
+        legs.post(1, Frame(id=1, method="tools/list"), ())
+        await settled(lambda: bool(owner.told))
+        assert owner.told[0][1].id == 1
+        assert len(here.processes()) == 2
 
 
 async def test_a_question_of_a_session_server_is_a_round_on_the_pipe(tmp_path: Path) -> None:
