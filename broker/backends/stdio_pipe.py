@@ -34,7 +34,10 @@ TEXT = 256
 
 
 class Open(msgspec.Struct):
-    """A request at the process: whose it is, and under which id and token they know it."""
+    """A request at the process: whose it is, and under which id and token they know it.
+
+    `due` is when it is given up, which progress puts off; no further than to `latest`.
+    """
 
     legs: StdioLegs
     leg: int
@@ -43,6 +46,7 @@ class Open(msgspec.Struct):
     wants_log: bool
     stream: bool
     due: float
+    latest: float
 
 
 class SharedPipe:
@@ -72,9 +76,9 @@ class SharedPipe:
                 opened["progressToken"] = number
             params["_meta"] = opened
         now = self.reach.now()
-        due = float("inf") if stream else now + self.reach.head_s
+        due, latest = (float("inf"), float("inf")) if stream else (now + self.reach.head_s, now + self.reach.total_s)
         assert frame.id is not UNSET
-        self.open[number] = Open(legs, leg, frame.id, token, wants_log, stream, due)
+        self.open[number] = Open(legs, leg, frame.id, token, wants_log, stream, due, latest)
         if not self.child.write(jsonrpc.encode(Frame(id=number, method=frame.method, params=params))):
             del self.open[number]
             return 0
@@ -148,7 +152,7 @@ class SharedPipe:
             number = tree.deep(params.get("progressToken"))
             one = self.open.get(number) if type(number) is int else None
             if one is not None:
-                one.due = max(one.due, self.reach.now() + self.reach.head_s)
+                one.due = min(max(one.due, self.reach.now() + self.reach.head_s), one.latest)
                 frame.params = {**params, "progressToken": one.token}
         elif frame.method == "notifications/message":
             one = next((each for each in reversed(self.open.values()) if each.wants_log), None)
@@ -205,6 +209,6 @@ class StdioLegs:
         self.owner.leg_message(one.leg, Frame(id=one.own_id, result=frame.result, error=frame.error))
 
     def failed(self, leg: int, reason: str) -> None:
-        """There will be no response."""
-        self._numbers.pop(leg, None)
-        self.owner.leg_failed(leg, reason, "unknown")
+        """There will be no response; of one that was given up, perhaps because another failed, nobody is told."""
+        if self._numbers.pop(leg, 0):
+            self.owner.leg_failed(leg, reason, "unknown")
