@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from broker.backends.base import Channel, ChannelReach, Owner
+from broker.backends.batches import batch_of
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame
@@ -25,8 +26,6 @@ from translators.reply import notify
 
 SESSION = "channel"
 """What stands for the id of a session that needs none."""
-
-_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class ChannelLeg(msgspec.Struct):
@@ -145,7 +144,8 @@ class ChannelSession:
 
     def channel_line(self, line: bytes) -> None:
         """One message, or on a 2025-03-26 session a batch."""
-        for text in self._texts(line):
+        texts = batch_of(line, self.reach.wire, self.owner.backend_violation) if self._batching else [line]
+        for text in texts:
             try:
                 frame = jsonrpc.decode_backend(text, self.reach.wire)
             except jsonrpc.Refused:
@@ -197,14 +197,6 @@ class ChannelSession:
         if leg is not None:
             latest = leg.started + self.reach.total_s
             leg.due = min(self.reach.now() + self.reach.head_s + self._wait_s, latest)
-
-    def _texts(self, line: bytes) -> list[bytes]:
-        if self._batching and line[:1] == b"[":
-            try:
-                return [bytes(element) for element in _elements(line)][: self.reach.wire.batch]
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                return [line]
-        return [line]
 
     def _end(self) -> None:
         channel, self.channel = self.channel, None

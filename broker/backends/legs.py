@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET
 
 from broker import sse
+from broker.backends.batches import is_batch
 from broker.backends.http1_types import BackendFailure, Ticket
 from broker.backends.seen import SEEN
 from protocol_versions import jsonrpc
@@ -202,7 +203,7 @@ class PostLeg:
 
     def _json(self) -> None:
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        if self._session.batching and body[:1] == b"[" and self._status == 200:
+        if self._session.batching and self._status == 200 and is_batch(body):
             for each in self._session.frames(body):
                 self._frame(each)
             if not self._answered and not self._stopped:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from broker.backends.base import Owner
+from broker.backends.batches import batch_of
 from broker.backends.farewell import Farewells
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg
@@ -25,9 +24,6 @@ from translators.machine import ToServer
 
 SESSION_ID_MAX = 1024
 """Longest session id adopted from a backend; sealed ids of gateways stay below it."""
-
-
-_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Deadlines:
@@ -87,12 +83,7 @@ class BackendSession:
 
     def frames(self, data: bytes) -> list[Frame]:
         """The messages of one event or body: one, or several where the backend's revision has batches."""
-        texts: list[bytes] = [data]
-        if self.batching and data[:1] == b"[":
-            try:
-                texts = [bytes(element) for element in _elements(data)][: self.limits.batch]
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                texts = [data]
+        texts = batch_of(data, self.limits, self.owner.backend_violation) if self.batching else [data]
         found: list[Frame] = []
         for text in texts:
             try:

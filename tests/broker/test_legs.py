@@ -6,8 +6,12 @@ import json
 
 import pytest
 
+from broker import telemetry
 from broker.backends.legs import MAX_RESUMES
+from broker.limit_values import DEFAULTS
 from tests.broker.scripted_backend import DONE, Asked, World, world
+
+BATCH_TOO_LONG = ("violation", "default", "", "batch-too-long")
 
 
 async def polling(asked: Asked) -> None:
@@ -140,7 +144,7 @@ async def test_a_batch_of_a_2025_03_26_backend_is_split(streams: bool) -> None:
         done = {"jsonrpc": "2.0", "id": asked.id, "result": DONE}
         body = json.dumps([note, done]).encode()
         if not streams:
-            await asked.reply(200, body)
+            await asked.reply(200, b" \r\n" + body)
             return
         await asked.stream()
         await asked.chunk(b"data: " + body + b"\n\n")
@@ -153,6 +157,21 @@ async def test_a_batch_of_a_2025_03_26_backend_is_split(streams: bool) -> None:
         reply = await here.client.call()
         assert (await reply.message())["params"]["data"] == "first"
         assert (await reply.message())["result"] == DONE
+
+
+async def test_a_batch_that_is_too_long_is_cut_and_reported() -> None:
+    async def batched(asked: Asked) -> None:
+        done = {"jsonrpc": "2.0", "id": asked.id, "result": DONE}
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+        await asked.reply(200, json.dumps([done, *[note] * DEFAULTS.batch]).encode())
+
+    async with world() as here:
+        here.backend.revision = "2025-03-26"
+        await opened(here)
+        here.backend.on("tools/call", batched)
+        before = telemetry.counts[BATCH_TOO_LONG]
+        assert (await here.client.call()).json["result"] == DONE
+        assert telemetry.counts[BATCH_TOO_LONG] == before + 1
 
 
 async def test_a_batch_of_a_backend_whose_revision_has_none_is_a_violation() -> None:

@@ -122,6 +122,16 @@ async def test_a_name_that_is_none_costs_stateless_requests_nothing_else(
         assert len(here.violations) == 1
 
 
+async def test_a_batch_of_a_server_that_is_too_long_is_cut_and_reported(tmp_path: Path) -> None:
+    async with pipe(tmp_path, limits={"batch": 2}) as here:
+        await here.open("2025-03-26")
+        notes = [STRAY.format("message", f'"level":"info","data":{number}') for number in range(3)]
+        await here.ask(1, "tools/call", {"name": "stray", "arguments": {"line": f" [{','.join(notes)}]"}})
+        told = [message["params"]["data"] for message in here.said if message.get("method") == "notifications/message"]
+        assert told == [0, 1]
+        assert ("violation", "", "batch-too-long") in here.reports.notes
+
+
 async def test_a_server_asks_its_client_on_the_pipe(tmp_path: Path) -> None:
     async with pipe(tmp_path) as here:
         await here.open(capabilities={"elicitation": {}})
