@@ -41,6 +41,7 @@ Reason = Literal[
     "too-large",
     "aborted",
     "pool-full",
+    "sign-in",
 ]
 
 

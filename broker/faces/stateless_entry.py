@@ -34,7 +34,9 @@ def away(context: ServerContext) -> Refusal | None:
     verdict = context.era.settled or context.era.last
     if context.pin != AUTO or verdict is None or verdict.kind in ("legacy", "modern"):
         return None
-    reason = "backend-unauthorized" if verdict.kind == "auth" else "backend-connect"
+    reason = "backend-connect"
+    if verdict.kind == "auth":
+        reason = "backend-sign-in" if verdict.reason == "sign-in" else "backend-unauthorized"
     return Refusal(200, jsonrpc.INTERNAL_ERROR, TEXTS[reason], reason)
 
 
