@@ -13,6 +13,7 @@ import click
 from broker.cli_check import check
 from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_hosts import connect, disconnect, init, schema, validate
+from broker.cli_login import login, logout
 from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
 from broker.cli_stdio import stdio
@@ -36,6 +37,7 @@ Examples
   dragoman serve dragoman.yaml
   dragoman check dragoman.yaml
   dragoman connect claude-desktop --dry-run
+  dragoman login https://mcp.example.com/mcp
   dragoman report http://127.0.0.1:3000/mcp --client 2025-03-26
   dragoman revisions
 """
@@ -79,6 +81,8 @@ cli.add_command(serve)
 cli.add_command(stdio)
 for command in (connect, disconnect, init, validate, schema):
     cli.add_command(command)
+cli.add_command(login)
+cli.add_command(logout)
 cli.add_command(translate)
 cli.add_command(revisions)
 cli.add_command(report)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from broker.cli_codes import CANNOT_BIND, CONFIGURATION, RUNTIME
-from broker.cli_stdio import filter_options, target_of
+from broker.cli_stdio import filter_options, sign_in_options, target_of
 from broker.stdio_command import KINDS
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def _log_options(command: _Command) -> _Command:
 @click.option("--client-revisions", default="all", show_default=True, help="Comma-separated, served to clients.")
 @click.option("--header", multiple=True, metavar="NAME=env:VAR", help="Sent to the server; env:VAR or file:PATH.")
 @click.option("--bearer-file", metavar="PATH", help="File (mode 0600) with the bearer token for the server.")
+@click.option("--sign-in", is_flag=True, help="Sign in at the server in a browser; for one person on this machine.")
+@sign_in_options
 @click.option("--ca-bundle", metavar="PATH", help="PEM file with the authorities to trust instead of the system's.")
 @click.option("--client-cert", metavar="PATH", help="PEM certificate to show to the server.")
 @click.option("--client-key", metavar="PATH", help="PEM key of that certificate.")
@@ -58,6 +60,7 @@ def proxy(target: tuple[str, ...], **given: Any) -> None:
     Examples
       dragoman proxy http://127.0.0.1:3000/mcp
       dragoman proxy https://mcp.example.com/mcp --bearer-file token.txt --port 9000
+      dragoman proxy https://mcp.example.com/mcp --sign-in
       dragoman proxy http://127.0.0.1:3000/mcp --backend-revision 2024-11-05 --tap frames.jsonl
       dragoman proxy http://127.0.0.1:3000/mcp --tool-deny 'delete_*'
       dragoman proxy --port 9000 -- npx -y some-server --its-option
@@ -74,6 +77,7 @@ def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Set
         "inherit_env": not isinstance(target, str),
         "headers": _pairs("--header", given["header"]),
         "bearer_file": given["bearer_file"],
+        "sign_in": _sign_in(given),
         "ca_bundle": given["ca_bundle"],
         "client_certificate": given["client_cert"],
         "client_key": given["client_key"],
@@ -101,6 +105,21 @@ def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Set
         )
     except SettingsError as error:
         raise SettingsError([line.removeprefix(f"servers.{PROXY_NAME}.") for line in error.problems]) from None
+
+
+def _sign_in(given: dict[str, Any]) -> bool | dict[str, Any]:
+    said = {
+        "client_id": given["client_id"],
+        "client_secret": f"file:{given['client_secret_file']}" if given["client_secret_file"] is not None else None,
+        "issuer": given["issuer"],
+        "scopes": given["scope"],
+        "redirect_port": given["redirect_port"],
+    }
+    if not given["sign_in"]:
+        if given["redirect_port"] != "0" or any(said[name] for name in said if name != "redirect_port"):
+            raise click.UsageError("--client-id, --issuer and the like need --sign-in")
+        return False
+    return said
 
 
 def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:

@@ -24,6 +24,19 @@ def filter_options(command: Any) -> Any:
     return command
 
 
+def sign_in_options(command: Any) -> Any:
+    """Who the broker is where somebody signs in, and for what."""
+    for name, more in (
+        ("--redirect-port", {"default": "0", "metavar": "PORT", "help": "Port the browser comes back to; 0: any."}),
+        ("--scope", {"multiple": True, "help": "Asked for instead of what the server names; repeatable."}),
+        ("--issuer", {"default": "", "metavar": "URL", "help": "The only issuer that is used, wherever it is."}),
+        ("--client-secret-file", {"metavar": "PATH", "help": "File (mode 0600) with that client's secret."}),
+        ("--client-id", {"default": "", "metavar": "ID", "help": "Client registered there, or its document's URL."}),
+    ):
+        command = click.option(name, **more)(command)
+    return command
+
+
 def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
     """The address or the command; what a command line names and nobody has set ends the process."""
     try:
@@ -39,6 +52,14 @@ def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
 @click.option("--header", multiple=True, metavar="NAME=env:VAR", help="Sent to a URL; env:VAR or file:PATH.")
 @click.option("--bearer-file", metavar="PATH", help="File (mode 0600) with the bearer token for a URL.")
 @click.option("--ca-bundle", metavar="PATH", help="PEM file with the authorities to trust instead of the system's.")
+@click.option(
+    "--sign-in",
+    type=click.Choice(["auto", "never"]),
+    default="auto",
+    show_default=True,
+    help="At a URL that wants a person: opens a browser.",
+)
+@sign_in_options
 @filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
@@ -46,6 +67,9 @@ def stdio(target: tuple[str, ...], **given: Any) -> None:
     """Serve an MCP server, at a URL or a command, to the one client on standard input and output.
 
     For hosts that only know commands: put `dragoman stdio` before the command or the URL they have now.
+
+    A server at a URL that wants a person to sign in (OAuth) opens a browser, while the host waits; `dragoman login URL`
+    does it beforehand. Who is signed in stays so for later runs, and for other hosts of the same person.
 
     \b
     Examples

@@ -94,6 +94,8 @@ class LimitValues(msgspec.Struct, frozen=True):
     parked_per_principal: int = 32
     parked_per_session: int = 8
     park_batch_s: float = 0.04
+    sign_in_s: float = 300.0
+    sign_in_request_s: float = 10.0
 
 
 DEFAULTS = LimitValues()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker import telemetry
@@ -38,10 +39,18 @@ def _http(backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
             proxy_env=os.environ if backend.proxy == "environment" else None,
         )
 
+    sign_in = backend.sign_in_options
+    pool: Pool = pool_for(backend.url)
+    further: Callable[[str], Pool] = pool_for
+    if sign_in is not None:
+        from broker.signin.credentials import signed
+
+        proxies = os.environ if backend.proxy == "environment" else None
+        pool, further = signed(backend.url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxies)
     return HttpReach(
         backend.url,
-        pool_for(backend.url),
-        pool_for,
+        pool,
+        further,
         wire_of(limits),
         CLIENT_INFO,
         wheel,

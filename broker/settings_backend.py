@@ -24,6 +24,7 @@ from pydantic import (
 
 from broker.hosts.machine import startable
 from broker.settings_file import read_secret, resolve
+from broker.signin.options import SignInOptions
 from protocol_versions import REVISIONS
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
@@ -96,6 +97,35 @@ class Filter(Section):
     templates: Rule = Rule()
 
 
+class SignIn(Section):
+    """Who the broker is where its person signs in at a server, and for what."""
+
+    client_id: str = Field(
+        default="", description="Client registered at the issuer, or the https URL of a client's metadata document."
+    )
+    client_secret: Secret | None = Field(
+        default=None, description="That client's secret: text | env:VAR | file:PATH; needs `issuer`."
+    )
+    issuer: str = Field(default="", description="The only issuer that is used, at whatever address.")
+    scopes: tuple[str, ...] = Field(default=(), description="Asked for instead of what the server names.")
+    redirect_port: int = Field(
+        default=0, ge=0, le=65_535, description="Port of 127.0.0.1 the browser comes back to; 0: any."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        from broker.signin.options import problem
+
+        if (wrong := problem(self.options())) is not None:
+            raise ValueError(wrong)
+        return self
+
+    def options(self) -> SignInOptions:
+        """With the secret in the clear: for signing in alone."""
+        secret = self.client_secret.get_secret_value() if self.client_secret is not None else ""
+        return SignInOptions(self.client_id, secret, self.issuer, self.scopes, self.redirect_port)
+
+
 class Backend(Section):
     """One server behind the broker: at a `url`, or a `command` that is started."""
 
@@ -153,6 +183,9 @@ class Backend(Section):
     )
     bearer_file: Path | None = Field(
         default=None, description="File (mode 0600) with the bearer token for this backend."
+    )
+    sign_in: bool | SignIn = Field(
+        default=False, description="The person this runs for signs in there (OAuth); true, or more about it."
     )
     ca_bundle: ExistingFile | None = Field(default=None, description="PEM file that replaces the system's authorities.")
     client_certificate: ExistingFile | None = Field(default=None, description="PEM file to show to the backend.")
@@ -233,12 +266,22 @@ class Backend(Section):
             raise ValueError("session_key needs `session: pooled`")
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("client_key needs client_certificate")
+        if self.sign_in:
+            if self.command:
+                raise ValueError("nobody signs in at a command")
+            if self.bearer_file is not None or any(name.lower() == "authorization" for name in self.headers):
+                raise ValueError("sign_in and another Authorization exclude each other")
         if self.bearer_file is not None:
             if any(name.lower() == "authorization" for name in self.headers):
                 raise ValueError("bearer_file and an Authorization header exclude each other")
             if not _VALUE.fullmatch(read_secret(self.bearer_file)):
                 raise ValueError(f"{self.bearer_file} must hold one line of visible ASCII")
         return self
+
+    @property
+    def sign_in_options(self) -> SignInOptions | None:
+        """How its person signs in there, None if nobody does."""
+        return self.sign_in.options() if isinstance(self.sign_in, SignIn) else SignInOptions() if self.sign_in else None
 
     @property
     def place(self) -> str:

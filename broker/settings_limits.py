@@ -150,6 +150,13 @@ class Limits(BaseModel):
     park_batch_s: float = within(V.park_batch_s, 0, 5)
     """Questions that follow each other this closely are asked in one round. Precedent: Nagle's algorithm, 40 ms."""
 
+    # Signing in at servers.
+    sign_in_s: float = within(V.sign_in_s, 1, 3_600)
+    """How long a call waits for a person to sign in at its server. Precedent: the MCP Python SDK's example client waits
+    300 s for the browser; codes live 10 min at most (RFC 6749 section 4.1.2)."""
+    sign_in_request_s: float = within(V.sign_in_request_s, 0.001, 300)
+    """One exchange with an issuer, or for a server's metadata. Precedent: `connect_s`; the documents are small."""
+
     @model_validator(mode="after")
     def _ordered(self) -> Limits:
         for low, high in (

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from broker.hooks.runner import Runner
 from broker.identity.principal import LOCAL
 from broker.limit_values import DEFAULTS, pool_of, wire_of
 from broker.seal import Seal
+from broker.signin.options import SignInOptions
 from broker.stdio_pipes import Input, Output, read_input, take_output
 from broker.watch import Watch
 from broker.wheel import Wheel
@@ -43,6 +45,7 @@ class StdioOptions(msgspec.Struct, frozen=True):
     hooks: tuple[Hook, ...] = ()
     face: str = "mirror"
     ca_bundle: str | None = None
+    sign_in: SignInOptions | None = None
     tap: Any = None
 
 
@@ -68,7 +71,7 @@ async def serve(options: StdioOptions) -> int:
         seal=Seal(),
     )
     over = asyncio.Event()
-    output = Output(take_output(), _client_does_not_read)
+    output = Output(take_output())
     face = OneClient(context, LOCAL, output.write)
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
@@ -112,17 +115,19 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
             url, wheel=wheel, tls=tls, limits=pool_of(DEFAULTS), headers=options.headers, proxy_env=os.environ
         )
 
-    return HttpReach(target, pool_for(target), pool_for, wire_of(DEFAULTS), CLIENT_INFO, wheel, limits=DEFAULTS)
+    pool: Pool = pool_for(target)
+    further: Callable[[str], Pool] = pool_for
+    if options.sign_in is not None:
+        from broker.signin.credentials import signed
+
+        pool, further = signed(target, pool, pool_for, options.sign_in, DEFAULTS, tls=lambda: tls, proxy_env=os.environ)
+    return HttpReach(target, pool, further, wire_of(DEFAULTS), CLIENT_INFO, wheel, limits=DEFAULTS)
 
 
 def _server_said(line: str, dropped: int) -> None:
     """A host shows what its command writes to standard error: the server's words go there as they are."""
     sys.stderr.write(line + (f" ({dropped} lines left out before)" if dropped else "") + "\n")
     sys.stderr.flush()
-
-
-def _client_does_not_read(waiting: int) -> None:
-    _reports().log("warning", "the client does not read what it is sent", waiting_bytes=waiting)
 
 
 def _reports() -> Any:

@@ -15,6 +15,12 @@ DEFAULTS: dict[str, Any] = {
     "header": (),
     "bearer_file": None,
     "ca_bundle": None,
+    "sign_in": "auto",
+    "client_id": "",
+    "client_secret_file": None,
+    "issuer": "",
+    "scope": (),
+    "redirect_port": "0",
     **{f"{kind}_{verb}": () for kind in KINDS for verb in ("allow", "deny")},
     "tap": None,
     "log_level": "warning",
@@ -85,6 +91,9 @@ def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
 
         telemetry.configure("auto", given["log_level"])
     headers = _headers(given)
+    sign_in = sign_in_of(given) if given["sign_in"] == "auto" and isinstance(target, str) else None
+    if sign_in is not None and any(name.lower() == "authorization" for name in headers):
+        sign_in = None
     if headers and not isinstance(target, str):
         raise WrongLineError("--header and --bearer-file are for a URL")
     return StdioOptions(
@@ -94,8 +103,36 @@ def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
         headers=headers,
         hooks=_hooks(given),
         ca_bundle=given["ca_bundle"],
+        sign_in=sign_in,
         tap=_tap(given["tap"], headers),
     )
+
+
+def sign_in_of(given: dict[str, Any]) -> Any:
+    """How somebody signs in at a server, from the options by name.
+
+    Raises:
+        WrongLineError, UnusableError: it cannot be made.
+    """
+    from broker.signin.options import SignInOptions, problem
+
+    secret, port = "", str(given["redirect_port"])
+    if given["client_secret_file"] is not None:
+        from pathlib import Path
+
+        from broker.settings_file import read_secret
+
+        try:
+            secret = read_secret(Path(given["client_secret_file"]))
+        except ValueError as error:
+            raise UnusableError(str(error)) from None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise WrongLineError("--redirect-port expects a number")
+    options = SignInOptions(given["client_id"], secret, given["issuer"], tuple(given["scope"]), int(port))
+    wrong = problem(options)
+    if wrong is not None:
+        raise WrongLineError(wrong)
+    return options
 
 
 def _headers(given: dict[str, Any]) -> dict[str, str]:

@@ -40,7 +40,8 @@ class Machine(msgspec.Struct, frozen=True):
         """The folder that a location of the table begins with; None if the variable it stands for is not set.
 
         `~` home; `support` application data of a user; `config` where command-line programs keep theirs;
-        `local` data that Windows does not carry to other machines; `$NAME` a variable.
+        `local` data that Windows does not carry to other machines; `state` what programs keep between their runs;
+        `$NAME` a variable.
         """
         home = self.path(self.home)
         if name.startswith("$"):
@@ -59,6 +60,11 @@ class Machine(msgspec.Struct, frozen=True):
                 return roaming if self.windows else config
             case "local":
                 return local if self.windows else None
+            case "state" if self.platform == "darwin":
+                return home / "Library" / "Application Support"
+            case "state":
+                kept = self.variable("XDG_STATE_HOME")
+                return local if self.windows else self.path(kept) if kept else home / ".local" / "state"
         raise ValueError(name)
 
     def variable(self, name: str) -> str | None:

@@ -60,9 +60,21 @@ def test_options_without_a_value_would_be_read_wrongly_so_there_are_none() -> No
 
 
 def test_a_start_on_a_pipe_loads_no_library_that_it_does_not_need() -> None:
-    names = ("aiohttp", "click", "cryptography", "email", "importlib.metadata", "pydantic", "structlog", "jsonpatch")
+    names = (
+        "aiohttp",
+        "click",
+        "filelock",
+        "broker.signin.grant",
+        "cryptography",
+        "email",
+        "importlib.metadata",
+        "pydantic",
+        "structlog",
+        "jsonpatch",
+    )
     code = (
-        "import sys, broker.entry, broker.stdio_app, broker.backends.http1, broker.backends.http_reach;"
+        "import sys, broker.entry, broker.stdio_app, broker.backends.http1, broker.backends.http_reach,"
+        "broker.signin.credentials;"
         f"print([name for name in {names!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=WAIT_S)
