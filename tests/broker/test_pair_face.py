@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
 import pytest
 
+from tests.broker.http1_world import within
 from tests.broker.modern_world import modern
 from tests.broker.pair_world import PairClient, text
 from tests.broker.scripted_backend import Asked, world
@@ -83,6 +85,25 @@ async def test_the_end_of_the_stream_is_the_end_of_the_session() -> None:
         client.leave()
         await here.backend.next("DELETE")
         assert (await client.post({"id": 1, "method": "ping"})).status == 404
+
+
+async def test_a_client_that_leaves_while_its_session_is_opened_leaves_nothing_behind() -> None:
+    async with world() as here:
+        left = asyncio.Event()
+
+        async def waits(asked: Asked) -> None:
+            await asked.gone()
+            left.set()
+
+        here.backend.on("initialize", waits)
+        client = PairClient(here)
+        await client.connect()
+        await client.post(
+            {"id": 0, "method": "initialize", "params": {"protocolVersion": "2024-11-05", "capabilities": {}}}
+        )
+        await here.backend.next("initialize")
+        client.leave()
+        await within(left.wait())
 
 
 async def test_what_a_server_asks_and_says_comes_on_the_stream() -> None:
