@@ -31,6 +31,7 @@ from broker.relay import Relay
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
+from translators.reply import broken
 
 if TYPE_CHECKING:
     from broker.faces.one_stateless import OneStatelessClient
@@ -129,6 +130,27 @@ class OneClient:
     # ---- a session -----------------------------------------------------------------------------------------------
 
     async def _open(self, frame: Frame) -> None:
+        try:
+            revision, relay, said = await self._opened(frame)
+        except Exception as error:
+            self.context.watch.bug(self.context.name, error)
+            self._write(jsonrpc.encode(broken(frame.id, "internal")))  # type: ignore[arg-type]
+            self._state = "undecided"
+        else:
+            for text in said:
+                self._write(text)
+            if relay.talk.phase == "open":
+                self.relay, self._state = relay, "session"
+                self._batching = by_id(revision).traits.batching
+            else:
+                relay.close()
+                self._state = "undecided"
+        waiting, self._waiting = self._waiting, deque()
+        for decoded in waiting:
+            self._take(decoded)
+
+    async def _opened(self, frame: Frame) -> tuple[str, Relay, list[bytes]]:
+        """The client's revision, the session as far as the backend opened it, and what there is to say of that."""
         context = self.context
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
@@ -138,18 +160,9 @@ class OneClient:
             stateless = True
             frame.params = dict(relay.talk.peers.asked)
             relay, said = await self._greet(revision, frame, stateless=True)
-        for text in said:
-            self._write(text)
         if relay.talk.phase == "open":
             context.greeted(stateless=stateless)
-            self.relay, self._state = relay, "session"
-            self._batching = by_id(revision).traits.batching
-        else:
-            relay.close()
-            self._state = "undecided"
-        waiting, self._waiting = self._waiting, deque()
-        for decoded in waiting:
-            self._take(decoded)
+        return revision, relay, said
 
     async def _greet(self, revision: str, frame: Frame, *, stateless: bool) -> tuple[Relay, list[bytes]]:
         """A session as the backend answered, and what it said; it is not written before it is known to count."""
