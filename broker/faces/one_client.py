@@ -31,13 +31,16 @@ from broker.relay import Relay
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
-from translators.reply import broken
+from translators.reply import TEXTS, broken
 
 if TYPE_CHECKING:
     from broker.faces.one_stateless import OneStatelessClient
 
+Decoded = Frame | list[Frame | jsonrpc.Refused]
+"""One line: a message, or a batch."""
+
 MAX_WAITING: Final = 256
-"""Lines kept while the session is opened; clients send one or two."""
+"""Lines kept while the session is opened, and together no longer than one may be; clients send one or two."""
 
 
 class OneClient:
@@ -51,7 +54,8 @@ class OneClient:
         self._may_stand_alone = stateless
         self._write = write
         self._state = "undecided"
-        self._waiting: deque[Frame | list[Frame | jsonrpc.Refused]] = deque()
+        self._waiting: deque[tuple[Decoded, int]] = deque()
+        self._waiting_bytes = 0
         self._batching = False
         self._task: asyncio.Task[None] | None = None
 
@@ -68,7 +72,7 @@ class OneClient:
         except jsonrpc.Refused as refused:
             self._unreadable(refused)
             return
-        self._take(decoded)
+        self._take(decoded, len(text))
 
     def too_long(self) -> None:
         """A line that was longer than a message may be; it was passed over."""
@@ -86,14 +90,21 @@ class OneClient:
 
     # ---- which era -----------------------------------------------------------------------------------------------
 
-    def _take(self, decoded: Frame | list[Frame | jsonrpc.Refused]) -> None:
+    def _keep(self, decoded: Decoded, size: int) -> None:
+        """Until the session is open; where there is no room for it, requests are answered that they are not taken."""
+        if len(self._waiting) < MAX_WAITING and self._waiting_bytes + size <= self.context.wire.body:
+            self._waiting.append((decoded, size))
+            self._waiting_bytes += size
+            return
+        for one in decoded if isinstance(decoded, list) else [decoded]:
+            asks = isinstance(one, Frame) and one.method is not UNSET
+            self._refuse(one.id if asks else UNSET, jsonrpc.INTERNAL_ERROR, TEXTS["overloaded"], "overloaded")
+
+    def _take(self, decoded: Decoded, size: int) -> None:
         if self._state == "closed":
             return
         if self._state == "opening":
-            if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(decoded)
-            else:
-                self._audit("overloaded")
+            self._keep(decoded, size)
             return
         if self._state == "session":
             self._of_session(decoded)
@@ -145,9 +156,9 @@ class OneClient:
             else:
                 relay.close()
                 self._state = "undecided"
-        waiting, self._waiting = self._waiting, deque()
-        for decoded in waiting:
-            self._take(decoded)
+        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
+        for decoded, size in waiting:
+            self._take(decoded, size)
 
     async def _opened(self, frame: Frame) -> tuple[str, Relay, list[bytes]]:
         """The client's revision, the session as far as the backend opened it, and what there is to say of that."""
