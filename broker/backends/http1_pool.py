@@ -25,7 +25,7 @@ from broker.writes import Writes
 
 # How long `close` waits for TLS goodbyes; aiohttp gives its connections the same two seconds.
 CLOSE_GRACE_S: Final = 2.0
-# Checked header blocks remembered, so that a session's unchanging headers are checked once.
+# Checked header blocks remembered: a session's never change.
 _REMEMBERED: Final = 256
 _KEEP_ALIVE: Final = re.compile(r"timeout=([0-9]{1,6})(?![0-9])")
 # Ours must be gone before the backend's is: the margin taken off the time-out it announces.
@@ -42,7 +42,7 @@ class Lane:
         self.open = 0
         self.connecting = 0
         self.waiting: deque[Call] = deque()
-        self.dials: dict[asyncio.Task[None], None] = {}
+        self.dials: dict[asyncio.Task[None], Connection] = {}
 
 
 class DirectPool:
@@ -159,9 +159,10 @@ class DirectPool:
         lane = self._streams if call.stream else self._calls
         if call in lane.waiting:
             lane.waiting.remove(call)
-            if lane.connecting > len(lane.waiting) and lane.dials:
-                # Nobody would use it, and an attempt into a black hole must end with its call.
-                next(iter(lane.dials)).cancel()
+            # One whose connection is open may carry a call already, before its task was told.
+            attempts = [task for task, made in lane.dials.items() if not made.opened and not task.cancelling()]
+            if len(attempts) > len(lane.waiting):
+                attempts[0].cancel()  # nobody would use it, and one into a black hole must end with its call
 
     def connecting(self, call: Call) -> bool:
         """Whether a connection is being opened for calls of this class."""
@@ -193,9 +194,7 @@ class DirectPool:
         self._place(connection, now)
 
     def release(self, connection: Connection, keep_alive: str | None) -> None:
-        """The connection is free again after a complete answer; `keep_alive` is the answer's field of that
-        name.
-        """
+        """The connection is free again after a complete answer; `keep_alive` is that field of the answer."""
         connection.reused = True
         if self._closed:
             connection.close()
@@ -277,12 +276,12 @@ class DirectPool:
         """Open connections for the calls that wait, as far as the bound allows."""
         while lane.connecting < len(lane.waiting) and lane.open + lane.connecting < lane.limit and not self._closed:
             lane.connecting += 1
-            task = asyncio.get_running_loop().create_task(self._connect(lane))
-            lane.dials[task] = None
+            connection = Connection(self, lane)
+            task = asyncio.get_running_loop().create_task(self._connect(lane, connection))
+            lane.dials[task] = connection
             task.add_done_callback(lane.dials.pop)
 
-    async def _connect(self, lane: Lane) -> None:
-        connection = Connection(self, lane)
+    async def _connect(self, lane: Lane, connection: Connection) -> None:
         failure: tuple[Reason, str] | None = None
         try:
             await dial(self.origin, self._tls, connection)
