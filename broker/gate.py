@@ -8,14 +8,15 @@ knows no cancel, an error to the backend.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.hooks import inner
-from broker.hooks.base import Caller, CallInfo, Deny, Drop, Replace, Verdict
+from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
 from broker.turns import Turns
 from protocol_versions import jsonrpc
@@ -23,66 +24,40 @@ from protocol_versions.jsonrpc import Frame
 from translators.machine import ToServer
 from translators.reply import broken
 
-if TYPE_CHECKING:
-    from broker.watch import Watch
-    from translators.machine import Origin
-
-TARGET = {
-    "tools/call": "name",
-    "prompts/get": "name",
-    "resources/read": "uri",
-    "resources/subscribe": "uri",
-    "resources/unsubscribe": "uri",
-    "completion/complete": "ref",
-}
-"""The member that names what a call is about, itself or by a reference."""
-
-
 MAX_ASKED = 1_024
 """Questions whose answers are waited for; four times as many as one conversation keeps open."""
-
-
-class Edge(Protocol):
-    """The backend's edge of one session: whoever sends to a backend and hears from it."""
-
-    name: str
-    watch: Watch
-
-    def caller(self, call: int) -> Caller: ...
-    def to_backend(self, effect: ToServer) -> None: ...
-    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None: ...
-    def accept(self, exchange: int) -> None: ...
-    def is_open(self, call: int) -> bool: ...
-
-
-class Rounds(Protocol):
-    """What an edge knows of a call whose questions travel inside its results, and their answers inside its retries."""
-
-    def round_of(self, call: int) -> int:
-        """Which request of its call this is, counted from 1."""
-
-    def asked(self, call: int) -> Mapping[str, str]:
-        """The method of each question that this request may answer, by key."""
-
-    def settle(self, call: int, answers: dict[str, Any]) -> None:
-        """Questions of the result that comes next are answered already; the answers go with the call's next request."""
 
 
 class Gate:
     """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
-    __slots__ = ("_asked", "_edge", "_infos", "_rounds", "_turns", "hooks", "idle")
+    __slots__ = ("_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks")
 
     def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
         self._edge = edge
         self._rounds = rounds
         self.hooks = hooks
-        self.idle = not hooks.hooks
+        self._generation = hooks.generation
         self._infos: dict[int, CallInfo] = {}
-        self._asked: dict[
-            Any, tuple[str, CallInfo]
-        ] = {}  # questions whose answers are of interest, by the backend's id
+        # Questions whose answers are of interest, by the backend's id.
+        self._asked: dict[Any, tuple[str, CallInfo]] = {}
         self._turns = Turns()
+
+    @property
+    def idle(self) -> bool:
+        """True while there is nothing to judge by, and nothing that waits for a verdict."""
+        return not self.hooks.hooks and not self._turns.busy
+
+    def review(self) -> None:
+        """Policy may have changed: end the open calls that it refuses now."""
+        self._generation = self.hooks.generation
+        for call, info in tuple(self._infos.items()):
+            verdict = self.hooks.review(info)
+            if verdict is not None and self._edge.is_open(call):
+                self._note(info.method, verdict.reason)
+                self.forget(call)
+                reply = broken(call, "denied", code=verdict.code, message=verdict.message)
+                self._edge.from_backend(call, reply, "broker")
 
     def forget(self, call: int) -> None:
         """A call has ended."""
@@ -99,7 +74,7 @@ class Gate:
         method = frame.method if frame.method is not UNSET else ""
         if effect.call:
             target = TARGET.get(method)
-            value = _text(frame, target) if target is not None else None
+            value = text_of(frame, target) if target is not None else None
             number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
             self._infos[effect.call] = self._info(effect.call, method, value, number)
         if part == "result":
@@ -117,6 +92,10 @@ class Gate:
 
     def from_backend(self, stream: int, frame: Frame) -> bool:
         """Judge a message of the backend; False if no hook wants it and nothing holds it back."""
+        if self._generation != self.hooks.generation:
+            self.review()
+            if stream and not self._edge.is_open(stream):
+                return True
         method = frame.method
         if method is not UNSET:
             part = "notification" if frame.id is UNSET else "params"
@@ -162,7 +141,7 @@ class Gate:
                 del self._asked[next(iter(self._asked))]
             self._asked[frame.id] = method, self._infos.get(stream) or self._info(stream, method)
         elif self._asked and method == "notifications/cancelled":
-            asked = _value(frame, "requestId")
+            asked = value_of(frame, "requestId")
             if type(asked) in (int, str):
                 self._asked.pop(asked, None)
 
@@ -274,20 +253,3 @@ class Gate:
             )
 
         self._turns.judge(ask, settle)
-
-
-def _text(frame: Frame, member: str) -> str | None:
-    value = _value(frame, member)
-    if isinstance(value, dict):
-        value = value.get("name", value.get("uri"))
-    return None if value is None else str(value)
-
-
-def _value(frame: Frame, member: str) -> Any:
-    if frame.params is UNSET or member not in frame.params:
-        return None
-    value = frame.params[member]
-    try:
-        return jsonrpc.open_value(value) if type(value) is msgspec.Raw else value
-    except jsonrpc.Refused:
-        return None

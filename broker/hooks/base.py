@@ -105,7 +105,16 @@ class Hook:
     """
 
     slots: tuple[Pattern, ...] = ()
+    again = False
+    """Whether it judges once more what later hooks made of a request; it must not await then."""
 
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
         """The verdict on one message. `body` holds the declared members as trees; others may be unopened."""
         raise NotImplementedError
+
+    def review(self, info: CallInfo) -> Deny | None:  # noqa: ARG002
+        """Whether an open call that was let through must end, now that policy has changed; None if it may go on."""
+        return None
+
+    async def close(self) -> None:
+        """Let go of what the hook holds: its server is gone, or another hook takes its place."""

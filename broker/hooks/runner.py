@@ -18,6 +18,8 @@ from protocol_versions import jsonrpc
 from protocol_versions.base import Side, Slot
 from protocol_versions.jsonrpc import WireLimits
 
+Judges = tuple[tuple[Hook, Pattern], ...]
+
 MAX_CACHED_SLOTS = 512
 """Compiled slots kept; all revisions together define about 80."""
 
@@ -26,9 +28,30 @@ class Runner:
     """The hooks of one backend, compiled per slot."""
 
     def __init__(self, hooks: Sequence[Hook], limits: WireLimits) -> None:
-        self.hooks = tuple(hooks)
         self.limits = limits
-        self._cache: dict[tuple[str, str, Side], tuple[Slot, tuple[tuple[Hook, Pattern], ...]] | None] = {}
+        self.generation = 0
+        """Counts the changes of policy; open calls that began under another one are reviewed, see `broker.gate`."""
+        self._install(hooks)
+
+    def replace(self, hooks: Sequence[Hook]) -> None:
+        """Judge by these from now on. A message that is being judged is judged to the end by those it began with."""
+        self.generation += 1
+        self._install(hooks)
+
+    def review(self, info: CallInfo) -> Deny | None:
+        """The first refusal of a call that is open, by the hooks there are now."""
+        for hook in self.hooks:
+            try:
+                verdict = hook.review(info)
+            except Exception as error:
+                return _failed(hook, error)
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _install(self, hooks: Sequence[Hook]) -> None:
+        self.hooks = tuple(hooks)
+        self._cache: dict[tuple[str, str, Side], tuple[Slot, Judges] | None] = {}
         self.questions = any(self.wants("params", method, "client") for method in QUESTIONS)
         """Whether any hook judges what servers ask; what travels inside results stays unopened otherwise."""
         self.answers = any(self.wants("result", method, "server") for method in QUESTIONS)
@@ -49,7 +72,7 @@ class Runner:
     def _chain(
         self,
         slot: Slot,
-        hooks: tuple[tuple[Hook, Pattern], ...],
+        hooks: Judges,
         body: Body,
         info: CallInfo,
         *,
@@ -67,12 +90,29 @@ class Runner:
                 body, replaced = verdict.body, True
             elif not isinstance(verdict, Pass):
                 return verdict if isinstance(verdict, Deny | Drop) else _failed(hook, None)
-        return Replace(body) if replaced else PASS
+        return self._ended(slot, body, info) if replaced else PASS
+
+    def _ended(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+        """What was replaced, unless a hook that judges again refuses it: what is sent has to be what was judged."""
+        found = self._find(slot.part, slot.method, slot.toward) if slot.part == "params" else None
+        for hook, pattern in found[1] if found is not None else ():
+            if not hook.again:
+                continue
+            try:
+                self._open(body, pattern)
+                verdict = hook.judge(slot, body, info)
+            except Exception as error:
+                return _failed(hook, error)
+            if isinstance(verdict, Replace):
+                body = verdict.body
+            elif not isinstance(verdict, Pass):
+                return verdict if isinstance(verdict, Deny | Drop) else _failed(hook, None)
+        return Replace(body)
 
     async def _rest(
         self,
         slot: Slot,
-        hooks: tuple[tuple[Hook, Pattern], ...],
+        hooks: Judges,
         index: int,
         pending: Awaitable[Verdict],
         body: Body,
@@ -99,7 +139,7 @@ class Runner:
                 # Opened a level deep by a Change: re-read as one strict tree.
                 body[name] = jsonrpc.open_value(msgspec.json.encode(value), self.limits)
 
-    def _find(self, part: str, method: str, toward: Side) -> tuple[Slot, tuple[tuple[Hook, Pattern], ...]] | None:
+    def _find(self, part: str, method: str, toward: Side) -> tuple[Slot, Judges] | None:
         key = (part, method, toward)
         if key in self._cache:
             return self._cache[key]

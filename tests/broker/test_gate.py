@@ -167,7 +167,6 @@ async def test_a_replay_that_policy_refuses_does_not_keep_the_session_from_openi
         await here.client.call(1, "resources/subscribe", uri="test://a")
         session = next(iter(here.context.sessions._by_id.values()))
         session.relay.gate.hooks = Runner([Refuses("params", "resources/subscribe", "server")], here.context.wire)
-        session.relay.gate.idle = False
         here.backend.forget_sessions()
         assert (await here.client.call(2)).json["result"] == DONE
         assert here.backend.count("resources/subscribe") == 1
