@@ -18,7 +18,7 @@ import msgspec
 
 from broker.backends.base import ChannelOwner
 from broker.backends.lines import Lines
-from broker.backends.processes import argv_of, group_options, tell
+from broker.backends.processes import argv_of, group_options, keep_standard, tell
 
 CLOSE_S = 2.0
 """How long a child may take to end once its standard input is closed; the Python SDK's client waits as long."""
@@ -198,13 +198,17 @@ class Child(asyncio.SubprocessProtocol):
             await asyncio.sleep(after_s)
         command = self._command
         variables = command.variables(os.environ)
+        loop = asyncio.get_running_loop()
+        # Only uvloop hands on more than that.
+        before = None if isinstance(loop, asyncio.BaseEventLoop) else keep_standard
         try:
-            await asyncio.get_running_loop().subprocess_exec(
+            await loop.subprocess_exec(
                 lambda: self,
                 *argv_of(command.argv, variables, sys.platform),
                 cwd=command.cwd,
                 env=variables,
                 **group_options(sys.platform),
+                preexec_fn=before,
             )
         except (OSError, ValueError) as error:
             self._log(f"cannot be started: {error.strerror if isinstance(error, OSError) else error}", 0)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 CTRL_BREAK: Final = 1  # `signal.CTRL_BREAK_EVENT`, which exists on Windows alone
@@ -53,6 +54,18 @@ def group_options(platform: str) -> dict[str, Any]:
     if platform == "win32":
         return {"creationflags": NEW_PROCESS_GROUP}  # in our console: Ctrl-Break reaches no other
     return {"start_new_session": True}
+
+
+def keep_standard() -> None:
+    """In a new process, before its program: what it is given is its standard streams and nothing else.
+
+    uvloop 0.23 hands on its own ends of their pipes too, and all that may be inherited. A program that closes its
+    output would then go unnoticed, because the pipe stays open under another number.
+    """
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with suppress(OSError):  # the folder's own, closed by now
+                os.set_inheritable(int(name), False)
 
 
 def tell(

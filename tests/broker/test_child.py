@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from broker.backends import child as limits
 from broker.backends.child import Child, Command
 from tests.broker.http1_world import turn, within
 
 SAYS_ONE = "print('{}', flush=True)"
+CLOSES_AND_RUNS = "import os, time; os.close(1); time.sleep(60)"
+SAYS_WHAT_IT_HAS = "import os; print(sorted(int(each) for each in os.listdir('/dev/fd'))[:-1], flush=True)"
 
 
 class Owner:
@@ -107,3 +111,30 @@ async def test_an_owner_that_raises_at_a_line_hears_the_next_ones() -> None:
     await within(child.ended)
     assert owner.heard == ["1", "2", "ended backend-closed"]
     assert faults == [fault]
+
+
+def _on_uvloop(code: str) -> list[str]:
+    """What the owner hears of a command under the loop that the broker runs on."""
+
+    async def run() -> list[str]:
+        owner = Owner()
+        child = Child(Command((sys.executable, "-c", code)), owner, max_line=1_000)
+        child.start()
+        await within(child.ended)
+        return owner.heard
+
+    return uvloop.run(run())
+
+
+def test_a_command_that_closes_its_output_and_runs_on_is_ended() -> None:
+    assert _on_uvloop(CLOSES_AND_RUNS) == ["ended backend-closed"]
+
+
+def test_a_command_is_given_its_standard_streams_and_no_other_descriptor() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_inheritable(writing, True)
+        assert _on_uvloop(SAYS_WHAT_IT_HAS) == ["[0, 1, 2]", "ended backend-closed"]
+    finally:
+        os.close(reading)
+        os.close(writing)
