@@ -1,8 +1,9 @@
 """A server on a pipe that costs next to nothing, and that ends in every way a process can.
 
-Run by its path, `python -I -S pipe_server.py [--stays]`, and made of the standard library alone, so that a start takes
-what an interpreter takes. `--stays`: it heeds neither the end of its input nor SIGTERM. Follows basic/lifecycle and
-server/tools of the revisions with sessions. The invariant: what it does not know is an error, never silence.
+Run by its path, `python -I -S pipe_server.py [--stays | --dead] [MARK]`; made of the standard library alone, it starts
+as fast as an interpreter does. `--stays`: it heeds neither the end of its input nor SIGTERM; `--dead`: it ends at the
+first message. A mark is there to be found by. Follows basic/lifecycle and server/tools of the revisions with
+sessions. The invariant: what it does not know is an error, never silence.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 PATH: Final = str(Path(__file__))
-EXITS, ANSWERS, MUTE, PID, ECHO = "exits", "answers-and-exits", "closes-its-output", "pid", "echo"
-TOOLS: Final = (ECHO, PID, EXITS, ANSWERS, MUTE)
+ECHO, PID = "echo", "pid"
+EXITS, ANSWERS, MUTE, LEAVES = "exits", "answers-and-exits", "closes-its-output", "leaves-a-process"
+TOOLS: Final = (ECHO, PID, EXITS, ANSWERS, MUTE, LEAVES)
+STAYS, DEAD = "--stays", "--dead"
 STATUS: Final = 3
 TEXT: Final = {"type": "object", "properties": {"text": {"type": "string"}}}
 
@@ -28,10 +31,12 @@ def command(python: str, *options: str) -> tuple[str, ...]:
 
 def main() -> None:
     """Answer until the input ends."""
-    stays = "--stays" in sys.argv
+    stays = STAYS in sys.argv
     if stays:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for line in sys.stdin.buffer:
+        if DEAD in sys.argv:
+            os._exit(STATUS)
         asked = json.loads(line)
         if "id" not in asked:
             continue
@@ -54,7 +59,10 @@ def _answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
     if method != "tools/call" or params.get("name") not in TOOLS:
         return {"error": {"code": -32601 if method != "tools/call" else -32602, "message": f"no {method} of that"}}
     name = params["name"]
-    if name == EXITS:
+    if name == LEAVES and os.fork() == 0:
+        while True:
+            signal.pause()  # holds the pipes open
+    if name in (EXITS, LEAVES):
         os._exit(STATUS)
     if name == MUTE:
         os.close(1)
