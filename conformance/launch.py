@@ -163,9 +163,11 @@ class Children:
         await_port(child, port)
         return f"http://{LOOPBACK}:{port}"
 
-    def run(self, name: str, command: Sequence[str], deadline_s: float) -> tuple[Child, int | None]:
+    def run(
+        self, name: str, command: Sequence[str], deadline_s: float, env: dict[str, str] | None = None
+    ) -> tuple[Child, int | None]:
         """Run a command to its end; gives it and its return code, None when the deadline ended it."""
-        child = self.start(name, command)
+        child = self.start(name, command, env)
         try:
             code: int | None = child.process.wait(deadline_s)
         except subprocess.TimeoutExpired:

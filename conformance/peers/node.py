@@ -49,7 +49,7 @@ def command(role: Role, revision: str) -> list[str]:
     """The command line of one peer, to which its own flags are appended; installs what is missing.
 
     A server takes `--port N [--host H]` (a handshake revision's also `[--event-store] [--input-keys]`), a client
-    `--url URL [--features a,b] [--timeout SECONDS]`.
+    `--url URL [--features a,b] [--call JSON] [--timeout SECONDS]`.
     Raises KeyError when no release is pinned for the revision, InstallError when it cannot be installed.
     """
     if revision not in revisions():

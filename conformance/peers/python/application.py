@@ -44,6 +44,7 @@ class Application:
     def __init__(self) -> None:
         self.session: ClientSession
         self.initialized = False
+        self.call: dict[str, Any] = {}  # that of `any_server`
         self.errors: list[Exception] = []
         self.asked: dict[str, Any] | None = None
         self.asks: list[Any] = []

@@ -17,15 +17,19 @@ from typing import Any
 
 import anyio
 import mcp.types as types
+from any_server import ANY_SERVER
 from features import UnsupportedError, WrongAnswerError
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from modern_application import ModernApplication
-from modern_features import FEATURES, ON_REQUEST
+from modern_features import FEATURES as OWN_FEATURES
+from modern_features import ON_REQUEST as OWN_ON_REQUEST
 
 REVISION = "2026-07-28"
 TIMEOUT = 10.0  # seconds for one feature
+FEATURES = {**OWN_FEATURES, **ANY_SERVER}
+ON_REQUEST = (*OWN_ON_REQUEST, *ANY_SERVER)
 
 
 def put(feature: str, status: str, seen: Any = None, error: dict[str, Any] | None = None) -> None:
@@ -81,9 +85,10 @@ async def attempt(app: ModernApplication, name: str, bound: float) -> bool:
     return True
 
 
-async def run(server: Any, names: list[str], bound: float) -> int:
+async def run(server: Any, names: list[str], bound: float, call: dict[str, Any]) -> int:
     """Discover, try every feature; returns the exit code."""
     app = ModernApplication()
+    app.call = call
     left = ["initialize", *(name for name in names if name != "initialize")]
     why = "server/discover was not answered"
     try:
@@ -110,6 +115,7 @@ def main() -> None:
     where.add_argument("--url")
     where.add_argument("--command", type=json.loads, metavar="JSON", help="argv of a server on a pipe")
     parser.add_argument("--features", default=None, help="comma-separated; all by default")
+    parser.add_argument("--call", type=json.loads, metavar="JSON", help="name and arguments, for any.call")
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     options = parser.parse_args()
     names = options.features.split(",") if options.features else [n for n in FEATURES if n not in ON_REQUEST]
@@ -121,4 +127,4 @@ def main() -> None:
     if options.command:
         # The whole environment: package runners find their caches there.
         server = StdioServerParameters(command=options.command[0], args=options.command[1:], env=dict(os.environ))
-    sys.exit(asyncio.run(run(server, names, options.timeout)))
+    sys.exit(asyncio.run(run(server, names, options.timeout, options.call or {})))

@@ -1,7 +1,7 @@
 """The scripted client: one SDK session, one feature after another, one JSON line each.
 
 `--url URL [--transport streamable-http|sse]`, or `--command '["argv", ...]'` for a server on a pipe;
-`[--features a,b,...] [--timeout SECONDS]`. Status `ok` ran, `refused` the peer answered a JSON-RPC
+`[--features a,b,...] [--call JSON] [--timeout SECONDS]`. Status `ok` ran, `refused` the peer answered a JSON-RPC
 error, `unsupported` this SDK has no API for it, `failed` anything else. Exit 0 when all features were tried,
 2 when the connection broke.
 """
@@ -20,6 +20,7 @@ import sys
 from typing import Any
 
 import anyio
+from any_server import ANY_SERVER
 from application import Application
 from connecting import Place, add_place, place
 from features import FEATURES as OLDER_FEATURES
@@ -30,8 +31,8 @@ from mcp.shared.exceptions import McpError
 
 TIMEOUT = 10.0  # seconds for one feature; the contract's default
 CLOSING = 2.0  # seconds for the DELETE and the streams at the end
-FEATURES = {**OLDER_FEATURES, **INPUT_FEATURES}
-ON_REQUEST = ("sampling.get_stream", *INPUT_FEATURES)  # features that run only when named
+FEATURES = {**OLDER_FEATURES, **INPUT_FEATURES, **ANY_SERVER}
+ON_REQUEST = ("sampling.get_stream", *INPUT_FEATURES, *ANY_SERVER)  # features that run only when named
 # What a send raises once the SDK has given the session up.
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -152,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     add_place(parser)
     parser.add_argument("--features", default=None, help="comma-separated; all by default")
+    parser.add_argument("--call", type=json.loads, metavar="JSON", help="name and arguments, for any.call")
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     options = parser.parse_args()
     names = options.features.split(",") if options.features else [n for n in FEATURES if n not in ON_REQUEST]
@@ -160,6 +162,7 @@ def main() -> None:
         parser.error(f"unknown features: {', '.join(unknown)}")
 
     script = Script(names, options.timeout)
+    script.app.call = options.call or {}
     try:
         asyncio.run(script.run(place(options)))
     except BaseException as failure:

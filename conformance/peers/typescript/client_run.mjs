@@ -61,6 +61,7 @@ export async function runClient(features, natural, open) {
       command: { type: 'string' },
       transport: { type: 'string', default: 'streamable-http' },
       features: { type: 'string', default: natural.join(',') },
+      call: { type: 'string', default: '{}' },
       timeout: { type: 'string', default: '10' }
     }
   });
@@ -75,6 +76,7 @@ export async function runClient(features, natural, open) {
       ? { transport: flags.transport, url: new URL(flags.url) }
       : { transport: 'stdio', command: JSON.parse(flags.command) };
   const session = await open(flags.sdk, place, Number(flags.timeout) * 1000);
+  session.call = JSON.parse(flags.call);
   process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
   if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
   for (const name of names) {
