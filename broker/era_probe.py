@@ -7,7 +7,6 @@ before any handshake); a session that a backend opened for a probe it refused is
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from broker import sse
 from broker.backends.http1_types import BackendFailure, Pool, Ticket, Timeouts
 from broker.backends.legs import QuietLeg
 from broker.backends.streamable_http import SESSION_ID_MAX
+from broker.era_question import new_id, question
 from broker.era_signs import MODERN, Verdict, answer_in, classify, unanswered
 from protocol_versions import jsonrpc
 
@@ -23,8 +23,6 @@ PROBE_S: Final = 8.0
 
 PROBE_BYTES: Final = 1024 * 1024
 """Longest answer that is read: a discovery is capabilities and at most a page of instructions."""
-
-METHOD: Final = "server/discover"
 
 
 class Prober:
@@ -36,7 +34,7 @@ class Prober:
         client_info: Mapping[str, Any],
         *,
         timeout_s: float = PROBE_S,
-        new_id: Callable[[], str] = lambda: f"probe-{uuid.uuid4().hex}",
+        new_id: Callable[[], str] = new_id,
     ) -> None:
         self._pool = pool
         self._client_info = dict(client_info)
@@ -53,12 +51,7 @@ class Prober:
         return verdict
 
     async def _ask(self, revision: str) -> Verdict:
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": revision,
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": self._client_info,
-        }
-        body = jsonrpc.encode(jsonrpc.request(self._new_id(), METHOD, {"_meta": meta}))
+        body = jsonrpc.encode(question(self._new_id(), revision, self._client_info))
         head = (
             b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
             b"mcp-protocol-version: %b\r\nmcp-method: server/discover\r\n" % revision.encode()

@@ -24,9 +24,9 @@ from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
 from broker.faces.legacy_sse import LegacySse
 from broker.faces.streamable_http import StreamableHttp
-from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.runner import Runner
 from broker.limit_values import wire_of
+from broker.policy import hooks_of
 from broker.reaching import reach_of
 from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
@@ -208,14 +208,15 @@ class Servers:
 
     def _build(self, name: str, settings: Settings) -> VirtualServer:
         backend = settings.servers[name]
+        watch = Watch(telemetry, self._tap, settings.limits.stream_queue_bytes)
         context = FaceContext(
             name,
             backend,
             settings,
             reach=reach_of(name, backend, settings.limits, self._wheel),
             wheel=self._wheel,
-            hooks=Runner(_hooks(backend), self._wire),
-            watch=Watch(telemetry, self._tap, settings.limits.stream_queue_bytes),
+            hooks=Runner(hooks_of(name, backend, settings, self._wire, watch), self._wire),
+            watch=watch,
             wire=self._wire,
             door=self.door,
             seal=self._seal,
@@ -255,12 +256,3 @@ def identity_of(backend: Backend) -> tuple[Any, ...]:
 
 def _digest(path: Path | None) -> bytes:
     return b"" if path is None else hashlib.sha256(path.read_bytes()).digest()
-
-
-def _hooks(backend: Backend) -> list[FilterNames]:
-    """The hooks of one backend, in order."""
-    rules = {
-        kind: Rule(allow=getattr(backend.filter, kind).allow or (), deny=getattr(backend.filter, kind).deny)
-        for kind in ("tools", "prompts", "resources", "templates")
-    }
-    return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []

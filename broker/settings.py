@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Secret, Section
 from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_limits import Limits
+from broker.settings_sanitise import Clearance, Sanitise
 
 __all__ = ["Backend", "Filter", "Limits", "Log", "Rule", "Settings", "SettingsError"]
 
@@ -67,6 +68,10 @@ class Settings(Section):
         default=(),
         description="Keys that seal what 2026-07-28 clients carry for backends: text | env:VAR | file:PATH, 32 random "
         "bytes in base64url each. The first seals, all open; absent: one made at start, which a restart forgets.",
+    )
+    clearance: Clearance = Field(default=Clearance(), description="How much a caller may see.")
+    sanitise: Sanitise = Field(
+        default=Sanitise(), description="What is taken out of what backends say, by the caller's clearance."
     )
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
     status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
@@ -124,6 +129,8 @@ class Settings(Section):
         if any(backend.sign_in for backend in self.servers.values()) and not (self.local and not self.keys):
             # Whoever calls would do so in the name of the one person who signed in.
             raise ValueError("sign_in is for one person's broker: on a loopback address, without keys")
+        for rule in self.sanitise.rules:
+            rule.actions(self.clearance.levels)
         if self.single and len(self.servers) != 1:
             raise ValueError("expected one server")
         return self
@@ -156,7 +163,8 @@ class Settings(Section):
         headers += [value for backend in self.servers.values() for value in backend.environment().values()]
         signing = (backend.sign_in_options for backend in self.servers.values())
         headers += [options.client_secret for options in signing if options is not None and options.client_secret]
-        return headers + [key.get_secret_value() for key in self.seal_keys]
+        hashes = [] if self.sanitise.hash_key is None else [self.sanitise.hash_key]
+        return headers + [key.get_secret_value() for key in (*self.seal_keys, *hashes)]
 
     @classmethod
     def build(cls, tree: dict[str, Any]) -> Self:

@@ -71,7 +71,7 @@ async def serve(options: StdioOptions) -> int:
         seal=Seal(),
     )
     over = asyncio.Event()
-    output = Output(take_output())
+    output = Output(take_output(), _client_does_not_read)
     face = OneClient(context, LOCAL, output.write)
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
@@ -128,6 +128,10 @@ def _server_said(line: str, dropped: int) -> None:
     """A host shows what its command writes to standard error: the server's words go there as they are."""
     sys.stderr.write(line + (f" ({dropped} lines left out before)" if dropped else "") + "\n")
     sys.stderr.flush()
+
+
+def _client_does_not_read(waiting: int) -> None:
+    _reports().log("warning", "the client does not read what it is sent", waiting_bytes=waiting)
 
 
 def _reports() -> Any:

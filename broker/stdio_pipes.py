@@ -15,6 +15,9 @@ from broker.backends.lines import Lines
 
 READ_BYTES = 64 * 1024
 
+MAX_UNREAD = 256 * 1024 * 1024
+"""Bytes that may wait for a client that does not read: sixteen of the longest results. A slow reader stays below it."""
+
 
 class Input(asyncio.Protocol):
     """Reads lines; `ended` is told of the end of input."""
@@ -58,10 +61,15 @@ def _pump(loop: asyncio.AbstractEventLoop, reader: Input) -> None:
 
 
 class Output:
-    """Writes lines to a descriptor, without waiting where the loop can do that."""
+    """Writes lines to a descriptor, without waiting where the loop can do that.
 
-    def __init__(self, descriptor: int) -> None:
+    A client that leaves too much unread is as good as gone: `unread` is told how many bytes, and then whoever waits for
+    its end.
+    """
+
+    def __init__(self, descriptor: int, unread: Callable[[int], None]) -> None:
         self._descriptor = descriptor
+        self._unread = unread
         self._transport: asyncio.WriteTransport | None = None
 
     async def open(self, gone: Callable[[], None]) -> None:
@@ -80,8 +88,16 @@ class Output:
 
     def write(self, message: bytes) -> None:
         """One message."""
-        if self._transport is not None:
-            self._transport.write(message + b"\n")
+        transport = self._transport
+        if transport is not None:
+            if transport.is_closing():
+                return
+            waiting = transport.get_write_buffer_size()
+            if waiting > MAX_UNREAD:
+                self._unread(waiting)
+                transport.abort()
+                return
+            transport.write(message + b"\n")
             return
         rest = memoryview(message + b"\n")
         while rest:

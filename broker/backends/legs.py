@@ -107,7 +107,7 @@ class PostLeg:
 
     __slots__ = (
         "_answered", "_chunks", "_initialize", "_mode", "_named", "_parser", "_payload", "_resumes", "_retry_s",
-        "_session", "_status", "_stopped", "_timer", "call", "ticket",
+        "_session", "_started", "_status", "_stopped", "_timer", "call", "ticket",
     )  # fmt: skip
 
     def __init__(self, session: BackendSession, call: int, payload: bytes, initialize: bool) -> None:
@@ -122,6 +122,7 @@ class PostLeg:
         self._parser: sse.Parser | None = None
         self._answered = False
         self._stopped = False
+        self._started = asyncio.get_running_loop().time()
         self._resumes = 0
         self._retry_s = DEFAULT_RETRY_S
         self._timer: asyncio.TimerHandle | None = None
@@ -289,5 +290,11 @@ class PostLeg:
         self._timer = asyncio.get_running_loop().call_later(self._retry_s, self._poll)
 
     def _poll(self) -> None:
-        if not self._stopped and self._parser is not None:
-            self.ticket = self._session.get(self, self._parser.last_event_id)
+        if self._stopped or self._parser is None:
+            return
+        total_s = self._session.deadlines.call.total_s
+        left_s = None if total_s is None else self._started + total_s - asyncio.get_running_loop().time()
+        if left_s is not None and left_s <= 0:
+            self._fail("backend-timeout")
+        else:
+            self.ticket = self._session.get(self, self._parser.last_event_id, total_s=left_s)

@@ -165,7 +165,7 @@ class PooledSession:
                 else:
                     self.pool.to_leg(leg, reply, final=True)
             return True
-        self.pool.greeted(self)
+        self.pool.greeted()
         declared = self.relay.talk.peers.declared
         backend = self.relay.session
         if not any(name in declared for name in handshake.INPUTS):

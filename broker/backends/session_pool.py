@@ -134,7 +134,7 @@ class SessionPool:
         """What a machine noted."""
         self.context.watch.effect(self.context.name, "2026-07-28", SESSION, note)
 
-    def greeted(self, session: PooledSession) -> None:  # noqa: ARG002
+    def greeted(self) -> None:
         """A handshake succeeded."""
         self.context.greeted(stateless=False)
 

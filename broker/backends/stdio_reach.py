@@ -9,7 +9,6 @@ their start are started again ever more slowly; `close` returns when every proce
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from broker.backends.base import ChannelOwner, Legs, Observer, Owner, SessionBac
 from broker.backends.channel_session import ChannelSession
 from broker.backends.child import CLOSE_S, TERMINATE_S, Child, Command
 from broker.backends.stdio_pipe import SharedPipe, StdioLegs
+from broker.era_question import new_id, question
 from broker.era_signs import MODERN, Verdict, classify
 from broker.wheel import Wheel
 from protocol_versions import jsonrpc
@@ -119,13 +119,7 @@ class StdioReach:
         """What a process of its own says to `server/discover`."""
         probe = _Probe(self.wire)
         child = self.spawn(probe, quiet=True)
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": MODERN[-1],
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": self._client_info,
-        }
-        asked = jsonrpc.request(f"probe-{uuid.uuid4().hex}", "server/discover", {"_meta": meta})
-        child.write(jsonrpc.encode(asked))
+        child.write(jsonrpc.encode(question(new_id(), MODERN[-1], self._client_info)))
         try:
             line = await asyncio.wait_for(probe.answer, PROBE_S)
         except TimeoutError:

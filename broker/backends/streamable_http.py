@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from broker.backends.base import Owner
 from broker.backends.batches import batch_of
 from broker.backends.farewell import Farewells
@@ -148,12 +150,15 @@ class BackendSession:
             self.pool.send(b"DELETE", identity, b"", self.farewells.begin(), timeouts=self.deadlines.short)
             self.session_id = None
 
-    def get(self, sink: Sink, last_event_id: str) -> Ticket:
-        """GET a stream, from the beginning or after an event."""
+    def get(self, sink: Sink, last_event_id: str, *, total_s: float | None = None) -> Ticket:
+        """GET a stream, from the beginning or after an event; for no longer than `total_s`."""
         head = self._get + self._identity
         if last_event_id:
             head += b"last-event-id: %b\r\n" % last_event_id.encode()
-        return self.pool.send(b"GET", head, b"", sink, timeouts=self.deadlines.stream)
+        timeouts = self.deadlines.stream
+        if total_s is not None:
+            timeouts = structs.replace(timeouts, total_s=total_s)
+        return self.pool.send(b"GET", head, b"", sink, timeouts=timeouts)
 
     def adopt(self, headers: Mapping[str, str]) -> None:
         """Take the session id of an `initialize` answer, if it is one the specification allows."""

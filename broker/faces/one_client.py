@@ -23,7 +23,7 @@ from msgspec import UNSET
 from broker import telemetry
 from broker.context import ServerContext
 from broker.faces.classify import stands_alone
-from broker.faces.opening import open_relay
+from broker.faces.opening import greeted, open_relay
 from broker.faces.pipe_outbox import SessionPipe, Write
 from broker.identity import Principal
 from broker.negotiate import client_revision
@@ -180,9 +180,7 @@ class OneClient:
         said: list[bytes] = []
         pipe = SessionPipe(self.context.numbers, said.append)
         relay = open_relay(self.context, self.principal, revision, stateless=stateless, outbox=pipe)
-        exchange = pipe.open(1)
-        relay.client_frame(exchange.id, frame)
-        await exchange.decided()
+        await greeted(relay, frame)
         pipe.to(self._write)
         return relay, said
 

@@ -66,7 +66,7 @@ def open_relay(
 
 
 async def greeted(relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
-    """Open a session over HTTP, and wait for what the backend says to that."""
+    """Open a session, and wait for what the backend says to that; a client that goes before takes it along."""
     exchange = relay.outbox.open(1, may_stream=False)
     relay.client_frame(exchange.id, frame)
     try:

@@ -80,7 +80,7 @@ class Runner:
     ) -> Verdict | Awaitable[Verdict]:
         for index, (hook, pattern) in enumerate(hooks):
             try:
-                self._open(body, pattern)
+                opened(body, pattern.members if pattern.members is not None else tuple(body), self.limits)
                 verdict = hook.judge(slot, body, info)
             except Exception as error:
                 return _failed(hook, error)
@@ -99,7 +99,7 @@ class Runner:
             if not hook.again:
                 continue
             try:
-                self._open(body, pattern)
+                opened(body, pattern.members if pattern.members is not None else tuple(body), self.limits)
                 verdict = hook.judge(slot, body, info)
             except Exception as error:
                 return _failed(hook, error)
@@ -130,15 +130,6 @@ class Runner:
         after = self._chain(slot, hooks[index + 1 :], body, info, replaced=replaced)
         return await after if inspect.isawaitable(after) else after
 
-    def _open(self, body: Body, pattern: Pattern) -> None:
-        for name in pattern.members if pattern.members is not None else tuple(body):
-            value = body.get(name)
-            if type(value) is Raw:
-                body[name] = jsonrpc.open_value(value, self.limits)
-            elif type(value) in (dict, list):
-                # Opened a level deep by a Change: re-read as one strict tree.
-                body[name] = jsonrpc.open_value(msgspec.json.encode(value), self.limits)
-
     def _find(self, part: str, method: str, toward: Side) -> tuple[Slot, Judges] | None:
         key = (part, method, toward)
         if key in self._cache:
@@ -154,6 +145,21 @@ class Runner:
         if len(self._cache) < MAX_CACHED_SLOTS:
             self._cache[key] = found
         return found
+
+
+def opened(body: Body, names: tuple[str, ...], limits: WireLimits) -> None:
+    """Open these members of a body as strict trees, in place.
+
+    Raises:
+        Refused: one of them breaks a limit or holds a duplicate member.
+    """
+    for name in names:
+        value = body.get(name)
+        if type(value) is Raw:
+            body[name] = jsonrpc.open_value(value, limits)
+        elif type(value) in (dict, list):
+            # Opened a level deep by a Change: re-read as one strict tree.
+            body[name] = jsonrpc.open_value(msgspec.json.encode(value), limits)
 
 
 def _failed(hook: Hook, error: Exception | None) -> Deny:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from broker.backends import http1_dial
+from broker.backends import http1_dial, http1_pool
 from broker.backends.http1_head import parse_url
-from tests.broker.http1_world import backend, turn, within
+from tests.broker.http1_world import OK, Clock, backend, pool_for, post, turn, within
 
 
 class Fickle(asyncio.Protocol):
@@ -89,3 +89,57 @@ async def test_neither_a_handshake_that_fails_nor_a_call_that_goes_leaves_one(so
         for _ in range(5):
             await turn()
         assert [each.fileno() for each in sockets] == [-1, -1]
+
+
+async def test_a_call_given_up_while_connections_are_opened_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, hole = http1_dial.dial, asyncio.Event()
+    dials = 0
+
+    async def second_never(*arguments: Any) -> None:
+        nonlocal dials
+        dials += 1
+        if dials == 2:
+            await hole.wait()
+        await real(*arguments)
+
+    monkeypatch.setattr(http1_pool, "dial", second_never)
+    async with backend() as server, pool_for(server.port, Clock()) as pool:
+        first, _ = post(pool)
+        _, second = post(pool)
+        while not pool.connections:
+            await turn()
+        second.abort()  # in the very turn in which the other's connection was made
+        peer = await server.accept()
+        await peer.request()
+        await peer.write(OK)
+        await first.ended()
+        assert first.data == b"{}"
+        assert not hole.is_set()
+
+
+async def test_attempts_into_a_black_hole_end_with_the_calls_they_were_made_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under_way = 0
+
+    async def never(*_arguments: Any) -> None:
+        nonlocal under_way
+        under_way += 1
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            under_way -= 1
+
+    async def until(number: int) -> None:
+        while under_way != number:
+            await turn()
+
+    monkeypatch.setattr(http1_pool, "dial", never)
+    async with pool_for(1, Clock()) as pool:
+        tickets = [post(pool)[1] for _ in range(3)]
+        await within(until(3))
+        for ticket in tickets[:2]:
+            ticket.abort()
+        await within(until(1))
+        tickets[2].abort()
+        await within(until(0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from broker import telemetry
 from broker.backends.legs import MAX_RESUMES
 from broker.limit_values import DEFAULTS
-from tests.broker.scripted_backend import DONE, Asked, World, world
+from tests.broker.http1_world import within
+from tests.broker.scripted_backend import DONE, Asked, Handler, Reply, World, world
 
 BATCH_TOO_LONG = ("violation", "default", "", "batch-too-long")
 
@@ -35,6 +37,36 @@ async def test_polls_that_bring_nothing_end_after_so_many() -> None:
         assert reply.json["error"]["data"]["reason"] == "backend-closed"
         assert here.backend.count("GET") == MAX_RESUMES
         assert here.backend.count("tools/call") == 1
+
+
+async def silent(asked: Asked) -> None:
+    await asked.stream()
+    await asked.gone()
+
+
+async def talking(asked: Asked) -> None:
+    """Brings something each time, and never the answer."""
+    await asked.stream()
+    await asked.event({"method": "notifications/message", "params": {"level": "info", "data": "x"}}, "e")
+    await asked.end()
+
+
+@pytest.mark.parametrize("poll", [silent, talking])
+async def test_a_call_that_is_polled_for_ends_at_its_total_time(poll: Handler) -> None:
+    async with world(limits={"call_head_s": 1, "call_idle_s": 1, "call_total_s": 1}) as here:
+        await opened(here)
+        here.backend.on("tools/call", polling)
+        here.backend.on("GET", poll)
+        reply = await within(here.client.call())
+        answer = reply.json if not reply.streams else await within(last(reply))
+        assert answer["error"]["data"]["reason"] == "backend-timeout"
+
+
+async def last(reply: Reply) -> Any:
+    """The answer at the end of a stream."""
+    while "error" not in (message := await reply.message()) and "result" not in message:
+        pass
+    return message
 
 
 async def test_a_poll_that_brings_something_starts_the_count_again() -> None:

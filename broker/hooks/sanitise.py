@@ -1,0 +1,152 @@
+"""Sanitise by clearance: what a caller may not see is taken out of everything a backend says to it.
+
+    results, errors, notifications and questions, in every revision, before they are translated
+    which leaves          `sanitise_visit`, `sanitise_free`, by the tables of `sanitise_places`
+    what is looked for    `sanitise_detect` (expressions of RE2), `sanitise_paths` (places)
+    in which spellings    `sanitise_text` (folded, escapes undone), and base64 that holds text
+    what becomes of it    `sanitise_leaf`: mask, hash, redact, drop or deny, by the rules and the caller's level
+
+Whatever cannot be decided is not let through: a hook that raises, a bound that is reached, a value that cannot be read.
+What this does not find: what is split over several messages or members, homoglyphs, compressed or encrypted data,
+media, base64 within other text, and what a server that means to get past it encodes in its own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from broker.hooks.base import PASS, Body, CallInfo, Deny, Hook, Pattern, Replace, Verdict
+from broker.hooks.clearance import Clearance
+from broker.hooks.runner import opened
+from broker.hooks.sanitise_detect import Detector
+from broker.hooks.sanitise_free import Bounds
+from broker.hooks.sanitise_leaf import ACTIONS, Action, DenyError, Plan
+from broker.hooks.sanitise_paths import Path
+from broker.hooks.sanitise_text import TooManyFindingsError
+from broker.hooks.sanitise_visit import Visit
+from protocol_versions.base import Part, Slot
+from protocol_versions.jsonrpc import DEFAULT_LIMITS, WireLimits
+
+ASIDE_BYTES: Final = 64 * 1024
+"""Messages above this are looked through in a thread: at some 20 MB/s, 64 KiB take the 3 ms a loop may be held up."""
+
+MAX_PLANS: Final = 256
+"""Plans kept: one for each level and each choice of rules that some method and tool has."""
+
+WITHHELD: Final = "The message was withheld by policy"
+
+Note = Callable[[CallInfo, str, str], None]
+"""Told of what was done: the call, the message's method, and `ACTION:NAME`, which quotes nothing."""
+
+_PARTS: Final[tuple[Part, ...]] = ("result", "error", "notification", "params")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What is looked for, where, and what becomes of it: an action for each level, lowest level first.
+
+    `methods` and `targets` are globs: of the message's method, and of the tool, prompt or URI its call is about.
+    """
+
+    actions: tuple[Action, ...]
+    detectors: tuple[Detector, ...] = ()
+    paths: tuple[Path, ...] = ()
+    name: str = "field"
+    methods: tuple[str, ...] = ("*",)
+    targets: tuple[str, ...] = ("*",)
+
+
+class Sanitise(Hook):
+    """The hook of one backend. `key` makes hashes that only who has it can make; absent: one of this process."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        clearance: Clearance,
+        *,
+        bounds: Bounds | None = None,
+        key: bytes | None = None,
+        limits: WireLimits = DEFAULT_LIMITS,
+        note: Note | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rules = tuple(rules)
+        self._clearance = clearance
+        self._bounds = bounds or Bounds()
+        self._key = key or secrets.token_bytes(32)
+        self._limits = limits
+        self._note = note
+        self._clock = clock
+        self._plans: dict[tuple[int, tuple[int, ...]], Plan | None] = {}
+        globs = dict.fromkeys(glob for rule in rules for glob in rule.methods)
+        # No member is opened for us: whether one is, depends on the caller.
+        self.slots = tuple(Pattern(part, glob, "client", ()) for glob in globs for part in _PARTS)
+
+    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
+        """The message as this caller may see it."""
+        plan = self._plan(slot, info)
+        if plan is None:
+            return PASS
+        if sum(len(value) for value in body.values() if type(value) is Raw) > ASIDE_BYTES:
+            return self._aside(plan, slot, body, info)
+        return self._told(slot, info, *self._sanitised(plan, slot, body, info))
+
+    async def _aside(self, plan: Plan, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+        return self._told(slot, info, *await asyncio.to_thread(self._sanitised, plan, slot, body, info))
+
+    def _sanitised(self, plan: Plan, slot: Slot, body: Body, info: CallInfo) -> tuple[Verdict, dict[str, int]]:
+        opened(body, tuple(body), self._limits)
+        visit = Visit(plan, slot, info.target, self._bounds, self._limits, self._clock)
+        try:
+            new = visit.body(body)
+        except DenyError as error:
+            return Deny(-32603, WITHHELD, f"sanitised:{error}"), {}
+        except TooManyFindingsError:
+            return Deny(-32603, WITHHELD, "sanitised:too-many"), {}
+        spent = {f"{action}:{name}": count for (action, name), count in visit.leaves.spent.items()}
+        return (PASS if new is body else Replace(new)), spent
+
+    def _told(self, slot: Slot, info: CallInfo, verdict: Verdict, spent: dict[str, int]) -> Verdict:
+        if self._note is not None:
+            for what in spent:
+                self._note(info, slot.method, what)
+        return verdict
+
+    def _plan(self, slot: Slot, info: CallInfo) -> Plan | None:
+        """What the rules for this message make of the caller's level; None if there is nothing to look for."""
+        level = self._clearance.level_of(info.caller)
+        target = info.target or ""
+        chosen = tuple(
+            number
+            for number, rule in enumerate(self._rules)
+            if rule.actions[level] != "allow" and _fits(slot.method, rule.methods) and _fits(target, rule.targets)
+        )
+        key = level, chosen
+        if key in self._plans:
+            return self._plans[key]
+        plan = self._compiled(level, chosen) if chosen else None
+        if len(self._plans) < MAX_PLANS:
+            self._plans[key] = plan
+        return plan
+
+    def _compiled(self, level: int, chosen: tuple[int, ...]) -> Plan:
+        detectors: dict[Detector, Action] = {}
+        paths: list[tuple[Path, Action, str]] = []
+        for number in chosen:
+            rule = self._rules[number]
+            action = rule.actions[level]
+            for detector in rule.detectors:
+                detectors[detector] = max(action, detectors.get(detector, action), key=ACTIONS.index)
+            paths += [(path, action, rule.name) for path in rule.paths]
+        return Plan(tuple(detectors.items()), paths, self._key)
+
+
+def _fits(text: str, globs: tuple[str, ...]) -> bool:
+    return any(glob == "*" or fnmatch.fnmatchcase(text, glob) for glob in globs)

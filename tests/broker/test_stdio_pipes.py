@@ -1,0 +1,50 @@
+"""The broker's own standard output: what waits for a client that does not read it is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from broker import stdio_pipes
+from broker.stdio_pipes import Output
+from tests.broker.http1_world import within
+
+MESSAGE = b"x" * 9_999
+ENOUGH = 1_000
+
+
+async def test_a_client_that_never_reads_is_gone_once_too_much_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio_pipes, "MAX_UNREAD", 500_000)
+    reading, writing = os.pipe()
+    unread: list[int] = []
+    gone = asyncio.Event()
+    output = Output(writing, unread.append)
+    try:
+        await output.open(gone.set)
+        for _ in range(ENOUGH):
+            output.write(MESSAGE)
+        await within(gone.wait())
+        assert len(unread) == 1
+        assert 500_000 < unread[0] <= 500_000 + len(MESSAGE) + 1
+    finally:
+        await output.close()
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_a_client_that_reads_late_is_given_every_message() -> None:
+    reading, writing = os.pipe()
+    output = Output(writing, lambda _waiting: None)
+    try:
+        await output.open(lambda: None)
+        for _ in range(ENOUGH):
+            output.write(MESSAGE)
+        left = ENOUGH * (len(MESSAGE) + 1)
+        while left:
+            left -= len(await within(asyncio.to_thread(os.read, reading, 1 << 20)))
+    finally:
+        await output.close()
+        os.close(reading)
+        os.close(writing)
