@@ -6,7 +6,6 @@ other, so that nothing that was sent goes elsewhere; what a peer wrote is never 
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 from collections.abc import Mapping
@@ -127,10 +126,10 @@ class Fetcher:
         kind = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         return await self._exchange("POST", url, {**kind, **(headers or {})}, urlencode(fields).encode("ascii"))
 
-    async def post_json(self, url: str, tree: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    async def post_json(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """POST a document, and read one. Raises as `get`."""
         kind = {"Accept": "application/json", "Content-Type": "application/json"}
-        return await self._exchange("POST", url, {**kind, **(headers or {})}, json.dumps(tree).encode())
+        return await self._exchange("POST", url, {**kind, **(headers or {})}, body)
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         origin = self.guard.origin(url)

@@ -6,14 +6,13 @@ their address, and are asked by opening the stream.
 
 from __future__ import annotations
 
-import uuid
-
 from broker.context import CLIENT_INFO
-from broker.era_probe import METHOD
+from broker.era_question import METHOD, new_id, question
 from broker.era_signs import MODERN
 from broker.signin.challenge import Challenge, read
 from broker.signin.fetch import Fetcher
 from broker.signin.grant import Grant
+from protocol_versions import jsonrpc
 
 REFUSED = (401, 403)
 
@@ -25,12 +24,7 @@ async def challenge_of(url: str, fetch: Fetcher, grant: Grant | None = None) -> 
         SignInError: it cannot be reached.
     """
     shown = {"Authorization": f"Bearer {grant.access_token}"} if grant is not None else {}
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": MODERN[-1],
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": CLIENT_INFO,
-    }
-    message = {"jsonrpc": "2.0", "id": f"probe-{uuid.uuid4().hex}", "method": METHOD, "params": {"_meta": meta}}
+    message = jsonrpc.encode(question(new_id(), MODERN[-1], CLIENT_INFO))
     headers = {
         "Accept": "application/json, text/event-stream",
         "MCP-Protocol-Version": MODERN[-1],

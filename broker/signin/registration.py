@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final, Literal, get_args
 
+import msgspec
+
 from broker.signin.discovery import Issuer
 from broker.signin.errors import SignInError
 from broker.signin.fetch import Fetcher
@@ -90,7 +92,7 @@ async def _registered(issuer: Issuer, redirect_uri: str, scopes: tuple[str, ...]
     }
     if scopes:
         asked["scope"] = " ".join(scopes)
-    answer = await fetch.post_json(issuer.registration_endpoint, asked)
+    answer = await fetch.post_json(issuer.registration_endpoint, msgspec.json.encode(asked))
     said = answer.document or {}
     if answer.status not in (200, 201):
         raise SignInError(
