@@ -6,6 +6,7 @@ One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -16,6 +17,9 @@ from broker.faces.streamable_http import StreamableHttp
 from broker.servers import Handler, Servers
 from broker.settings import Settings
 from broker.tap import Tap
+
+if TYPE_CHECKING:
+    from broker.audit.log import AuditLog
 
 WIND_DOWN: web.AppKey[list[Callable[[], None]]] = web.AppKey("wind_down", list)
 """What `broker.serve` calls before it waits for calls in flight: subscriptions have no end of their own."""
@@ -35,13 +39,27 @@ SERVERS: web.AppKey[Servers] = web.AppKey("servers", Servers)
 """What can be changed while the application runs; the others are views of it."""
 
 
-def create_app(settings: Settings, *, port: int | None = None, tap: Tap | None = None) -> web.Application:
+def create_app(
+    settings: Settings, *, port: int | None = None, tap: Tap | None = None, audit: AuditLog | None = None
+) -> web.Application:
     """The application for these settings. It opens no connection before its first request.
+
+    `audit` replaces the audit log that the settings ask for; either is closed with the application.
+
+    Raises:
+        ValueError: the audit log cannot be written, or what a server needs cannot be used.
 
     `port` is the one really bound, if the settings leave it open; the Host allow-list needs it.
     """
     app = web.Application(client_max_size=settings.limits.body_bytes)
-    servers = Servers(settings, port=port, tap=tap)
+    if audit is None and settings.audit is not None:
+        from broker.audit.opening import open_log
+
+        try:
+            audit = open_log(settings.audit.options(settings.secrets()))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"audit: {error}") from None
+    servers = Servers(settings, port=port, tap=tap, audit=audit)
     edge.install_cors(app, servers.door)
     app.router.register_resource(servers.table)
     app[SERVERS] = servers

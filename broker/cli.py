@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from broker.cli_audit import audit
 from broker.cli_check import check
 from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_hosts import connect, disconnect, init, schema, validate
@@ -36,6 +37,7 @@ Examples
   dragoman stdio -- npx -y some-server
   dragoman serve dragoman.yaml
   dragoman check dragoman.yaml
+  dragoman audit verify audit.jsonl
   dragoman connect claude-desktop --dry-run
   dragoman login https://mcp.example.com/mcp
   dragoman report http://127.0.0.1:3000/mcp --client 2025-03-26
@@ -87,6 +89,7 @@ cli.add_command(translate)
 cli.add_command(revisions)
 cli.add_command(report)
 cli.add_command(check)
+cli.add_command(audit)
 cli.add_command(demo)
 
 

@@ -51,6 +51,7 @@ def _log_options(command: _Command) -> _Command:
 @click.option("--anonymous", type=click.Choice(["auto", "allow", "refuse"]), default="auto", show_default=True)
 @filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
+@click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
 @click.option("--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready and /status there.")
 @_log_options
 def proxy(target: tuple[str, ...], **given: Any) -> None:
@@ -100,6 +101,7 @@ def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Set
             keys=_pairs("--key", given["key"]),
             anonymous=given["anonymous"],
             tap=given["tap"],
+            audit=None if given["audit"] is None else {"file": {"path": given["audit"]}},
             status={"port": given["status_port"]},
             log={"format": given["log_format"] or "auto", "level": given["log_level"] or "info"},
         )

@@ -62,6 +62,7 @@ def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
 @sign_in_options
 @filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
+@click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 def stdio(target: tuple[str, ...], **given: Any) -> None:
     """Serve an MCP server, at a URL or a command, to the one client on standard input and output.

@@ -31,6 +31,8 @@ from translators.session_client import Facts
 from translators.task_ids import TaskIds
 
 if TYPE_CHECKING:
+    from broker.faces.stateless_relay import StatelessRelay
+    from broker.outbox import Outbox
     from broker.relay import Relay
 
 CLIENT_INFO = {"name": "dragoman", "version": VERSION}
@@ -122,6 +124,21 @@ class ServerContext:
         settled = self.era.settled
         found = self.pin == AUTO and settled is not None and settled.kind == "modern"
         return found and settled is not None and _speaks_sessions(settled.discovery)
+
+    def stateless_relay(self, outbox: Outbox | None = None) -> StatelessRelay:
+        """What carries the requests of stateless clients; with an audit trail, if there is to be one."""
+        if self.watch.audit is None:
+            from broker.faces.stateless_relay import StatelessRelay
+
+            return StatelessRelay(self, outbox=outbox)
+        from broker.audit.edges_stateless import AuditedStatelessRelay
+
+        return AuditedStatelessRelay(self, outbox=outbox)
+
+    def refused(self, reason: str, principal: Principal | None = None, *, peer: str = "", **http: Any) -> None:
+        """Write into the audit log that a request was refused before it became a call; `http`: status and method."""
+        if self.watch.audit is not None:
+            self.watch.audit.refused(reason, server=self.name, principal=principal, peer=peer, **http)
 
     def _mismatch(self, tool: str, style: str) -> None:
         """A tool works on one face only: the operator is told once, and may choose a `face` for all."""

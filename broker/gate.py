@@ -158,7 +158,7 @@ class Gate:
         def settle(verdict: Verdict) -> None:
             answer = effect
             if isinstance(verdict, Deny | Drop):
-                edge.watch.note(edge.name, "denied", method, verdict.reason)
+                edge.watch.denied(edge, 0, "answer", method, verdict.reason)
                 if method == inner.ELICITATION:
                     frame.result = inner.cancelled()
                 else:
@@ -180,7 +180,7 @@ class Gate:
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
-                edge.watch.note(edge.name, "denied", method, verdict.reason)
+                edge.watch.denied(edge, effect.call, part, method, verdict.reason)
                 if effect.call and isinstance(verdict, Deny):
                     error = broken(effect.call, "denied", code=verdict.code, message=verdict.message)
                     edge.from_backend(effect.call, error, "broker")
@@ -204,7 +204,7 @@ class Gate:
         self._turns.judge(ask, settle)
 
     def _note(self, method: str, reason: str) -> None:
-        self._edge.watch.note(self._edge.name, "denied", method, reason)
+        self._edge.watch.denied(self._edge, 0, "question", method, reason)
 
     def _send(self, effect: ToServer) -> None:
         call, edge = effect.call, self._edge
@@ -223,7 +223,7 @@ class Gate:
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
-                edge.watch.note(edge.name, "denied", method, verdict.reason)
+                edge.watch.denied(edge, stream, "question" if part == "params" else part, method, verdict.reason)
                 if part == "notification":
                     return
                 code = verdict.code if isinstance(verdict, Deny) else jsonrpc.INTERNAL_ERROR

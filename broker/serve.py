@@ -144,6 +144,8 @@ async def start(settings: Settings, create: CreateApp) -> Running:
     Raises:
         CannotServe: see `bind` and `check_runtime`.
     """
+    from broker.app import SERVERS
+
     check_runtime()
     limits = settings.limits
     loop = asyncio.get_running_loop()
@@ -160,7 +162,7 @@ async def start(settings: Settings, create: CreateApp) -> Running:
     assert server is not None
     server.request_factory = functools.partial(app._make_request, _cls=Unsigned)
     _shorten(server, app)
-    door = Door(limits, loop)
+    door = Door(limits, loop, app[SERVERS].audit if SERVERS in app else None)
     options: dict[str, Any] = {
         "loop": loop,
         "access_log": None,

@@ -21,6 +21,7 @@ from broker.writes import Writes
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
+    from broker.audit.log import AuditLog
     from broker.settings import Limits
 
 _BROKEN_REQUEST: Final = Refusal(400, "framing", "Bad Request: this is not an HTTP/1.1 request", -32700)
@@ -30,14 +31,20 @@ _OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
 class Door:
     """What all connections of one listener share: limits and count, the heads they know, their writes."""
 
-    __slots__ = ("heads", "limits", "loop", "open", "writes")
+    __slots__ = ("audit", "heads", "limits", "loop", "open", "writes")
 
-    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop, audit: AuditLog | None = None) -> None:
+        self.audit = audit
         self.limits = limits
         self.loop = loop
         self.open = 0
         self.heads = Heads()
         self.writes = Writes()
+
+    def refused(self, reason: str, connection: ShortConnection, *, status: int = 0) -> None:
+        """Write into the audit log that something came to nothing before there was a request."""
+        if self.audit is not None:
+            self.audit.refused(reason, peer=connection.peer, status=status)
 
 
 class Connection(ShortConnection):
@@ -55,6 +62,7 @@ class Connection(ShortConnection):
         door = self._door
         if door.open >= door.limits.connections:
             telemetry.note("refused", reason="connections")
+            door.refused("connections", self)
             cast("asyncio.Transport", transport).abort()
             self._manager = None  # connection_lost has nothing to undo
             return
@@ -98,6 +106,7 @@ class Connection(ShortConnection):
             telemetry.log("error", "internal error", kind=type(exc).__name__, where=_where(exc))
         else:
             telemetry.audit("refused", reason="framing")
+            self._door.refused("framing", self, status=status)
         refusal = _OUR_FAULT if status == 500 else _BROKEN_REQUEST
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun: it can only be cut off")
@@ -108,6 +117,7 @@ class Connection(ShortConnection):
     def _too_slow(self) -> None:
         self._head_timer = None
         telemetry.note("refused", reason="head-receipt")
+        self._door.refused("head-receipt", self)
         if self.transport is not None:
             self.transport.abort()
 

@@ -69,6 +69,12 @@ class ShortConnection(RequestHandler):
         request = self._current_request
         return self._call is not None or (request is not None and request.method == "POST")
 
+    @property
+    def peer(self) -> str:
+        """The client's address; empty where there is none."""
+        name = None if self.transport is None else self.transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
+
     # ---- what comes -----------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:

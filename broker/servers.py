@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -33,6 +33,9 @@ from broker.settings import Backend, Settings
 from broker.tap import Tap
 from broker.watch import Watch
 from broker.wheel import Wheel
+
+if TYPE_CHECKING:
+    from broker.audit.log import AuditLog
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -141,8 +144,12 @@ class Table(web.AbstractResource):
 class Servers:
     """All of them. `contexts`, `faces`, `posts` and `pools` are views that follow every change."""
 
-    def __init__(self, settings: Settings, *, port: int | None, tap: Tap | None) -> None:
-        """Raises ValueError for what is only found out when it is used: certificates, proxy addresses."""
+    def __init__(self, settings: Settings, *, port: int | None, tap: Tap | None, audit: AuditLog | None = None) -> None:
+        """Raises ValueError for what is only found out when it is used: certificates, proxy addresses.
+
+        `audit` is written to, and closed when all servers have ended.
+        """
+        self.audit = audit
         self.settings = settings
         self.door = EdgeSettings.of(settings, port)
         self.table = Table()
@@ -180,6 +187,8 @@ class Servers:
         fresh = {name: self._build(name, settings) for name in (*changes.added, *changes.changed)}
         if self._tap is not None:
             self._tap.hide(settings.secrets())
+        if self.audit is not None:
+            self.audit.redactor.hide(settings.secrets())
         before, self.settings = self._by_name, settings
         self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
         for name in (*changes.changed, *changes.removed):
@@ -205,10 +214,12 @@ class Servers:
         if self._leaving:
             await asyncio.wait(self._leaving)
         self._wheel.close()
+        if self.audit is not None:
+            self.audit.close()
 
     def _build(self, name: str, settings: Settings) -> VirtualServer:
         backend = settings.servers[name]
-        watch = Watch(telemetry, self._tap, settings.limits.stream_queue_bytes)
+        watch = Watch(telemetry, self._tap, settings.limits.stream_queue_bytes, self.audit)
         context = FaceContext(
             name,
             backend,

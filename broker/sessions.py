@@ -31,6 +31,9 @@ class Session:
         self.outbox: Outbox = relay.outbox
         self.created = now
         self.used = now
+        trail = getattr(relay, "trail", None)
+        if trail is not None:
+            trail.within(self.id)
 
     @property
     def busy(self) -> bool:

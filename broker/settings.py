@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from broker.settings_audit import Audit
 from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Secret, Section
 from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_limits import Limits
@@ -76,6 +77,7 @@ class Settings(Section):
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
     status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
+    audit: Audit | None = Field(default=None, description="Write an audit log; absent: none is written.")
     log: Log = Field(default=Log(), description="Format and level of the log.")
     single: bool = Field(default=False, exclude=True, description="Serve the only server at /mcp.")
 

@@ -61,6 +61,10 @@ class Taker(Protocol):
 class Taken(Protocol):
     """The connection of a call, as far as the call needs it."""
 
+    @property
+    def peer(self) -> str:
+        """The client's address; empty where there is none."""
+
     def answer(self, head: bytes, body: bytes) -> None:
         """Write a whole answer; the connection is free again."""
 

@@ -47,6 +47,7 @@ class StdioOptions(msgspec.Struct, frozen=True):
     ca_bundle: str | None = None
     sign_in: SignInOptions | None = None
     tap: Any = None
+    audit: Any = None
 
 
 async def serve(options: StdioOptions) -> int:
@@ -66,7 +67,7 @@ async def serve(options: StdioOptions) -> int:
         limits=DEFAULTS,
         wheel=wheel,
         hooks=Runner(options.hooks, wire),
-        watch=Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes),
+        watch=Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes, options.audit),
         wire=wire,
         seal=Seal(),
     )
@@ -83,6 +84,8 @@ async def serve(options: StdioOptions) -> int:
     await reach.close()
     wheel.close()
     await output.close()
+    if options.audit is not None:
+        options.audit.close()
     return 0
 
 

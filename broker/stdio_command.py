@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "redirect_port": "0",
     **{f"{kind}_{verb}": () for kind in KINDS for verb in ("allow", "deny")},
     "tap": None,
+    "audit": None,
     "log_level": "warning",
 }
 """The options by name, and what each is if it is not given; a tuple can be given again and again."""
@@ -105,6 +106,7 @@ def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
         ca_bundle=given["ca_bundle"],
         sign_in=sign_in,
         tap=_tap(given["tap"], headers),
+        audit=_audit(given["audit"], headers),
     )
 
 
@@ -178,3 +180,17 @@ def _tap(path: str | None, headers: dict[str, str]) -> Any:
         return Tap(Path(path), list(headers.values()))
     except (OSError, ValueError) as error:
         raise UnusableError(f"tap: {error}") from None
+
+
+def _audit(path: str | None, headers: dict[str, str]) -> Any:
+    if path is None:
+        return None
+    from pathlib import Path
+
+    from broker.audit.opening import open_log
+    from broker.audit.options import AuditOptions, FileOptions
+
+    try:
+        return open_log(AuditOptions(file=FileOptions(Path(path)), secrets=tuple(headers.values())))
+    except (OSError, ValueError) as error:
+        raise UnusableError(f"audit: {error}") from None

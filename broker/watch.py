@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from protocol_versions.jsonrpc import Frame
 from translators.loss import Loss
 from translators.machine import Note
+
+if TYPE_CHECKING:
+    from broker.audit.log import AuditLog
 
 
 class Tap(Protocol):
@@ -24,11 +27,12 @@ class Reports(Protocol):
 
 
 class Watch:
-    """One backend's reporting."""
+    """One backend's reporting. `audit` is the process's audit log, if there is to be one."""
 
-    __slots__ = ("queue_bytes", "reports", "tap", "tapping")
+    __slots__ = ("audit", "queue_bytes", "reports", "tap", "tapping")
 
-    def __init__(self, reports: Reports, tap: Tap | None, queue_bytes: int) -> None:
+    def __init__(self, reports: Reports, tap: Tap | None, queue_bytes: int, audit: AuditLog | None = None) -> None:
+        self.audit = audit
         self.reports = reports
         self.tap = tap
         self.tapping = tap is not None
@@ -42,6 +46,13 @@ class Watch:
     def note(self, backend: str, kind: str, method: str = "", reason: str = "", pair: str = "") -> None:
         """Something worth counting."""
         self.reports.note(kind, backend=backend, method=method, reason=reason, pair=pair)
+
+    def denied(self, edge: Any, call: int, part: str, method: str, reason: str) -> None:
+        """Policy refused a message at an edge; `part` is that of its slot, or `question` or `answer`."""
+        self.note(edge.name, "denied", method, reason)
+        trail = None if self.audit is None else getattr(edge, "trail", None)
+        if trail is not None:
+            trail.deny(call, part, method, reason, edge.caller(call))
 
     def bug(self, backend: str, error: Exception) -> None:
         """An exception of ours ended one message; the operator is told its kind, not its text."""

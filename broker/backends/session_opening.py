@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from broker.backends.pooled_relay import PooledRelay
@@ -18,6 +19,7 @@ from translators.stateless_client.machine import SESSION, Rules
 if TYPE_CHECKING:
     from broker.backends.session_groups import Group
     from broker.backends.session_pool import SessionPool
+    from broker.context import ServerContext
     from broker.identity import Principal
 
 
@@ -52,7 +54,7 @@ def open_session(
         ),
     )
     offer, pinned = backend_offer(context.pin, SESSION)
-    relay = PooledRelay(
+    relay = _maker(context)(
         Conversation(Peers(client=SESSION, offer=offer, pinned=pinned), judges_questions=True),
         Outbox(None, iter(()), max_events=0, max_bytes=0),
         context.hooks,
@@ -65,3 +67,19 @@ def open_session(
     session = PooledSession(pool, group, talk, relay, wrapped=wrapped)
     relay.serve(session, context.reach.session(relay, patient=session.may_be_asked))
     return session
+
+
+def _maker(context: ServerContext) -> Callable[..., PooledRelay]:
+    """What makes the relay, with an audit trail if there is to be one."""
+    audit = context.watch.audit
+    if audit is None:
+        return PooledRelay
+    from broker.audit.edges import AuditedPooledRelay
+    from broker.audit.trail import Trail
+
+    def make(*parts: Any, **more: Any) -> PooledRelay:
+        relay = AuditedPooledRelay(*parts, **more)
+        relay.trail = Trail(audit, context.name)
+        return relay
+
+    return make

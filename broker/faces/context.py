@@ -32,6 +32,10 @@ MAX_ACCEPTS = 64
 """Spellings of Accept remembered as good; every client program has one."""
 
 
+CALLER: web.RequestKey[Principal] = web.RequestKey("caller", Principal)
+"""Where a request keeps its caller, for the audit log."""
+
+
 class FaceContext(ServerContext):
     """One virtual server's shared parts over HTTP."""
 
@@ -94,6 +98,8 @@ class FaceContext(ServerContext):
             response = self.deny(request, principal.status, principal.message, principal.reason)
             response.headers.update(principal.headers)
             return response
+        if self.watch.audit is not None:
+            request[CALLER] = principal
         return principal
 
     async def read(self, request: web.Request) -> bytes | web.Response:
@@ -132,12 +138,18 @@ class FaceContext(ServerContext):
         reply = jsonrpc.error_response(frame_id, code, message, {"origin": "broker", "reason": reason})
         return refuse(status, jsonrpc.encode(reply))
 
-    def audit(self, request: web.Request, reason: str, status: int, principal: str = "") -> None:
-        """One line for a refused input."""
+    def audit(self, request: web.Request, reason: str, status: int, principal: Principal | None = None) -> None:
+        """One line for a refused input, and one in the audit log."""
+        principal = principal or request.get(CALLER)
+        self.refused(reason, principal, peer=request.remote or "", status=status, method=request.method)
+        self.report(request, reason, status, principal)
+
+    def report(self, request: web.Request, reason: str, status: int, principal: Principal | None = None) -> None:
+        """One line for a refused input that the audit log has already: it was a call."""
         telemetry.audit(
             "refused",
             reason=reason,
-            principal=principal,
+            principal="" if principal is None else principal.id,
             backend=self.name,
             peer=request.remote or "",
             status=status,

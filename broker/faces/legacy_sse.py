@@ -84,7 +84,7 @@ class LegacySse:
             if stream.queued > limit:  # nothing can be replayed here: a reader that is so far behind has to begin anew
                 stream.end()
 
-        pair.client = OneClient(context, principal, write, stateless=False)
+        pair.client = OneClient(context, principal, write, stateless=False, peer=request.remote or "")
         self._pairs[key] = pair
         stream.push(sse.encode(f"{self._messages}?{SESSION}={key}".encode(), name="endpoint"))
         try:

@@ -44,15 +44,18 @@ MAX_WAITING: Final = 256
 
 
 class OneClient:
-    """One client. `write` takes one encoded message; without `stateless`, sessions are all there is."""
+    """One client, at the address `peer`. `write` takes one encoded message; without `stateless`, it has a session."""
 
-    def __init__(self, context: ServerContext, principal: Principal, write: Write, *, stateless: bool = True) -> None:
+    def __init__(
+        self, context: ServerContext, principal: Principal, write: Write, *, stateless: bool = True, peer: str = ""
+    ) -> None:
         self.context = context
         self.principal = principal
         self.stateless: OneStatelessClient | None = None
         self.relay: Relay | None = None
         self._may_stand_alone = stateless
         self._write = write
+        self._peer = peer
         self._state = "undecided"
         self._waiting: deque[tuple[Decoded, int]] = deque()
         self._waiting_bytes = 0
@@ -179,7 +182,7 @@ class OneClient:
         """A session as the backend answered, and what it said; it is not written before it is known to count."""
         said: list[bytes] = []
         pipe = SessionPipe(self.context.numbers, said.append)
-        relay = open_relay(self.context, self.principal, revision, stateless=stateless, outbox=pipe)
+        relay = open_relay(self.context, self.principal, revision, stateless=stateless, outbox=pipe, peer=self._peer)
         await greeted(relay, frame)
         pipe.to(self._write)
         return relay, said
@@ -207,6 +210,7 @@ class OneClient:
         asks = sum(frame.method is not UNSET and frame.id is not UNSET for frame in frames)
         exchange = relay.outbox.open(len(broken) + asks, batch=True)
         for element in broken:
+            self._audit(element.reason)
             reply = jsonrpc.error_response(UNSET if element.id is None else element.id, element.code, element.message)
             relay.outbox.send(exchange.id, jsonrpc.encode(reply), final=True)
         for frame in frames:
@@ -228,4 +232,5 @@ class OneClient:
             self._write(jsonrpc.encode(jsonrpc.error_response(frame_id, code, message, data)))
 
     def _audit(self, reason: str) -> None:
+        self.context.refused(reason, self.principal, peer=self._peer)
         telemetry.audit("refused", reason=reason, principal=self.principal.id, backend=self.context.name)

@@ -18,7 +18,6 @@ from broker.faces.pipe_outbox import StatelessPipe, Write
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
 from broker.faces.stateless_params import STATE, declared
-from broker.faces.stateless_relay import StatelessRelay
 from broker.identity import Principal
 from broker.seal import NotOpened
 from protocol_versions import jsonrpc
@@ -34,7 +33,7 @@ class OneStatelessClient:
     def __init__(self, context: ServerContext, principal: Principal, write: Write) -> None:
         self.context = context
         self.principal = principal
-        self.relay = StatelessRelay(context, outbox=StatelessPipe(context.numbers, write))
+        self.relay = context.stateless_relay(StatelessPipe(context.numbers, write))
         self._write = write
         self._calls: dict[int | str, StatelessCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,9 +121,13 @@ class OneStatelessClient:
             if self._calls.get(frame.id) is call:
                 del self._calls[frame.id]
             if call.fault:
-                self._audit(call.fault)
+                self._report(call.fault)
 
     def _audit(self, reason: str) -> None:
+        self.context.refused(reason, self.principal)
+        self._report(reason)
+
+    def _report(self, reason: str) -> None:
         telemetry.audit("refused", reason=reason, principal=self.principal.id, backend=self.context.name)
 
     def _cancelled(self, frame: Frame) -> StatelessCall | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker.backends.base import SessionBackend
 from broker.backends.virtual_session import VirtualSession
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 
 
 def open_relay(
-    context: ServerContext, principal: Principal, revision: str, *, stateless: bool, outbox: Outbox | None = None
+    context: ServerContext,
+    principal: Principal,
+    revision: str,
+    *,
+    stateless: bool,
+    outbox: Outbox | None = None,
+    peer: str = "",
 ) -> Relay:
-    """The relay of a new session of a client of `revision`; nothing is sent yet.
+    """The relay of a new session of a client of `revision`, opened from the address `peer`; nothing is sent yet.
 
     Before a stateless backend the client's side is translated to the newest session revision, and a virtual session
     does the rest; hooks run at the real backend's edge in either case.
@@ -51,7 +57,7 @@ def open_relay(
     )
     # The relay's own edge is the backend's only before a session backend; a virtual session has hooks of its own.
     hooks = Runner((), context.wire) if stateless else context.hooks
-    relay = Relay(talk, outbox, hooks, context.wheel, context.watch, who=principal, name=context.name)
+    relay = _made(context, peer, talk, outbox, hooks, context.wheel, context.watch, who=principal, name=context.name)
 
     def build(relay: Relay, stateless: bool) -> SessionBackend:
         return _stateless(context, principal, relay) if stateless else _session(context, relay)
@@ -77,6 +83,18 @@ async def greeted(relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
     return relay, exchange
 
 
+def _made(context: ServerContext, peer: str, *parts: Any, **more: Any) -> Relay:
+    audit = context.watch.audit
+    if audit is None:
+        return Relay(*parts, **more)
+    from broker.audit.edges import AuditedRelay
+    from broker.audit.trail import Trail
+
+    relay = AuditedRelay(*parts, **more)
+    relay.trail = Trail(audit, context.name, peer=peer)
+    return relay
+
+
 def _session(context: ServerContext, relay: Relay) -> SessionBackend:
     relay.gate = Gate(relay, context.hooks)
     return context.reach.session(relay)
@@ -90,7 +108,7 @@ def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> Vi
         compare_lists=context.compare_lists,
         reader=relay.talk.peers.client,
     )
-    virtual = VirtualSession(
+    virtual = _virtual(
         machine,
         relay,
         context.hooks,
@@ -102,6 +120,17 @@ def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> Vi
     virtual.http = context.reach.legs(virtual, observer=virtual.observe)
     virtual.contradicted = lambda: context.contradicted(stateless=True)
     virtual.hub = context.hub(principal)
+    return virtual
+
+
+def _virtual(machine: SessionClient, relay: Relay, *parts: Any, **more: Any) -> VirtualSession:
+    if relay.watch.audit is None:
+        return VirtualSession(machine, relay, *parts, **more)
+    from broker.audit.edges import AuditedRelay, AuditedSession
+
+    assert isinstance(relay, AuditedRelay)
+    virtual = AuditedSession(machine, relay, *parts, **more)
+    virtual.relay = relay
     return virtual
 
 

@@ -18,7 +18,6 @@ from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
 from broker.faces.stateless_fit import params_of, unfit
 from broker.faces.stateless_params import STATE, declared
-from broker.faces.stateless_relay import StatelessRelay
 from broker.faces.stateless_short import DISCOVER, HEAD, BareCall, BareHead, knowable
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
@@ -36,7 +35,7 @@ class StatelessFace:
 
     def __init__(self, context: FaceContext) -> None:
         self.context = context
-        self.relay = StatelessRelay(context)
+        self.relay = context.stateless_relay()
 
     def owns(self, request: web.Request) -> bool:
         """True if a GET or DELETE cannot be a session client's."""
@@ -70,7 +69,7 @@ class StatelessFace:
         return None
 
     def _refuse(self, request: web.Request, refusal: Refusal, frame: Frame, principal: Principal) -> web.Response:
-        self.context.audit(request, refusal.reason, refusal.status, principal.id)
+        self.context.audit(request, refusal.reason, refusal.status, principal)
         return refuse(refusal, frame.id if frame.method is not UNSET else UNSET)
 
     async def _post(
@@ -103,6 +102,7 @@ class StatelessFace:
         if refusal is not None:
             return self._refuse(request, refusal, frame, principal)
         call = relay.begin(
+            peer=request.remote or "",
             modern=modern,
             client_id=_id(frame),
             caller=principal,
@@ -147,7 +147,7 @@ class StatelessFace:
         finally:
             self.relay.leave(call)
             if call.fault:
-                context.audit(request, call.fault, exchange.status, call.principal)
+                context.report(request, call.fault, exchange.status, call.who)
         assert exchange.body is not None
         return self._whole(request, exchange.status, exchange.body)
 

@@ -58,8 +58,8 @@ class StatelessRelay:
 
     # ---- what the face does ---------------------------------------------------------------------------------------
 
-    def begin(self, **parts: Any) -> StatelessCall:
-        """A new call with an exchange of its own; `parts` are those of StatelessCall."""
+    def begin(self, *, peer: str = "", **parts: Any) -> StatelessCall:  # noqa: ARG002
+        """A new call with an exchange of its own, from the address `peer`; `parts` are those of StatelessCall."""
         call = StatelessCall(self, next(self._numbers), exchange=self.outbox.open(1), **parts)
         self.calls[call.number] = call
         if call.method == LISTEN:

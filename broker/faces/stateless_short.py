@@ -134,7 +134,8 @@ class BareCall:
         context = self._context
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, self._frame)
-        call = self.call = self._relay.begin(**self._parts)
+        peer = "" if context.watch.audit is None else self._connection.peer
+        call = self.call = self._relay.begin(peer=peer, **self._parts)
         exchange = call.exchange
         try:
             call.start(None)

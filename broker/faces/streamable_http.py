@@ -162,11 +162,15 @@ class StreamableHttp:
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         stateless = await context.stateless()
-        relay, exchange = await greeted(open_relay(context, principal, revision, stateless=stateless), frame)
+        relay, exchange = await greeted(
+            open_relay(context, principal, revision, stateless=stateless, peer=request.remote or ""), frame
+        )
         if await context.has_left_sessions(relay, stateless=stateless):
             stateless = True
             frame.params = dict(relay.talk.peers.asked)
-            relay, exchange = await greeted(open_relay(context, principal, revision, stateless=True), frame)
+            relay, exchange = await greeted(
+                open_relay(context, principal, revision, stateless=True, peer=request.remote or ""), frame
+            )
         if relay.talk.phase != "open":
             relay.close()
             return self._answer(exchange, {})
@@ -248,6 +252,7 @@ class StreamableHttp:
         outbox = session.outbox
         exchange = outbox.open(len(broken) + sum(frame.id is not UNSET for frame in exchange_frames), batch=True)
         for element in broken:
+            context.audit(request, element.reason, 200)
             reply = jsonrpc.error_response(UNSET if element.id is None else element.id, element.code, element.message)
             outbox.send(exchange.id, jsonrpc.encode(reply), final=True, error=True)
         for frame in frames:

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from broker.audit.opening import open_log
+from broker.audit.options import AuditOptions, FileOptions
 from broker.settings import Limits, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dragoman.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
     (tmp_path / ".cursor").mkdir()
     (tmp_path / ".cursor" / "mcp.json").write_text(blocks("json")[0], encoding="utf-8")
+    open_log(AuditOptions(file=FileOptions(tmp_path / "audit.jsonl"))).close()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GITHUB_AUTHORIZATION", "Bearer example")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -137,6 +140,12 @@ def test_the_configuration_of_the_readme_is_valid(folder: Path) -> None:
     settings = Settings.load(folder / "dragoman.yaml")
     assert settings.path_of("github") == "/servers/github/mcp"
     assert settings.limits.session_ttl_s == 600
+
+
+def test_the_audit_section_of_the_readme_is_valid(folder: Path) -> None:
+    found = next(block for block in blocks("yaml") if block.startswith("audit:"))
+    (folder / "audit.yaml").write_text(found, encoding="utf-8")
+    assert Settings.load(folder / "audit.yaml").audit is not None
 
 
 def test_the_host_snippets_are_json_and_point_at_the_broker() -> None:

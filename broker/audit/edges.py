@@ -1,0 +1,183 @@
+"""The edges of sessions, with an audit trail: what the plain ones do, and a line before and after each call.
+
+Without an audit log none of this is loaded, and the plain classes run. Invariants: a call is written down before any of
+it is given to the backend; a call that cannot be written down ends as one that policy has refused; whoever takes a call
+over (a pooled session, another era) takes its record along, so that one call stays one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from broker.audit.trail import UNAVAILABLE, UNAVAILABLE_TEXT, Trail
+from broker.backends.pooled_relay import PooledRelay
+from broker.backends.virtual_session import VirtualSession
+from broker.relay import Relay
+from protocol_versions.jsonrpc import Frame
+from translators.machine import Effect, End, Failed, Note, Origin, ToClient, ToServer
+from translators.reply import broken
+
+if TYPE_CHECKING:
+    from broker.hooks.base import Caller
+
+
+def unwritten(call: int) -> Frame:
+    """The answer to a call that was not sent because it could not be written down."""
+    return broken(call, UNAVAILABLE, message=UNAVAILABLE_TEXT)
+
+
+class AuditedRelay(Relay):
+    """A client session's relay; `trail` knows calls by the broker's ids."""
+
+    trail: Trail
+    _stream = 0
+    _asked: Frame | None = None
+
+    def client_frame(self, exchange: int, frame: Frame) -> None:
+        """One message of the client; a request that comes to nothing is written down as well."""
+        asks = frame.method is not UNSET and frame.id is not UNSET
+        self._asked = frame if asks else None
+        try:
+            super().client_frame(exchange, frame)
+        finally:
+            self._asked = None
+
+    def close(self) -> None:
+        """The session is over."""
+        super().close()
+        self.trail.close()
+
+    def backend_failed(self, call: int, reason: str, executed: Any) -> None:
+        """A call got no answer."""
+        self.trail.failed(call, reason, executed)
+        super().backend_failed(call, reason, executed)
+
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
+        """What is lost while this message is translated belongs to its call."""
+        before, self._stream = self._stream, stream
+        try:
+            super().from_backend(stream, frame, origin)
+        finally:
+            self._stream = before
+
+    def to_backend(self, effect: ToServer) -> None:
+        """Send what policy has passed, once it is written down."""
+        call = effect.call
+        # Before a stateless backend it is not sent yet: the virtual session's own edge comes after this one.
+        real = call and not isinstance(self.backend, VirtualSession)
+        if real and not self.trail.admit(call, effect.frame, self.caller(call)):
+            self.from_backend(call, unwritten(call), "broker")
+            return
+        super().to_backend(effect)
+
+    def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
+        """Carry out what the core decided, and write down which calls that begins and ends."""
+        trail, ended, answer, current = self.trail, [], None, self._stream
+        for effect in effects:
+            kind = type(effect)
+            if kind is ToServer and effect.call and effect.call not in trail.calls:  # type: ignore[union-attr]
+                current = self._begins(effect.call, effect.frame)  # type: ignore[union-attr]
+            elif kind is ToClient and effect.final:  # type: ignore[union-attr]
+                answer = effect
+            elif kind is End:
+                ended.append((effect, answer))
+                current = effect.call  # type: ignore[union-attr]
+            elif kind is Note and effect.losses:  # type: ignore[union-attr]
+                peers = self.talk.peers
+                trail.lost(current, effect.method, effect.losses, (peers.client, peers.server))  # type: ignore[union-attr]
+        for end, last in ended:
+            self._ends(end, last)  # type: ignore[arg-type]
+        if self._asked is not None and answer is not None and not ended:
+            asked, self._asked = self._asked, None
+            trail.answered(asked, answer.frame, self.caller(0))  # type: ignore[union-attr]
+        super().run(effects)
+
+    def _begins(self, call: int, frame: Frame) -> int:
+        found = self.talk.book.calls.get(call)
+        if found is not None:
+            self._asked = None
+            self.trail.begin(call, found.method, found.client_id, frame)
+        return call
+
+    def _ends(self, end: End, answer: ToClient | None) -> None:
+        trail = self.trail
+        if end.outcome == "retried":
+            # `initialize` with another revision: the next request of the same call.
+            again = self.talk.book.by_client.get(trail.client_id(end.call))
+            if again is not None:
+                trail.renumber(end.call, again)
+            return
+        if answer is not None and end.outcome != "cancelled":
+            trail.heard(end.call, answer.frame, peer=answer.origin == "peer")
+        trail.end(end.call, end.outcome, self.caller(end.call))
+
+
+class AuditedPooledRelay(AuditedRelay, PooledRelay):
+    """The relay of a pooled session; a record comes from the request that waits for its call."""
+
+    def _begins(self, call: int, frame: Frame) -> int:
+        found = self.talk.book.calls.get(call)
+        waits = self.player.waits(found.client_id) if found is not None and type(found.client_id) is int else None
+        trail = None if waits is None else waits.trail
+        record = None if trail is None or waits is None else trail.calls.pop(waits.number, None)
+        if record is None:
+            return super()._begins(call, frame)
+        self._asked = None
+        self.trail.calls[call] = record
+        return call
+
+
+class AuditedSession(VirtualSession):
+    """A virtual session; its edge is the real one, so its legs are written down as requests of the relay's calls."""
+
+    relay: AuditedRelay
+
+    @property
+    def trail(self) -> LegTrail:
+        """For the gate."""
+        return LegTrail(self)
+
+    def to_backend(self, effect: ToServer) -> None:
+        """Send a request that policy has passed, once its call is written down."""
+        call = self.talk.legs.get(effect.call)
+        if call is not None and not self.relay.trail.admit(call, effect.frame, self.caller(effect.call)):
+            reply = unwritten(effect.call)
+            asyncio.get_running_loop().call_soon(self.from_backend, effect.call, reply, "broker")
+            return
+        super().to_backend(effect)
+
+    def leg_failed(self, leg: int, reason: str, executed: Any) -> None:
+        """A leg got no answer."""
+        self.relay.trail.failed(self.talk.legs.get(leg, 0), reason, executed)
+        super().leg_failed(leg, reason, executed)
+
+    def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
+        """What is lost while this message is translated belongs to its call."""
+        self.relay._stream = self.talk.legs.get(stream, 0)
+        try:
+            super().from_backend(stream, frame, origin)
+        finally:
+            self.relay._stream = 0
+
+    def _rare(self, effect: Effect) -> None:
+        if isinstance(effect, Note) and effect.losses:
+            relay = self.relay
+            relay.trail.lost(relay._stream, effect.method, effect.losses, (relay.talk.peers.client, "2026-07-28"))
+        super()._rare(effect)
+
+
+class LegTrail:
+    """The relay's trail, by legs."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: AuditedSession) -> None:
+        self._session = session
+
+    def deny(self, leg: int, part: str, method: str, reason: str, caller: Caller) -> None:
+        """Policy refused a message of a leg."""
+        session = self._session
+        session.relay.trail.deny(session.talk.legs.get(leg, 0), part, method, reason, caller)

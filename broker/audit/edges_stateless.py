@@ -1,0 +1,95 @@
+"""The edge of requests that stand alone, with an audit trail.
+
+Before a stateless backend each request is one call, and the state that a client brings back ties the rounds of a
+conversation together (`resumes`, `suspends`). Before a backend with sessions a request's record goes to the session
+that runs it: that call may outlive the request, and another request may get its answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import UNSET
+
+from broker.audit.text import digest
+from broker.audit.trail import Trail
+from broker.faces.stateless_call import StatelessCall
+from broker.faces.stateless_params import STATE
+from broker.faces.stateless_relay import StatelessRelay
+from protocol_versions.jsonrpc import Frame
+from translators import tree
+from translators.reply import reason_of
+
+if TYPE_CHECKING:
+    from broker.context import ServerContext
+    from broker.outbox import Outbox
+
+
+class AuditedStatelessRelay(StatelessRelay):
+    """`trail` knows calls by their legs."""
+
+    def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
+        assert context.watch.audit is not None
+        self.trail = Trail(context.watch.audit, context.name)
+        super().__init__(context, outbox=outbox)
+
+    def begin(self, *, peer: str = "", **parts: Any) -> StatelessCall:
+        """A new call, and its record."""
+        call = super().begin(**parts)
+        call.trail = self.trail
+        self._record(call, peer)
+        return call
+
+    def renumber(self, call: StatelessCall) -> None:
+        """A call goes on by another request."""
+        before = call.number
+        super().renumber(call)
+        self.trail.renumber(before, call.number)
+
+    def leave(self, call: StatelessCall) -> None:
+        """Nobody waits any more."""
+        self.trail.end(call.number, "cancelled", call.caller(call.number))
+        super().leave(call)
+
+    def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
+        """To the backend, once it is written down; a session that stands for it writes it down itself."""
+        if not call.bridged:
+            if call.number not in self.trail.calls:  # a session had it, and ran nothing of it
+                self._record(call, "")
+            if not self.trail.admit(call.number, frame, call.caller(call.number)):
+                from broker.audit.edges import unwritten
+
+                call.finish(unwritten(call.number))
+                return
+        super().send(call, frame, headers)
+
+    def answer(self, call: StatelessCall, frame: Frame) -> None:
+        """The call's one answer."""
+        trail, number = self.trail, call.number
+        record = trail.calls.get(number)
+        if record is not None:
+            trail.heard(number, frame, peer=not reason_of(frame))
+            if frame.result is not UNSET and tree.deep(frame.result.get("resultType")) == "input_required":
+                record.reason = "input-required"
+                state = tree.deep(frame.result.get(STATE))
+                record.suspends = digest(state) if isinstance(state, str) else ""
+            trail.end(number, "ok", call.caller(number))
+        super().answer(call, frame)
+
+    def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
+        """A call gets no answer from the backend."""
+        self.trail.failed(leg, reason, executed)
+        super().leg_failed(leg, reason, executed)
+
+    def close(self) -> None:
+        """The broker stops."""
+        super().close()
+        self.trail.close()
+
+    def _record(self, call: StatelessCall, peer: str) -> None:
+        params = call.modern.params
+        record = self.trail.begin(call.number, call.method, call.client_id, Frame(params=params), peer=peer)
+        record.round = call.rounds.number
+        if STATE in params:
+            state = tree.deep(params[STATE])
+            record.resumes = digest(state) if isinstance(state, str) else ""

@@ -1,0 +1,248 @@
+"""The audit log of one process: makes lines, chains them, gives them to every sink, and knows when one fails.
+
+Invariants: lines are numbered and chained in the order in which they are made; an `admitted` line is given to the
+system before its call is sent; while a sink fails nothing that changes something is admitted, unless the configuration
+says so; no error of a sink leaves this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from broker import telemetry
+from broker.audit.chain import NOTHING, Chain
+from broker.audit.files import AuditFile
+from broker.audit.lines import DENIED, FAILURE, NEITHER, OTHER, READS, Stamp, actor_of, body_of, source_of
+from broker.audit.recovery import Left, Seen
+from broker.audit.redact import Redactor
+from broker.audit.sinks import Outlet, Sink
+
+if TYPE_CHECKING:
+    from broker.identity import Principal
+
+BURST: Final = 1_000
+"""Refusals at the door that are written at once; further ones are counted (C253: sampled, with exact counters)."""
+
+PER_S: Final = 100.0
+"""Refusals a second for ever; at 800 bytes a line, 7 GB a day at worst."""
+
+MOST_OPEN: Final = 10_000
+"""Ids of open calls in one `rotated` line; as many as there may be connections."""
+
+
+class AuditLog:
+    """One process's lines. `clock_ns` is the wall clock, `monotonic` in seconds; `process` a name never used before."""
+
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        *,
+        process: str,
+        on_failure: str = "deny-acts",
+        arguments_bytes: int = 0,
+        redactor: Redactor | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.process = process
+        self.monotonic = monotonic
+        self.arguments_bytes = arguments_bytes
+        self.redactor = redactor or Redactor()
+        self.open: dict[str, None] = {}
+        """Calls that were admitted and have no outcome yet, by their id."""
+        self._outlets = [Outlet(sink) for sink in sinks]
+        self._file = next((sink for sink in (each.sink for each in self._outlets) if isinstance(sink, AuditFile)), None)
+        self._on_failure = on_failure
+        self._clock_ns = clock_ns
+        self._begun = monotonic()
+        self._chain = Chain()
+        self._sequence = 0
+        self._calls = 0
+        self._later = False
+        self._failing = self._closed = False
+        self._allowance = float(BURST)
+        self._allowed_at = self._begun
+        self._suppressed: Counter[tuple[str, str]] = Counter()
+
+    # ---- the process ------------------------------------------------------------------------------------------------
+
+    def start(self, left: Left | None = None, *, fsync: str = "") -> None:
+        """Begin, after what an earlier process left in the file; its calls without an outcome are written as lost."""
+        left = left or Left()
+        self._chain = Chain(left.head)
+        torn = {} if left.torn is None else {"torn_bytes": left.torn.size, "torn_sha256": left.torn.sha256}
+        head = "" if left.head == NOTHING else left.head
+        self.write("started", process=self.process, fsync=fsync, head=head, scanned_all=left.all, **torn)
+        for call, seen in left.open.items():
+            self._lost(call, seen)
+        self.flush()
+
+    def close(self) -> None:
+        """End: calls that are still open have been ended by whoever began them."""
+        if self._suppressed:
+            self._say_suppressed()
+        if self._closed:
+            return
+        self.write("stopped", process=self.process)
+        self.flush()
+        self._closed = True
+        for outlet in self._outlets:
+            try:
+                outlet.sink.close()
+            except OSError as error:
+                telemetry.log("warning", "audit sink not closed", sink=outlet.sink.name, reason=type(error).__name__)
+
+    def new_call(self) -> str:
+        """An id for a call, never used before."""
+        self._calls += 1
+        return f"{self.process}.{self._calls}"
+
+    # ---- what may happen --------------------------------------------------------------------------------------------
+
+    def admits(self, method: str) -> bool:
+        """False if a call of this method must not be sent, because what it does could not be written down."""
+        if not self._failing:
+            return True
+        self.flush()
+        if not self._failing or self._on_failure == "allow":
+            return True
+        return self._on_failure == "deny-acts" and method in READS
+
+    # ---- lines ------------------------------------------------------------------------------------------------------
+
+    def write(self, event: str, **parts: Any) -> None:
+        """One line, to be flushed; `parts` are those of `lines.body_of`."""
+        file = self._file
+        if file is not None and file.due and not self._failing:
+            self._rotate(file)
+        self._line(event, parts)
+
+    def flush(self) -> None:
+        """Give every line that waits to the system."""
+        self._later = False
+        if self._closed:
+            return
+        now = self.monotonic()
+        failing = False
+        for outlet in self._outlets:
+            before = outlet.failing
+            if outlet.flush(now):
+                if before:
+                    telemetry.log("warning", "audit sink works again", sink=outlet.sink.name, missed=outlet.missed)
+                if outlet.missed:
+                    self._gap(outlet, now)
+            elif not before:
+                telemetry.log("error", "audit sink fails", sink=outlet.sink.name, reason=outlet.failing)
+            if outlet.failing:
+                failing = True
+                telemetry.counts["audit-failing", "", "", outlet.sink.name] += 1
+        self._failing = failing
+
+    def flush_soon(self) -> None:
+        """Flush when this turn of the loop is over: lines that nothing waits for are written together."""
+        if self._later:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._flush_later)
+        except RuntimeError:  # there is no loop: the process is about to end
+            self.flush()
+        else:
+            self._later = True
+
+    def refused(
+        self,
+        reason: str,
+        *,
+        server: str = "",
+        principal: Principal | None = None,
+        peer: str = "",
+        status: int = 0,
+        method: str = "",
+    ) -> None:
+        """A request that was refused before it became a call, `method` of HTTP; of a flood, exact counts."""
+        now = self.monotonic()
+        self._allowance = min(BURST, self._allowance + (now - self._allowed_at) * PER_S)
+        self._allowed_at = now
+        if self._allowance < 1:
+            self._suppressed[reason, server] += 1
+            return
+        self._allowance -= 1
+        if self._suppressed:
+            self._say_suppressed()
+        parts = {} if principal is None else {"actor": actor_of(principal.id, principal.kind)}
+        self.write(
+            "denied",
+            server=server,
+            status=FAILURE,
+            action=DENIED,
+            status_code=str(status) if status else "",
+            detail=reason,
+            decision="deny",
+            http_method=method,
+            source=source_of(peer),
+            **parts,
+        )
+        self.flush_soon()
+
+    # ---- within -----------------------------------------------------------------------------------------------------
+
+    def _line(self, event: str, parts: dict[str, Any]) -> None:
+        self._sequence += 1
+        clock_us = int((self.monotonic() - self._begun) * 1e6)
+        stamp = Stamp(self._clock_ns() // 1_000_000, clock_us, self.process, self._sequence, self._chain.head)
+        line = self._chain.seal(body_of(event, stamp, **parts))
+        for outlet in self._outlets:
+            outlet.put(line)
+
+    def _flush_later(self) -> None:
+        if self._later:
+            self.flush()
+
+    def _rotate(self, file: AuditFile) -> None:
+        self.flush()
+        if self._failing:
+            return
+        try:
+            name = file.rotate(f"{self._sequence:09d}-{self.process}", self._clock_ns() // 1_000_000)
+        except OSError as error:
+            file.postpone()
+            telemetry.log("warning", "audit file not rotated", reason=type(error).__name__)
+            return
+        ids = list(self.open)[:MOST_OPEN]
+        self._line("rotated", {"file": name, "head": self._chain.head, "process": self.process, "open": ids})
+
+    def _gap(self, outlet: Outlet, now: float) -> None:
+        missed, outlet.missed = outlet.missed, 0
+        after = outlet.last[-68:-4].decode("ascii", "replace")
+        self._line("gap", {"count": missed, "sink": outlet.sink.name, "after": after, "status": FAILURE})
+        outlet.flush(now)
+
+    def _lost(self, call: str, seen: Seen | None) -> None:
+        parts: dict[str, Any] = {}
+        if seen is not None:
+            resources: Sequence[Any] = seen.resources
+            parts = {"method": seen.api.operation, "server": seen.api.service.name}
+            if resources:
+                parts["target"] = resources[0].name
+            if seen.actor.user.uid:
+                parts["actor"] = actor_of(seen.actor.user.uid, seen.actor.user.type)
+        process = call.partition(".")[0]
+        self.write(
+            "lost",
+            correlation=call,
+            status=OTHER,
+            action=NEITHER,
+            detail="broker-killed",
+            executed="unknown",
+            process=process,
+            **parts,
+        )
+
+    def _say_suppressed(self) -> None:
+        suppressed, self._suppressed = self._suppressed, Counter()
+        for (reason, server), count in suppressed.items():
+            self.write("suppressed", server=server, status=FAILURE, action=DENIED, detail=reason, count=count)
