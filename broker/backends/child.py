@@ -134,8 +134,9 @@ class Child(asyncio.SubprocessProtocol):
         if self._ending:
             return
         self._ending = True
-        if self._task is not None and self._transport is None:
-            self._task.cancel()
+        if self._transport is None:
+            if self._task is not None:
+                self._task.cancel()
             self._close()
             return
         if self._over:

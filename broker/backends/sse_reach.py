@@ -98,11 +98,13 @@ class SseReach:
 
     def _sweep(self) -> None:
         now = self.now()
-        for session in list(self.sessions):
-            session.sweep(now)
-        # Not when a stream is lost, which comes from within its own connection's callback.
-        for channel in [channel for channel in self._channels if channel.over]:
-            self.dismiss(channel)
-        self._sweeping = bool(self._channels)
-        if self._sweeping:
-            self._wheel.add(now + SWEEP_S, self._sweep)
+        try:
+            for session in list(self.sessions):
+                session.sweep(now)
+            # Not when a stream is lost, which comes from within its own connection's callback.
+            for channel in [channel for channel in self._channels if channel.over]:
+                self.dismiss(channel)
+        finally:  # a fault met at one call leaves the others to the next time
+            self._sweeping = bool(self._channels)
+            if self._sweeping:
+                self._wheel.add(now + SWEEP_S, self._sweep)

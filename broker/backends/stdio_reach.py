@@ -89,9 +89,15 @@ class StdioReach:
         return StdioLegs(self._shared, owner, observer)
 
     def spawn(self, owner: ChannelOwner, *, quiet: bool = False) -> Child:
-        """A process that is started now, or soon if the last ones did not live. `quiet`: its errors are not logged."""
+        """A process that is started now, or soon if the last ones did not live. `quiet`: its errors are not logged.
+
+        Once the way is closed it is one that has ended, and is never started.
+        """
         log = (lambda _line, _dropped: None) if quiet else self._log
         child = Child(self._command, owner, max_line=self.wire.backend_body, log=log)
+        if self._closed:
+            self.dismiss(child)
+            return child
         self._children.add(child)
         began = self.now()
         self._early = 0 if self._started and began - self._started > SOUND_S else self._early
@@ -124,6 +130,9 @@ class StdioReach:
             line = await asyncio.wait_for(probe.answer, PROBE_S)
         except TimeoutError:
             line = b""
+        except asyncio.CancelledError:
+            self.dismiss(child)
+            raise
         verdict = classify(200, JSON, line)
         if verdict.kind == "modern" and self._shared.child is None and not child.closed and not self._closed:
             child.hand_over(self._shared, self._log)
@@ -151,12 +160,14 @@ class StdioReach:
 
     def _sweep(self) -> None:
         now = self.now()
-        self._shared.sweep(now)
-        for session in list(self.sessions):
-            session.sweep(now)
-        self._sweeping = bool(self._children) and not self._closed
-        if self._sweeping:
-            self._wheel.add(now + SWEEP_S, self._sweep)
+        try:
+            self._shared.sweep(now)
+            for session in list(self.sessions):
+                session.sweep(now)
+        finally:  # a fault met at one call leaves the others to the next time
+            self._sweeping = bool(self._children) and not self._closed
+            if self._sweeping:
+                self._wheel.add(now + SWEEP_S, self._sweep)
 
 
 class _Probe:

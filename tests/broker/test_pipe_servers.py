@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -198,3 +200,28 @@ async def test_a_process_that_ends_soon_is_started_again_ever_more_slowly(tmp_pa
             assert "result" in await here.ask(2 * number + 1, "tools/list")
         assert len(here.processes()) == 4
         assert here.reach._early >= 3
+
+
+async def test_nothing_is_started_once_the_way_to_a_server_is_closed(tmp_path: Path) -> None:
+    class Owner:
+        told: tuple[object, ...] = ()
+
+        def backend_failed(self, *said: object) -> None:
+            self.told = said
+
+    async with pipe(tmp_path) as here:
+        await here.reach.close()
+        owner = Owner()
+        session = here.reach.session(cast("Any", owner))
+        session.request(1, b"{}", initialize=True)
+        await settled(lambda: bool(owner.told))
+        assert owner.told == (1, "backend-closed", "no")
+        assert here.processes() == []
+
+
+async def test_a_process_that_is_asked_for_its_era_ends_with_the_question(tmp_path: Path) -> None:
+    async with pipe(tmp_path, "silent") as here:
+        asking = asyncio.ensure_future(here.reach.verdict())
+        await settled(lambda: bool(here.processes()))
+        asking.cancel()
+        await here.gone(here.processes()[0])

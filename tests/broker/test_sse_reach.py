@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -105,4 +106,21 @@ async def test_calls_given_up_because_another_was_do_not_end_the_sweep() -> None
         other = Owner()
         await here.opened(other)
         here.clock.advance(here.reach.head_s + here.reach.start_s + 1)
+        assert other.told == [("backend_failed", 1, "backend-timeout", "unknown")]
+
+
+async def test_an_owner_that_raises_costs_the_calls_of_others_no_deadline() -> None:
+    class Raises(Owner):
+        def backend_failed(self, *_said: Any) -> None:
+            raise RuntimeError("of ours")
+
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
+    async with pair() as here:
+        await here.opened(Raises())
+        here.clock.advance(here.reach.start_s + SWEEP_S)
+        assert len(faults) == 1
+        other = Owner()
+        await here.opened(other)
+        here.clock.advance(here.reach.start_s + SWEEP_S)
         assert other.told == [("backend_failed", 1, "backend-timeout", "unknown")]
