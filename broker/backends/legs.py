@@ -135,13 +135,9 @@ class PostLeg:
         if status == 200 and kind == "text/event-stream":
             self._mode = "sse"
             self._session.streams = True
-            if self._parser is None:
-                self._parser = sse.Parser(self._session.limits.backend_body)
-            else:
-                # A resumed stream is a new body: only the last event id survives.
-                last = self._parser.last_event_id
-                self._parser = sse.Parser(self._session.limits.backend_body)
-                self._parser.last_event_id = last
+            last = self._parser.last_event_id if self._parser is not None else ""
+            self._parser = sse.Parser(self._session.limits.backend_body)
+            self._parser.last_event_id = last  # a resumed stream is a new body: nothing else survives
         elif kind == "application/json":
             self._mode = "json"
         else:
@@ -158,7 +154,11 @@ class PostLeg:
                 events = self._parser.feed(data)
             except sse.TooLarge as error:
                 self._events(error.events)
-                self._fail("too-large")
+                if self._answered:
+                    self._session.owner.backend_violation("event-too-large")
+                    self.stop()
+                elif not self._stopped:
+                    self._fail("too-large")
                 return
             self._events(events)
 

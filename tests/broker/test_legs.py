@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from broker import telemetry
+from broker.backends.farewell import Farewells
 from broker.backends.legs import MAX_RESUMES
+from broker.backends.streamable_http import BackendSession, Deadlines
 from broker.limit_values import DEFAULTS
-from tests.broker.http1_world import within
+from protocol_versions.jsonrpc import WireLimits
+from tests.broker.http1_world import Clock, backend, pool_for, within
 from tests.broker.scripted_backend import DONE, Asked, Handler, Reply, World, world
+from tests.broker.test_sse_reach import Owner
 
 BATCH_TOO_LONG = ("violation", "default", "", "batch-too-long")
 
@@ -60,6 +64,24 @@ async def test_a_call_that_is_polled_for_ends_at_its_total_time(poll: Handler) -
         reply = await within(here.client.call())
         answer = reply.json if not reply.streams else await within(last(reply))
         assert answer["error"]["data"]["reason"] == "backend-timeout"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_an_event_that_is_too_long_fails_a_call_that_was_not_answered(answered: bool) -> None:
+    owner = Owner()
+    async with backend() as server, pool_for(server.port, Clock()) as pool:
+        limits = WireLimits(backend_body=100)
+        session = BackendSession(pool, owner, Deadlines.of(DEFAULTS), limits, Farewells())
+        session.request(1, b"{}")
+        peer = await server.accept()
+        await peer.request()
+        done = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n' if answered else b""
+        await peer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + done + b"data: " + b"x" * 1_000
+        )
+        assert await peer.gone()
+    told = ["backend_message", "backend_violation"] if answered else ["backend_failed"]
+    assert [what for what, *_ in owner.told] == told
 
 
 async def last(reply: Reply) -> Any:
