@@ -29,11 +29,13 @@ BROKER_COMMAND = "{bin}/dragoman proxy {url} --host 127.0.0.1 --port {port}"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def held_port() -> socket.socket:
+    """A socket on a loopback port nobody listens on. While it is open, no process is given that port by chance, and one
+    that sets SO_REUSEADDR can listen on it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def tree(pid: int, without: str = "") -> list[int]:
@@ -117,7 +119,8 @@ class Child:
         environment: Mapping[str, str] | None = None,
         without: str = "",
     ) -> None:
-        self.port = free_port()
+        self.held = held_port()
+        self.port = int(self.held.getsockname()[1])
         self.path = path
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         values = {
@@ -134,6 +137,7 @@ class Child:
                 self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, env=environment
             )
         except OSError as error:
+            self.held.close()
             self.log.close()
             raise HarnessError(f"cannot start {self.command[0]}: {error.strerror}") from error
         self.meter = Meter(self.process.pid, without)
@@ -179,4 +183,5 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(END_SECONDS)
+        self.held.close()
         self.log.close()

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,20 +37,30 @@ class LaunchError(RuntimeError):
     """A process did not come up; the text names its log."""
 
 
-_ports_given: set[int] = set()
-_ports_lock = threading.Lock()
+HELD_PORTS: Final = 256
+"""Ports that are held for their servers; whoever was given an older one has long since listened on it."""
+_held: deque[socket.socket] = deque()
+_held_lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on now, never the same one twice in this process."""
-    with _ports_lock:
-        while True:
-            with socket.socket() as probe:
-                probe.bind((LOOPBACK, 0))
-                port = int(probe.getsockname()[1])
-            if port not in _ports_given:
-                _ports_given.add(port)
-                return port
+    """A loopback port nobody listens on, and that no other process is given before a server of ours listens there.
+
+    The socket that it was found with stays bound. On Linux that keeps the port from being chosen again, by this process
+    or another, while a server that sets SO_REUSEADDR, as all event loops do, can listen on it.
+    """
+    held = socket.socket()
+    if sys.platform == "linux":
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((LOOPBACK, 0))
+    port = int(held.getsockname()[1])
+    if sys.platform != "linux":
+        held.close()
+    with _held_lock:
+        _held.append(held)
+        if len(_held) > HELD_PORTS:
+            _held.popleft().close()
+    return port
 
 
 @dataclass

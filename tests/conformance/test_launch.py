@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -121,8 +122,18 @@ def test_a_name_used_twice_keeps_both_outputs(tmp_path: Path) -> None:
 def test_free_ports_are_free_and_never_given_twice() -> None:
     ports = [free_port() for _ in range(20)]
     assert len(set(ports)) == len(ports)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", ports[-1]))
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as event loops do
+        server.bind(("127.0.0.1", ports[-1]))
+        server.listen()
+
+
+def test_nobody_listens_on_a_free_port_and_nobody_else_gets_it_by_chance() -> None:
+    port = free_port()
+    with socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))  # what the system itself avoids when it chooses
 
 
 def test_children_lead_groups_of_their_own(tmp_path: Path) -> None:
