@@ -7,6 +7,7 @@ made from the body itself, so that none of them is passed over and none can disa
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 from msgspec import UNSET
@@ -25,6 +26,7 @@ from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.errors import Refused
 from translators.mirrored import headers_of
+from translators.reply import broken
 
 
 class OneStatelessClient:
@@ -36,31 +38,34 @@ class OneStatelessClient:
         self.relay = context.stateless_relay(StatelessPipe(context.numbers, write))
         self._write = write
         self._calls: dict[int | str, StatelessCall] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: dict[int | str, asyncio.Task[None]] = {}
+        """Requests that are no calls yet, because the backend's era has to be found out first."""
         self._closed = False
 
     def owns(self, frame: Frame) -> bool:
         """True for a message whose `_meta` names the revision it is written in, and for what cancels one of those."""
         if frame.method == "notifications/cancelled" and frame.id is UNSET:
-            return self._cancelled(frame) is not None
+            return self._cancels(frame) is not None
         return stands_alone(frame)
 
     def message(self, frame: Frame) -> bool:
         """One of its messages; True for a request that is in order."""
         if frame.id is UNSET:
-            call = self._cancelled(frame) if frame.method == "notifications/cancelled" else None
-            if call is not None:
-                self.relay.leave(call)
-                self._calls.pop(call.client_id, None)
+            cancelled = self._cancels(frame) if frame.method == "notifications/cancelled" else None
+            if cancelled is not None:
+                self._cancel(cancelled)
             return False
         verdict = classify(frame, _headers(frame), self.context.revisions)
         if isinstance(verdict, Refusal):
             self._refuse(verdict, frame)
         if not isinstance(verdict, Modern):
             return False
-        task = asyncio.ensure_future(self._request(verdict, frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self.context.watch.tapping:
+            self.context.watch.frame("client", "in", self.context.name, frame)
+        if self._is_open(frame.id):
+            self._refuse(Refusal(400, jsonrpc.INVALID_REQUEST, DUPLICATE, "duplicate-id"), frame)
+        else:
+            self._beginning[frame.id] = asyncio.ensure_future(self._request(verdict, frame))
         return True
 
     def no_opening(self, frame: Frame) -> None:
@@ -74,19 +79,24 @@ class OneStatelessClient:
         """The client is gone: everything of it is cancelled."""
         if not self._closed:
             self._closed = True
-            for call in list(self._calls.values()):
-                self.relay.leave(call)
-            self._calls.clear()
+            for client_id in [*self._beginning, *self._calls]:
+                self._cancel(client_id)
             self.relay.close()
 
     async def _request(self, verdict: Modern, frame: Frame) -> None:
+        try:
+            await self._begin(verdict, frame)
+        except Exception as error:
+            self.context.watch.bug(self.context.name, error)
+            self._write(jsonrpc.encode(broken(frame.id, "internal")))  # type: ignore[arg-type]
+        finally:
+            if self._beginning.get(frame.id) is asyncio.current_task():  # type: ignore[arg-type]
+                del self._beginning[frame.id]  # type: ignore[arg-type]
+
+    async def _begin(self, verdict: Modern, frame: Frame) -> None:
+        """Make a request a call, or answer it."""
         context = self.context
-        if context.watch.tapping:
-            context.watch.frame("client", "in", context.name, frame)
         assert frame.id is not UNSET
-        if frame.id in self._calls:
-            self._refuse(Refusal(400, jsonrpc.INVALID_REQUEST, DUPLICATE, "duplicate-id"), frame)
-            return
         bridged = not await context.stateless(client=True)
         gone = away(context) if bridged else None
         if gone is not None:
@@ -114,14 +124,16 @@ class OneStatelessClient:
             session_key=session_key(context, {}, verdict) if bridged else "",
         )
         self._calls[frame.id] = call
-        call.start(inner)
+        call.exchange.told = functools.partial(self._answered, call)
         try:
-            await call.exchange.decided()
-        finally:
-            if self._calls.get(frame.id) is call:
-                del self._calls[frame.id]
-            if call.fault:
-                self._report(call.fault)
+            call.start(inner)
+        except Exception as error:
+            self.relay.bug(call, error)
+
+    def _answered(self, call: StatelessCall) -> None:
+        del self._calls[call.client_id]
+        if call.fault:
+            self._report(call.fault)
 
     def _audit(self, reason: str) -> None:
         self.context.refused(reason, self.principal)
@@ -130,10 +142,22 @@ class OneStatelessClient:
     def _report(self, reason: str) -> None:
         telemetry.audit("refused", reason=reason, principal=self.principal.id, backend=self.context.name)
 
-    def _cancelled(self, frame: Frame) -> StatelessCall | None:
+    def _is_open(self, client_id: Any) -> bool:
+        return client_id in self._calls or client_id in self._beginning
+
+    def _cancels(self, frame: Frame) -> int | str | None:
+        """The id of the open request that a cancellation names."""
         params: Any = frame.params if frame.params is not UNSET else {}
         asked = tree.deep(params.get("requestId"))
-        return self._calls.get(asked) if type(asked) in (int, str) else None
+        return asked if type(asked) in (int, str) and self._is_open(asked) else None
+
+    def _cancel(self, client_id: int | str) -> None:
+        """Nobody waits for this request any more."""
+        task, call = self._beginning.pop(client_id, None), self._calls.pop(client_id, None)
+        if task is not None:
+            task.cancel()
+        if call is not None:
+            self.relay.leave(call)
 
     def _refuse(self, refusal: Refusal, frame: Frame) -> None:
         self._audit(refusal.reason)

@@ -113,9 +113,8 @@ class StatelessFace:
         )
         try:
             call.start(inner)
-        except BaseException:
-            relay.leave(call)
-            raise
+        except Exception as error:
+            relay.bug(call, error)
         return await self._answered(request, call)
 
     async def handed(self, request: web.Request, connection: Connection, short: BareCall) -> web.StreamResponse:

@@ -93,7 +93,7 @@ class StatelessRelay:
             try:
                 self.bridge.post(call, frame)
             except Exception as error:
-                self._bug(call, error)
+                self.bug(call, error)
             return
         if self.context.watch.tapping:
             self.context.watch.frame("backend", "out", self.context.name, frame)
@@ -180,7 +180,7 @@ class StatelessRelay:
             self._learn(call, frame)
             call.heard(frame)
         except Exception as error:
-            self._bug(call, error)
+            self.bug(call, error)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:  # noqa: ARG002
         """A call gets no answer from the backend: it gets one from us."""
@@ -212,9 +212,9 @@ class StatelessRelay:
         self.legs.close()
         self.bridge.close()
 
-    def _bug(self, call: StatelessCall, error: Exception) -> None:
+    def bug(self, call: StatelessCall, error: Exception) -> None:
         """A bug of ours ends one call, and is told to the operator without its text."""
-        self.context.watch.note(self.context.name, "failed", reason=f"internal:{type(error).__name__}")
+        self.context.watch.note(self.context.name, "failed", call.method, f"internal:{type(error).__name__}")
         self._line(call).abort(call.number)
         call.finish(broken(call.number, "internal"))
 

@@ -22,7 +22,6 @@ from broker.faces.stateless_params import STATE, Envelope, read_envelope
 from broker.faces.whole import written
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from translators.reply import broken
 
 if TYPE_CHECKING:
     from broker.faces.context import FaceContext
@@ -139,9 +138,8 @@ class BareCall:
         exchange = call.exchange
         try:
             call.start(None)
-        except Exception as error:  # a bug of ours ends one call, and is told to the operator without its text
-            context.watch.note(context.name, "failed", call.method, f"internal:{type(error).__name__}")
-            call.finish(broken(call.number, "internal"))
+        except Exception as error:
+            self._relay.bug(call, error)
         if exchange.body is None and exchange.stream is None:
             context.patience.watch(exchange, self._relay.outbox)
             exchange.told = self._decided

@@ -200,3 +200,11 @@ async def test_a_client_that_goes_while_a_hook_is_awaited_leaves_nothing_behind(
         governed(here, Policy())
         assert (await ask(here.another(), "tools/list")).status == 200
         assert here.backend.keys() == ["tools/list"]
+
+
+async def test_what_a_hook_writes_and_nobody_can_send_ends_its_call_alone() -> None:
+    async with modern() as here:
+        governed(here, Policy(params=lambda body: Replace({**body, "arguments": object()})))
+        assert refused(await ask(here.client, id="mine")) == (200, -32603, "mine", "internal")
+        governed(here, Policy())
+        assert (await ask(here.client)).json["result"]["content"] == [{"type": "text", "text": "done"}]
