@@ -54,7 +54,7 @@ class Gate:
         for call, info in tuple(self._infos.items()):
             verdict = self.hooks.review(info)
             if verdict is not None and self._edge.is_open(call):
-                self._note(info.method, verdict.reason)
+                self._edge.watch.denied(self._edge, call, "result", info.method, verdict.reason)
                 self.forget(call)
                 reply = broken(call, "denied", code=verdict.code, message=verdict.message)
                 self._edge.from_backend(call, reply, "broker")

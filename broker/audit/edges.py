@@ -8,7 +8,7 @@ over (a pooled session, another era) takes its record along, so that one call st
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
@@ -18,10 +18,13 @@ from broker.backends.virtual_session import VirtualSession
 from broker.relay import Relay
 from protocol_versions.jsonrpc import Frame
 from translators.machine import Effect, End, Failed, Note, Origin, ToClient, ToServer
-from translators.reply import broken
+from translators.reply import broken, reason_of
 
 if TYPE_CHECKING:
     from broker.hooks.base import Caller
+
+
+CANCELLED: Final = "notifications/cancelled"
 
 
 def unwritten(call: int) -> Frame:
@@ -80,6 +83,8 @@ class AuditedRelay(Relay):
             kind = type(effect)
             if kind is ToServer and effect.call and effect.call not in trail.calls:  # type: ignore[union-attr]
                 current = self._begins(effect.call, effect.frame)  # type: ignore[union-attr]
+            elif kind is ToServer and not effect.call and effect.frame.method == CANCELLED:  # type: ignore[union-attr]
+                trail.cancelled(effect.frame)  # type: ignore[union-attr]
             elif kind is ToClient and effect.final:  # type: ignore[union-attr]
                 answer = effect
             elif kind is End:
@@ -111,7 +116,10 @@ class AuditedRelay(Relay):
                 trail.renumber(end.call, again)
             return
         if answer is not None and end.outcome != "cancelled":
-            trail.heard(end.call, answer.frame, peer=answer.origin == "peer")
+            frame = answer.frame
+            # A virtual session speaks as the server does, also where it says what the broker found out.
+            ours = isinstance(self.backend, VirtualSession) and reason_of(frame)
+            trail.heard(end.call, frame, peer=answer.origin == "peer" and not ours)
         trail.end(end.call, end.outcome, self.caller(end.call))
 
 
@@ -126,7 +134,7 @@ class AuditedPooledRelay(AuditedRelay, PooledRelay):
         if record is None:
             return super()._begins(call, frame)
         self._asked = None
-        self.trail.calls[call] = record
+        self.trail.calls[call] = waits.record = record  # type: ignore[union-attr]
         return call
 
 

@@ -67,13 +67,15 @@ class AuditedStatelessRelay(StatelessRelay):
         """The call's one answer."""
         trail, number = self.trail, call.number
         record = trail.calls.get(number)
+        asks = frame.result is not UNSET and tree.deep(frame.result.get("resultType")) == "input_required"
+        state = _state(frame.result) if asks else ""  # type: ignore[arg-type]
         if record is not None:
             trail.heard(number, frame, peer=not reason_of(frame))
-            if frame.result is not UNSET and tree.deep(frame.result.get("resultType")) == "input_required":
-                record.reason = "input-required"
-                state = tree.deep(frame.result.get(STATE))
-                record.suspends = digest(state) if isinstance(state, str) else ""
+            if asks:
+                record.reason, record.suspends = "input-required", state
             trail.end(number, "ok", call.caller(number))
+        elif call.record is not None:  # a session has it, and it goes on
+            call.record.suspends = state or call.record.suspends
         super().answer(call, frame)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
@@ -91,5 +93,10 @@ class AuditedStatelessRelay(StatelessRelay):
         record = self.trail.begin(call.number, call.method, call.client_id, Frame(params=params), peer=peer)
         record.round = call.rounds.number
         if STATE in params:
-            state = tree.deep(params[STATE])
-            record.resumes = digest(state) if isinstance(state, str) else ""
+            record.resumes, record.parked = _state(params), call.bridged
+
+
+def _state(members: dict[str, Any]) -> str:
+    """The name of a `requestState` in lines."""
+    state = tree.deep(members.get(STATE))
+    return digest(state) if isinstance(state, str) else ""

@@ -15,6 +15,7 @@ EVENTS: Final = {
     "outcome": "How an admitted call ended; one for each `admitted`, unless the process was killed.",
     "lost": "An earlier process was killed before it knew how this admitted call ended.",
     "denied": "A request was refused and nothing of it reached a server: by policy, at the door, or as malformed.",
+    "resumed": "A request brought what an open call waits for (`resumes`); that call has a pair of lines.",
     "unsent": "A call ended before it was sent: its client had left, or no server could be reached.",
     "answered": "The broker answered a request itself, from what it knows; no server was asked.",
     "degraded": "A translation lost something in a message that belongs to no call.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Raw
 
 from broker.audit.lines import SUCCESS, Lost
-from broker.gate_edge import TARGET
+from broker.gate_edge import TARGET, text_of
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
@@ -19,9 +19,9 @@ class Record:
     """One call."""
 
     __slots__ = (
-        "actor", "admitted", "arguments", "client_id", "client_revision", "client_version", "code", "cut", "denied",
-        "executed", "left_out", "losses", "method", "peer", "reason", "requests", "resumes", "revision", "round",
-        "rule", "server_id", "started", "status", "suspends", "target", "uid",
+        "actor", "admitted", "arguments", "cancelled", "client_id", "client_revision", "client_version", "code",
+        "cut", "denied", "executed", "left_out", "losses", "method", "parked", "peer", "reason", "requests",
+        "resumes", "revision", "round", "rule", "server_id", "started", "status", "suspends", "target", "uid",
     )  # fmt: skip
 
     def __init__(self, uid: str, method: str, started: float, client_id: int | str) -> None:
@@ -34,7 +34,9 @@ class Record:
         self.actor: Raw | None = None
         self.peer: Raw | None = None
         self.client_revision = self.client_version = self.revision = ""
-        self.admitted = self.denied = False
+        self.admitted = self.denied = self.cancelled = False
+        self.parked = False
+        """Whether this request takes up a call that is open, which has a record of its own."""
         self.requests = 0
         self.round = 1
         self.code: int | None = None
@@ -52,10 +54,7 @@ def about(record: Record, frame: Frame, log: AuditLog) -> None:
         return
     member = TARGET.get(record.method)
     if member is not None and member in params:
-        value = plain(params[member])
-        if isinstance(value, dict):
-            value = value.get("name", value.get("uri"))
-        record.target = None if value is None else str(value)
+        record.target = text_of(frame, member)
     if log.arguments_bytes:
         given = params.get("arguments")
         if given is not None:

@@ -125,6 +125,14 @@ class Trail:
         if record is not None and not record.denied:
             record.status, record.reason, record.executed = FAILURE, reason, executed
 
+    def cancelled(self, notification: Frame) -> None:
+        """The client takes a call back; what comes of that is its outcome all the same."""
+        params: Any = notification.params
+        number = None if params is UNSET else plain(params.get("requestId"))
+        record = self.calls.get(number) if type(number) is int else None
+        if record is not None:
+            record.cancelled = True
+
     def deny(self, call: int, part: str, method: str, reason: str, caller: Caller) -> None:
         """Policy refused a message: the request of a call, its result, or another one on its stream."""
         record = self.calls.get(call)
@@ -182,8 +190,8 @@ class Trail:
             self._name(record, caller)
         elif caller is not None and not record.revision:
             record.revision = caller.backend_revision  # which `initialize` has found out
-        if outcome == "cancelled" and not record.denied:
-            record.status, record.reason = OTHER, record.reason or "cancelled"
+        if (outcome == "cancelled" or record.cancelled) and not record.denied:
+            record.status, record.reason = OTHER, "cancelled"
         if record.denied:
             record.status = FAILURE
         if record.admitted:
@@ -192,6 +200,8 @@ class Trail:
         event = "outcome"
         if not record.admitted:
             event = "denied" if record.denied else "answered" if record.status == SUCCESS else "unsent"
+            if record.parked and not record.denied:
+                event = "resumed"
             if event == "answered" and record.method == "ping":
                 return
         log.write(
@@ -206,7 +216,7 @@ class Trail:
             rule=fit(record.rule),
             requests=max(1, record.requests),
             suspends=record.suspends,
-            executed=(record.executed or "unknown") if record.admitted else "no",
+            executed=(record.executed or "unknown") if record.admitted else "" if event == "resumed" else "no",
             latency_us=int(took * 1e6),
             losses=record.losses,
             losses_left_out=record.left_out,

@@ -44,6 +44,7 @@ from translators.reply import broken
 from translators.stateless_client import bad_state
 
 if TYPE_CHECKING:
+    from broker.audit.record import Record
     from broker.audit.trail import Trail
     from broker.faces.classify import Modern
     from broker.faces.stateless_relay import StatelessRelay
@@ -60,6 +61,7 @@ class StatelessCall:
     """One open request. `number` names it everywhere behind the broker: leg, JSON-RPC id, progress token."""
 
     trail: Trail | None = None
+    record: Record | None = None
 
     def __init__(
         self,

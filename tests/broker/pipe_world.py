@@ -55,7 +55,7 @@ class PipeWorld:
         self.said: list[Json] = []
         self._changed = asyncio.Event()
         limits = msgspec.structs.replace(DEFAULTS, **options.pop("limits", {}))
-        revision = options.pop("revision", "auto")
+        revision, audit = options.pop("revision", "auto"), options.pop("audit", None)
         wheel = Wheel()
         variables = {"PIPE_SERVER_LOG": str(self.log), **options.pop("env", {})}
         self.reach = StdioReach(
@@ -78,7 +78,7 @@ class PipeWorld:
             limits=limits,
             wheel=wheel,
             hooks=Runner(hooks, wire_of(limits)),
-            watch=Watch(self.reports, None, limits.stream_queue_bytes),
+            watch=Watch(self.reports, None, limits.stream_queue_bytes, audit),
             wire=wire_of(limits),
             seal=Seal(),
         )

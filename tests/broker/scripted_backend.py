@@ -311,7 +311,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(*, backend: Json | None = None, limits: Json | None = None, **settings: Any) -> AsyncIterator[World]:
+async def world(
+    *, backend: Json | None = None, limits: Json | None = None, audit_log: Any = None, **settings: Any
+) -> AsyncIterator[World]:
     """Everything up; at the end everything is down again, whatever happened."""
     from broker.app import CONTEXTS, POOLS
 
@@ -329,7 +331,7 @@ async def world(*, backend: Json | None = None, limits: Json | None = None, **se
     pools: list[SessionPool] = []
 
     def create(config: Settings, port: int) -> Any:
-        app = create_app(config, port=port)
+        app = create_app(config, port=port, audit=audit_log)
         contexts.extend(app[CONTEXTS].values())
         pools.extend(app[POOLS].values())
         return app
