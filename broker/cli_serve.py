@@ -208,7 +208,9 @@ def serve(
         from broker.app import SERVERS
         from broker.reload import Reload, reloads
 
-        await reloads(Reload(broker.app[SERVERS], load, file, problems), watcher)
+        if watcher is not None and broker.tls is not None:
+            watcher.also(broker.tls.files)
+        await reloads(Reload(broker.app[SERVERS], load, file, problems, broker.tls), watcher)
 
     run(settings, follow)
 

@@ -17,7 +17,7 @@ from aiohttp import HttpVersion10, web
 from aiohttp.web_protocol import RequestPayloadError
 from msgspec import UNSET
 
-from broker.edge_names import LOCAL_NAMES, host_pattern, origin_pattern, parse_host, parse_origin
+from broker.edge_names import DEFAULT_PORTS, LOCAL_NAMES, host_pattern, origin_pattern, parse_host, parse_origin
 from protocol_versions import jsonrpc
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ class EdgeSettings:
         own = f"[{host}]" if ":" in host else host
         names = list(LOCAL_NAMES) if own in LOCAL_NAMES else [own]
         hosts = {host for name in names for host in host_pattern(name, port)}
-        if port != 80:
-            hosts -= set(names)  # without a port, a Host means 80
+        if port != DEFAULT_PORTS[settings.scheme]:
+            hosts -= set(names)  # without a port, a Host means 80, or 443 with TLS
         hosts |= {host for entry in settings.allowed_hosts for host in host_pattern(entry, port)}
-        origins = {origin_pattern(f"http://{name}:{port}") for name in names}
+        origins = {origin_pattern(f"{settings.scheme}://{name}:{port}") for name in names}
         return cls(hosts, origins, {origin_pattern(entry) for entry in settings.allowed_origins})
 
 

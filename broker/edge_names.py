@@ -14,7 +14,7 @@ _HOST = re.compile(
     r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -63,7 +63,7 @@ def parse_origin(value: str) -> str | None:
     if parsed is None:
         return None
     name, port = parsed
-    return f"{scheme}://{name}" if port in {None, _DEFAULT_PORTS.get(scheme)} else f"{scheme}://{name}:{port}"
+    return f"{scheme}://{name}" if port in {None, DEFAULT_PORTS.get(scheme)} else f"{scheme}://{name}:{port}"
 
 
 def origin_pattern(entry: str) -> str:

@@ -96,6 +96,15 @@ class LimitValues(msgspec.Struct, frozen=True):
     park_batch_s: float = 0.04
     sign_in_s: float = 300.0
     sign_in_request_s: float = 10.0
+    token_bytes: int = 8 * KIB
+    token_leeway_s: float = 30.0
+    tokens_known: int = 4_096
+    issuer_bytes: int = 256 * KIB
+    issuer_answer_s: float = 5.0
+    issuer_refresh_s: float = 5 * MINUTE
+    issuer_retry_s: float = 30.0
+    issuer_stale_s: float = 24 * HOUR
+    revocation_s: float = 2.0
 
 
 DEFAULTS = LimitValues()

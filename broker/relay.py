@@ -80,7 +80,7 @@ class Relay:
         self.outbox = outbox
         self.gate = Gate(self, hooks)
         self.wheel, self.watch = wheel, watch
-        self.speaker = Speaker(who)
+        self.speaker: Speaker = Speaker(who)
         self.name = name
         self.backend: SessionBackend | None = None
         self.on_migrate: Callable[[Relay, bool | None], None] = lambda _relay, _stateless: None

@@ -14,6 +14,7 @@ from typing import Final
 
 from broker import telemetry
 from broker.hosts.spans import Problem
+from broker.serve_tls import ServerTls
 from broker.servers import Changes, Servers
 from broker.settings import Settings, SettingsError
 
@@ -27,14 +28,22 @@ Load = Callable[[], tuple[Settings, list[Problem]]]
 class Reload:
     """Applies the configuration again and again. `problems` are those of the start, which are known."""
 
-    def __init__(self, servers: Servers, load: Load, path: Path, problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, servers: Servers, load: Load, path: Path, problems: Iterable[Problem] = (), tls: ServerTls | None = None
+    ) -> None:
         self._servers = servers
         self._load = load
         self._path = path
         self._known = _lines(problems, path)
+        self._tls = tls
 
     def now(self) -> Changes | None:
-        """Read the file and apply it; None if nothing was changed because of what is wrong, which is logged."""
+        """Read the file and apply it; None if nothing was changed because of what is wrong, which is logged.
+
+        Certificates towards clients are read again in any case: they have no part in what the file says.
+        """
+        if self._tls is not None:
+            self._tls.reload()
         try:
             changes = self._apply()
         except SettingsError as error:
@@ -70,7 +79,7 @@ class Watcher:
     """Whether a file has changed and rests; `look` is called again and again."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._paths = [path]
         self._applied = self._seen = self._state()
 
     def look(self) -> bool:
@@ -82,12 +91,23 @@ class Watcher:
         self._applied = state
         return True
 
+    def also(self, others: Iterable[Path]) -> None:
+        """Look at these as well, from now on."""
+        before = self._state()
+        changed = before != self._applied
+        self._paths += others
+        if not changed:  # else what changed meanwhile is seen at the next look
+            self._applied = self._seen = self._state()
+
     def _state(self) -> tuple[int, ...] | None:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        state: list[int] = []
+        for path in self._paths:
+            try:
+                found = os.stat(path)
+            except OSError:
+                return None
+            state += (found.st_mtime_ns, found.st_size, found.st_ino)
+        return tuple(state)
 
 
 async def watch(watcher: Watcher, told: Callable[[], object], *, sleep: Callable[[float], Awaitable[object]]) -> None:

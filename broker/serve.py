@@ -25,6 +25,7 @@ from aiohttp.web_server import Server
 from broker import telemetry
 from broker.ending import on_signals
 from broker.serve_connection import Connection, Door, Unsigned
+from broker.serve_tls import ServerTls
 
 if TYPE_CHECKING:
     from broker.settings import Limits, Settings
@@ -86,12 +87,14 @@ def bind(host: str, port: int) -> socket.socket:
 class Running:
     """A broker that listens. `close()` ends it; `url` is where it is."""
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, door: Door, host: str, port: int) -> None:
-        self.port = port
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    def __init__(
+        self, runner: web.AppRunner, listener: asyncio.Server, settings: Settings, port: int, tls: ServerTls | None
+    ) -> None:
+        host = settings.host
+        self.port, self.tls = port, tls
+        self.url = f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         self._runner = runner
         self._listener = listener
-        self._door = door
 
     @property
     def app(self) -> web.Application:
@@ -143,11 +146,13 @@ async def start(settings: Settings, create: CreateApp) -> Running:
 
     Raises:
         CannotServe: see `bind` and `check_runtime`.
+        ValueError: the files of `tls` cannot be used.
     """
     from broker.app import SERVERS
 
     check_runtime()
     limits = settings.limits
+    tls = None if settings.tls is None else ServerTls(settings.tls)
     loop = asyncio.get_running_loop()
     listener = bind(settings.host, settings.port)
     port: int = listener.getsockname()[1]
@@ -173,8 +178,11 @@ async def start(settings: Settings, create: CreateApp) -> Running:
         "max_headers": limits.header_count,
         "auto_decompress": False,
     }
-    running = await loop.create_server(lambda: Connection(server, door, **options), sock=listener, backlog=BACKLOG)
-    return Running(runner, running, door, settings.host, port)
+    secured = {} if tls is None else tls.options(limits)
+    running = await loop.create_server(
+        lambda: Connection(server, door, **options), sock=listener, backlog=BACKLOG, **secured
+    )
+    return Running(runner, running, settings, port, tls)
 
 
 def _shorten(server: web.Server, app: web.Application) -> None:

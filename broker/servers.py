@@ -10,26 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiohttp import web
-from yarl import URL
 
 from broker import telemetry
 from broker.backends.session_pool import SessionPool
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
+from broker.faces.lapses import end_lapsed
 from broker.faces.legacy_sse import LegacySse
+from broker.faces.metadata import RESOURCE, SERVER, Metadata, OldClients, Place, routes_of
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.runner import Runner
+from broker.identity.admission import Admission, Identities
 from broker.limit_values import wire_of
 from broker.policy import hooks_of
 from broker.reaching import reach_of
 from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
+from broker.table import Table
 from broker.tap import Tap
 from broker.watch import Watch
 from broker.wheel import Wheel
@@ -74,6 +77,8 @@ class VirtualServer:
         routes.add_post(messages, pair.post)
         routes.add_options(messages, face.options)
         self.resources = {resource.canonical: resource for resource in routes.resources()}
+        if settings.issuers:
+            self.resources |= routes_of(RESOURCE + self.path, context.metadata)
 
     @property
     def busy(self) -> bool:
@@ -97,50 +102,6 @@ class VirtualServer:
         await self.context.reach.close()
 
 
-class Table(web.AbstractResource):
-    """The routes of all servers as one resource of the application, whose own list is fixed once it runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._resources: dict[str, web.AbstractResource] = {}
-
-    def swap(self, servers: Iterable[VirtualServer]) -> None:
-        """Serve these from now on."""
-        self._resources = {path: resource for server in servers for path, resource in server.resources.items()}
-
-    @property
-    def canonical(self) -> str:
-        """Where the application begins to look."""
-        return "/"
-
-    async def resolve(self, request: web.Request) -> Any:
-        """The route of a path, or the methods it has."""
-        resource = self._resources.get(request.rel_url.path_safe)
-        return (None, set()) if resource is None else await resource.resolve(request)
-
-    def raw_match(self, path: str) -> bool:
-        """True for a path that is served."""
-        return path in self._resources
-
-    def url_for(self, **_parts: str) -> URL:
-        """Nothing asks for the address of all servers."""
-        return URL("/")
-
-    def add_prefix(self, prefix: str) -> None:
-        """The paths of servers are whole."""
-        raise NotImplementedError(prefix)
-
-    def get_info(self) -> Any:
-        """For aiohttp's listings."""
-        return {"path": "/"}
-
-    def __len__(self) -> int:
-        return len(self._resources)
-
-    def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return (route for resource in self._resources.values() for route in resource)
-
-
 class Servers:
     """All of them. `contexts`, `faces`, `posts` and `pools` are views that follow every change."""
 
@@ -161,6 +122,10 @@ class Servers:
         self._wire = wire_of(settings.limits)
         self._seal = Seal(key_of(key.get_secret_value()) for key in settings.seal_keys)
         self._tap = tap
+        self.identities = Identities(settings)
+        self.identities.shown = self._look_for_lapses
+        self._looking = False
+        self._place = Place(settings.scheme, settings.public_url, self.door)
         self._leaving: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
         self._by_name: dict[str, VirtualServer] = {}
@@ -213,12 +178,15 @@ class Servers:
             await server.close()
         if self._leaving:
             await asyncio.wait(self._leaving)
+        await self.identities.close()
         self._wheel.close()
         if self.audit is not None:
             self.audit.close()
 
     def _build(self, name: str, settings: Settings) -> VirtualServer:
-        backend = settings.servers[name]
+        backend, path = settings.servers[name], settings.path_of(name)
+        urls = tuple(origin + path for origin in self._place.origins())
+        admission = Admission(name, backend, self.identities, urls)
         watch = Watch(telemetry, self._tap, settings.limits.stream_queue_bytes, self.audit)
         context = FaceContext(
             name,
@@ -231,12 +199,20 @@ class Servers:
             wire=self._wire,
             door=self.door,
             seal=self._seal,
+            admission=admission,
+            metadata=Metadata(admission, self._place, self.door, path, name),
         )
         return VirtualServer(context, backend, settings)
 
     def _serve(self, servers: dict[str, VirtualServer]) -> None:
         self._by_name = servers
-        self.table.swap(servers.values())
+        resources = {path: resource for server in servers.values() for path, resource in server.resources.items()}
+        if self.settings.issuers:
+            resources |= routes_of(SERVER, OldClients(self.identities, self.door))
+            if len(servers) == 1:  # of several, none is what is protected at the root
+                (only,) = servers.values()
+                resources |= routes_of(RESOURCE, only.context.metadata)
+        self.table.swap(resources)
         views: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
             (self.contexts, {name: server.context for name, server in servers.items()}),
             (self.faces, {name: server.face for name, server in servers.items()}),
@@ -246,6 +222,19 @@ class Servers:
         for view, now in views:
             view.clear()
             view.update(now)
+
+    def _look_for_lapses(self) -> None:
+        """Somebody showed a credential that will end: from now on, it is looked whose has ended."""
+        if not self._looking:
+            self._looking = True
+            self._wheel.add(self._wheel.clock() + self.settings.limits.revocation_s, self._lapses)
+
+    def _lapses(self) -> None:
+        self._looking = False
+        self.identities.revoked.look()
+        busy = [server for server in self._by_name.values() if end_lapsed(server.face)]
+        if busy or self.settings.revoked is not None:
+            self._look_for_lapses()
 
     async def _leave(self, server: VirtualServer, grace_s: float) -> None:
         """Let the calls of a server end, and then the server."""

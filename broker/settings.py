@@ -15,10 +15,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from broker.settings_audit import Audit
-from broker.settings_backend import SPOKEN, Backend, Filter, RevisionId, Rule, Secret, Section
+from broker.settings_backend import Backend
 from broker.settings_file import SettingsError, problems_of, read
+from broker.settings_identity import CallerKey, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
 from broker.settings_limits import Limits
 from broker.settings_sanitise import Clearance, Sanitise
+from broker.settings_section import SPOKEN, Filter, RevisionId, Rule, Secret, Section
 
 __all__ = ["Backend", "Filter", "Limits", "Log", "Rule", "Settings", "SettingsError"]
 
@@ -55,9 +57,19 @@ class Settings(Section):
     )
     allowed_hosts: tuple[str, ...] = Field(default=(), description="Host headers accepted besides the address itself.")
     allowed_origins: tuple[str, ...] = Field(default=(), description="Origins of web pages that may use the broker.")
-    keys: dict[Annotated[str, Field(pattern=_NAME)], Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+    keys: dict[Annotated[str, Field(pattern=_NAME)], KeyOrDigest] = Field(
         default={}, description="Callers: NAME: sha256 of the bearer key in hex; `dragoman key new` makes both."
     )
+    issuers: tuple[Issuer, ...] = Field(
+        default=(), description="Authorization servers whose access tokens name callers; the first serves old clients."
+    )
+    public_url: str = Field(
+        default="", description="Where clients reach the broker, if not at its own address: https://mcp.example.com"
+    )
+    revoked: Path | None = Field(
+        default=None, description="File of what was revoked: token ids or digests, callers; read again when it changes."
+    )
+    tls: Tls | None = Field(default=None, description="TLS towards clients; absent: plain HTTP.")
     anonymous: Literal["auto", "allow", "refuse"] = Field(
         default="auto",
         description="`auto`: callers without a key are served on loopback while no keys are configured.",
@@ -100,10 +112,20 @@ class Settings(Section):
 
     @field_validator("keys")
     @classmethod
-    def _different(cls, value: dict[str, str]) -> dict[str, str]:
-        if len(set(value.values())) != len(value):
+    def _different(cls, value: dict[str, CallerKey]) -> dict[str, CallerKey]:
+        if len({each.sha256 for each in value.values()}) != len(value):
             raise ValueError("two names have the same key")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        return checked_public_url(value)
+
+    @field_validator("issuers")
+    @classmethod
+    def _different_issuers(cls, value: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
+        return different_issuers(value)
 
     @field_validator("seal_keys")
     @classmethod
@@ -124,13 +146,19 @@ class Settings(Section):
             origin_pattern(entry)
         if ipaddress.ip_address(self.host).is_unspecified and not self.allowed_hosts:
             raise ValueError(f"host {self.host} listens everywhere: allowed_hosts must say under which names")
-        if not self.local and not self.keys and self.anonymous == "auto":
-            raise ValueError("others than this machine can reach the broker: configure keys, or `anonymous: allow`")
-        if self.anonymous == "refuse" and not self.keys:
-            raise ValueError("`anonymous: refuse` without keys would refuse everybody")
-        if any(backend.sign_in for backend in self.servers.values()) and not (self.local and not self.keys):
+        if any(backend.sign_in for backend in self.servers.values()) and (not self.local or self.identifies):
             # Whoever calls would do so in the name of the one person who signed in.
-            raise ValueError("sign_in is for one person's broker: on a loopback address, without keys")
+            raise ValueError(
+                "sign_in is for one person's broker: on a loopback address, where nobody shows who they are"
+            )
+        if not self.local and not self.identifies and self.anonymous == "auto":
+            raise ValueError(
+                "others than this machine can reach the broker: configure keys or issuers, or `anonymous: allow`"
+            )
+        if self.anonymous == "refuse" and not self.identifies:
+            raise ValueError("`anonymous: refuse` without keys, issuers or client_ca would refuse everybody")
+        if self.issuers and not self.local and not self.public_url:
+            raise ValueError("issuers need public_url: tokens are made out to the address that clients know")
         for rule in self.sanitise.rules:
             rule.actions(self.clearance.levels)
         if self.single and len(self.servers) != 1:
@@ -146,9 +174,19 @@ class Settings(Section):
         return address.is_loopback and all(is_local_name(entry) for entry in self.allowed_hosts)
 
     @cached_property
+    def identifies(self) -> bool:
+        """True if callers can show who they are."""
+        return bool(self.keys or self.issuers or (self.tls is not None and self.tls.client_ca is not None))
+
+    @cached_property
     def anonymous_allowed(self) -> bool:
         """True if callers without a credential are served."""
-        return self.anonymous == "allow" or (self.anonymous == "auto" and self.local and not self.keys)
+        return self.anonymous == "allow" or (self.anonymous == "auto" and self.local and not self.identifies)
+
+    @property
+    def scheme(self) -> str:
+        """How the broker itself is spoken to."""
+        return "http" if self.tls is None else "https"
 
     @cached_property
     def revisions(self) -> tuple[str, ...]:

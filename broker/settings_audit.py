@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from broker.settings_backend import Secret, Section
+from broker.settings_section import Secret, Section
 
 if TYPE_CHECKING:
     from broker.audit.options import AuditOptions

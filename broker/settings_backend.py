@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from broker.hosts.machine import startable
-from broker.settings_file import read_secret, resolve
+from broker.settings_file import read_secret
+from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
 from broker.signin.options import SignInOptions
-from protocol_versions import REVISIONS
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")  # RFC 9110 5.5, visible ASCII only
@@ -36,65 +27,8 @@ mcp-method mcp-name mcp-protocol-version mcp-session-id proxy-connection te trai
 """
 
 
-class Section(BaseModel):
-    """Base of every section: frozen, unknown keys refused, refused values not quoted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-SPOKEN = tuple(revision.id for revision in REVISIONS)
-"""The revisions the broker speaks to peers, oldest first."""
-
-
-def known_revision(value: str) -> str:
-    """The id itself, if the broker speaks it."""
-    if value not in SPOKEN:
-        raise ValueError(f"expected one of {', '.join(SPOKEN)}")
-    return value
-
-
 def _backend_revision(value: str) -> str:
     return value if value == "auto" else known_revision(value)
-
-
-def _secret(value: Any) -> Any:
-    return SecretStr(resolve(value)) if isinstance(value, str) else value
-
-
-RevisionId = Annotated[str, AfterValidator(known_revision)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
-ExistingFile = Annotated[Path, AfterValidator(lambda path: _existing(path))]
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
-
-
-class Rule(Section):
-    """Globs over exact names (or URIs): denied names are hidden; with `allow`, only those are shown."""
-
-    allow: tuple[str, ...] | None = Field(default=None, description="Globs of what is shown; absent: everything.")
-    deny: tuple[str, ...] = Field(default=(), description="Globs of what is hidden; stronger than `allow`.")
-
-    @field_validator("allow", "deny")
-    @classmethod
-    def _not_blank(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value == ():
-            raise ValueError("an empty list; leave it out, or deny '*' to hide everything")
-        if value is not None and any(not glob or len(glob) > 512 for glob in value):
-            raise ValueError("expected globs of 1 to 512 characters")
-        return value
-
-
-class Filter(Section):
-    """What of a backend may be seen and used, by kind."""
-
-    tools: Rule = Rule()
-    prompts: Rule = Rule()
-    resources: Rule = Rule()
-    templates: Rule = Rule()
 
 
 class SignIn(Section):
@@ -194,6 +128,10 @@ class Backend(Section):
         default="none", description="`environment` goes through HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
     )
     filter: Filter = Field(default=Filter(), description="What of it may be seen and used.")
+    scopes: tuple[Scope, ...] = Field(default=(), description="Scopes a caller needs for anything.")
+    method_scopes: dict[Annotated[str, Field(min_length=1, max_length=128)], tuple[Scope, ...]] = Field(
+        default={}, description="Scopes a caller needs besides, by globs of methods: tools/call: [write]"
+    )
 
     @field_validator("url")
     @classmethod

@@ -156,6 +156,29 @@ class Limits(BaseModel):
     300 s for the browser; codes live 10 min at most (RFC 6749 section 4.1.2)."""
     sign_in_request_s: float = within(V.sign_in_request_s, 0.001, 300)
     """One exchange with an issuer, or for a server's metadata. Precedent: `connect_s`; the documents are small."""
+    # Who calls.
+    token_bytes: int = within(V.token_bytes, 512, 64 * KIB)
+    """An access token; a longer one is refused unread. Precedent: nginx large_client_header_buffers, 8 KiB."""
+    token_leeway_s: float = within(V.token_leeway_s, 0, 60)
+    """By how much the clocks of issuers may differ from this one. Precedent: RFC 7519 section 4.1.4, 'no more than a
+    few minutes'; Go-jose 1 min."""
+    tokens_known: int = within(V.tokens_known, 0, 1_000_000)
+    """Verified tokens that are not verified again until they expire. Precedent: 4,096 of
+    2 KB are 8 MB."""
+    issuer_bytes: int = within(V.issuer_bytes, 1 * KIB, 16 * MIB)
+    """An issuer's metadata or keys. Precedent: the largest published sets are below 20 KiB."""
+    issuer_answer_s: float = within(V.issuer_answer_s, 0.001, 60)
+    """An issuer's whole answer must come within this. Precedent: Envoy jwt_authn remote_jwks, 5 s."""
+    issuer_refresh_s: float = within(V.issuer_refresh_s, 1, 24 * HOUR)
+    """Keys older than this are read again, beside their use. Precedent: Envoy jwt_authn cache_duration, 5 min."""
+    issuer_retry_s: float = within(V.issuer_retry_s, 0.001, HOUR)
+    """An issuer is not asked again sooner, whatever tokens name. Precedent: jose's cooldownDuration, 30 s."""
+    issuer_stale_s: float = within(V.issuer_stale_s, 1, 30 * 24 * HOUR)
+    """How long keys are believed while their issuer cannot be read. Precedent: Kubernetes and Istio keep them for a
+    day's outage."""
+    revocation_s: float = within(V.revocation_s, 0.05, 5)
+    """How often it is looked whose credential expired or was revoked while streams or calls are open. Precedent: a
+    stolen token must not outlive its revocation by more than 5 s."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Limits:
@@ -166,6 +189,7 @@ class Limits(BaseModel):
             ("backend_sessions_per_principal", "backend_sessions"),
             ("parked_per_principal", "parked"),
             ("call_head_s", "call_total_s"),
+            ("issuer_refresh_s", "issuer_stale_s"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not be above {high}")

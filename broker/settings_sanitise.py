@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from broker.hooks.sanitise_free import Bounds
 from broker.hooks.sanitise_leaf import Action
 from broker.hooks.sanitise_paths import path_of
-from broker.settings_backend import Secret, Section
+from broker.settings_section import Secret, Section
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Name = Annotated[str, Field(pattern=_NAME)]

@@ -132,6 +132,11 @@ class Stream:
         self.attached = False
         self.take()
 
+    def let_go(self) -> None:
+        """Whoever writes this stream stops; its client may take it up again."""
+        holder = self.attach()
+        self.detach(holder)
+
     def replay(self, number: int) -> bool:
         """Queue again what followed event `number`; False if part of it is gone or was never sent."""
         if self._history is None or number > self.number:

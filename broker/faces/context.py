@@ -13,8 +13,10 @@ from broker.backends.base import Reach
 from broker.backends.session_policy import SessionPolicy
 from broker.context import ServerContext
 from broker.edge import EdgeSettings
+from broker.faces.metadata import Metadata
 from broker.hooks.runner import Runner
-from broker.identity import Principal, Refused401, identify
+from broker.identity import Principal, Refused
+from broker.identity.admission import Admission
 from broker.patience import Patience
 from broker.seal import Seal
 from broker.sessions import Session, Sessions
@@ -23,7 +25,7 @@ from broker.streams import Stream
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS, jsonrpc
-from protocol_versions.jsonrpc import WireLimits
+from protocol_versions.jsonrpc import Frame, WireLimits
 
 KNOWN = frozenset(revision.id for revision in REVISIONS)
 
@@ -52,6 +54,8 @@ class FaceContext(ServerContext):
         wire: WireLimits,
         door: EdgeSettings,
         seal: Seal,
+        admission: Admission,
+        metadata: Metadata,
     ) -> None:
         limits = settings.limits
         super().__init__(
@@ -71,7 +75,17 @@ class FaceContext(ServerContext):
         )
         self.settings = settings
         self.door = door
-        self.nobody = identify({}, settings)
+        self.admission = admission
+        self.metadata = metadata
+        found = admission.nobody
+        certificates = admission.identities.certificates is not None
+        self.nobody = found if isinstance(found, Principal) and not certificates else None
+        """Who calls without a credential, if that is certain."""
+        self.lapses = admission.identities.lapses
+        """Whether a credential that is good may be good no more later."""
+        # A head says nothing of the connection's certificate, or of a body's method; a page of another origin gets
+        # headers that the short answer does not have.
+        self.knows_heads = not (door.cross_origins or certificates or admission.per_method)
         self.strict_version = settings.strict_version_header
         self.retired = False
         """Whether another server of this name, or none, takes what comes from now on."""
@@ -88,19 +102,70 @@ class FaceContext(ServerContext):
             on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
         )
 
-    def admit(self, request: web.Request) -> Principal | web.Response:
-        """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses."""
+    def admit(self, request: web.Request) -> Principal | web.Response | None:
+        """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses.
+
+        None if an issuer has to be asked: `admitted` does, and decides in any case.
+        """
         refusal = edge.check_request(request, self.door)
         if refusal is not None:
             return self.deny(request, refusal.status, refusal.message, refusal.reason, code=refusal.code)
-        principal = self.nobody if "Authorization" not in request.headers else identify(request.headers, self.settings)
-        if isinstance(principal, Refused401):
-            response = self.deny(request, principal.status, principal.message, principal.reason)
-            response.headers.update(principal.headers)
-            return response
+        if self.nobody is not None and "Authorization" not in request.headers:
+            return self._known(request, self.nobody)
+        found = self.admission.identify(request.headers, self._certificate(request), self.metadata.url(request))
+        if isinstance(found, Refused):
+            return self._refused(request, found)
+        return found if found is None else self._known(request, found)
+
+    async def admitted(self, request: web.Request) -> Principal | web.Response:
+        """As `admit`, asking the issuer if need be."""
+        now = self.admit(request)
+        if now is not None:
+            return now
+        found = await self.admission.verify(request.headers, self._certificate(request), self.metadata.url(request))
+        return self._refused(request, found) if isinstance(found, Refused) else self._known(request, found)
+
+    def _known(self, request: web.Request, principal: Principal) -> Principal:
         if self.watch.audit is not None:
             request[CALLER] = principal
         return principal
+
+    def lacking(
+        self, request: web.Request, principal: Principal, decoded: Frame | list[Frame | jsonrpc.Refused]
+    ) -> web.Response | None:
+        """The answer to messages of which one needs scopes that the caller does not have."""
+        for frame in [decoded] if isinstance(decoded, Frame) else decoded:
+            if isinstance(frame, Frame) and frame.method is not UNSET:
+                found = self.admission.lacking(principal, frame.method, self.metadata.url(request))
+                if found is not None:
+                    return self._refused(request, found, principal, frame.id)
+        return None
+
+    def lacking_for_body(self, request: web.Request, principal: Principal, body: bytes) -> web.Response | None:
+        """As `lacking`; what cannot be read is for others to refuse."""
+        try:
+            return self.lacking(request, principal, jsonrpc.decode_strict(body, self.wire))
+        except jsonrpc.Refused:
+            return None
+
+    def _refused(
+        self, request: web.Request, refused: Refused, principal: Principal | None = None, frame_id: Any = UNSET
+    ) -> web.Response:
+        # The caller is told less than the log: what exactly is wrong with a credential helps who makes them up.
+        self.audit(request, refused.detail or refused.reason, refused.status, principal)
+        code = jsonrpc.INTERNAL_ERROR if refused.status == 503 else jsonrpc.INVALID_REQUEST
+        data = {"origin": "broker", "reason": refused.reason}
+        response = refuse(refused.status, jsonrpc.encode(jsonrpc.error_response(frame_id, code, refused.message, data)))
+        response.headers.update(refused.headers)
+        return response
+
+    def _certificate(self, request: web.Request) -> bytes | None:
+        """The client's certificate on this connection (DER), where certificates name callers."""
+        if self.admission.identities.certificates is None or request.transport is None:
+            return None
+        tls = request.transport.get_extra_info("ssl_object")
+        found: bytes | None = None if tls is None else tls.getpeercert(True)
+        return found
 
     async def read(self, request: web.Request) -> bytes | web.Response:
         """The whole body, within its size and deadline; else the answer that refuses."""

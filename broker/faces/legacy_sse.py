@@ -9,6 +9,7 @@ that does not exist.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -65,7 +66,7 @@ class LegacySse:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """A session: its stream is open until one side closes it."""
         context = self.context
-        principal = context.admit(request)
+        principal = await context.admitted(request)
         if not isinstance(principal, Principal):
             return principal
         if not context.served:
@@ -96,7 +97,7 @@ class LegacySse:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """One message of a session."""
         context = self.context
-        principal = context.admit(request)
+        principal = await context.admitted(request)
         if not isinstance(principal, Principal):
             return principal
         body = await context.read(request)
@@ -105,18 +106,29 @@ class LegacySse:
         pair = self._pairs.get(request.query.get(SESSION, ""))
         if pair is None or pair.principal.id != principal.id or pair.client is None:
             return context.deny(request, 404, "Not Found: unknown session", "session-unknown")
+        if context.admission.per_method:
+            lacking = context.lacking_for_body(request, principal, body)
+            if lacking is not None:
+                return lacking
+        pair.principal = principal
         pair.client.speaks(principal)
         pair.client.line(body)
         return web.Response(status=202, text="Accepted")
 
     async def no_post(self, request: web.Request) -> web.StreamResponse:
         """A POST on the stream's address: 405 is what makes newer clients fall back to the pair."""
-        principal = self.context.admit(request)
+        principal = await self.context.admitted(request)
         if not isinstance(principal, Principal):
             return principal
         response = self.context.deny(request, 405, "Method Not Allowed: this is an event stream", "method")
         response.headers["Allow"] = "GET, OPTIONS"
         return response
+
+    def end_lapsed(self, lapsed: Callable[[Principal], bool]) -> None:
+        """End the sessions of credentials that are good no more."""
+        for pair in list(self._pairs.values()):
+            if lapsed(pair.principal):
+                pair.stream.end()
 
     def close(self) -> None:
         """The broker stops: every stream ends."""

@@ -17,7 +17,6 @@ from protocol_versions.jsonrpc import Frame
 
 if TYPE_CHECKING:
     from broker.faces.context import FaceContext
-    from broker.identity import Principal
     from broker.outbox import Exchange
     from broker.sessions import Session
     from broker.short_way import Handler, Taken
@@ -28,16 +27,18 @@ class SessionHead:
 
     __slots__ = ("_context", "_principal", "_session_id")
 
-    def __init__(self, context: FaceContext, session: Session, principal: Principal) -> None:
+    def __init__(self, context: FaceContext, session: Session) -> None:
         self._context = context
         self._session_id = session.id
-        self._principal = principal
+        self._principal = session.relay.speaker.who
 
     def take(self, connection: Taken, body: bytes) -> ShortCall | None:
         """The call of this body; None if the usual way must look at it."""
         context = self._context
         session = context.sessions.find(self._session_id, self._principal.id)
         if session is None or context.retired or b"protocolVersion" in body:
+            return None
+        if context.lapses and context.admission.lapsed(self._principal):
             return None
         try:
             frame = jsonrpc.decode_strict(body, context.wire)

@@ -126,7 +126,7 @@ class StatelessFace:
         """Tell the connection what was read; the head of an ordinary request is known from then on."""
         connection = request.protocol
         if type(connection) is Connection:
-            known = not self.context.door.cross_origins and knowable(modern, request.headers)
+            known = self.context.knows_heads and knowable(modern, request.headers)
             connection.prove(
                 request, body, BareHead(self.context, self.relay, principal, request.headers) if known else None
             )

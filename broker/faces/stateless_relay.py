@@ -196,19 +196,22 @@ class StatelessRelay:
 
     # ---- the end --------------------------------------------------------------------------------------------------
 
+    def cut(self, call: StatelessCall, answer: Frame) -> None:
+        """End a call here and at the backend, with this answer."""
+        self._line(call).abort(call.number)
+        call.finish(answer)
+
     def wind_down(self) -> None:
         """The broker is about to stop: subscriptions end in good order, calls may still finish."""
-        for call in [call for call in self.calls.values() if call.subscription is not None]:
-            self._line(call).abort(call.number)
-            assert call.subscription is not None
-            call.finish(jsonrpc.response(call.number, call.subscription.ended()))
+        for call in list(self.calls.values()):
+            if call.subscription is not None:
+                self.cut(call, jsonrpc.response(call.number, call.subscription.ended()))
 
     def close(self) -> None:
         """The broker stops: what is still open is answered, and cancelled at the backend."""
         self.wind_down()
         for call in list(self.calls.values()):
-            self._line(call).abort(call.number)
-            call.finish(broken(call.number, "shutdown", message="The broker is shutting down"))
+            self.cut(call, broken(call.number, "shutdown", message="The broker is shutting down"))
         self.legs.close()
         self.bridge.close()
 

@@ -52,7 +52,7 @@ class StreamableHttp:
         connection = request.protocol
         if type(connection) is Connection and connection.handed is not None:
             return await self._handed(request, connection)
-        principal = context.admit(request)
+        principal = context.admit(request) or await context.admitted(request)
         if type(principal) is not Principal:  # isinstance would ask an abstract base class
             return principal  # type: ignore[return-value]
         accept = request.headers.get("Accept")
@@ -68,6 +68,8 @@ class StreamableHttp:
             decoded = jsonrpc.decode_strict(body, context.wire)
         except jsonrpc.Refused as refusal:
             return self._unreadable(request, session, refusal)
+        if context.admission.per_method and (lacking := context.lacking(request, principal, decoded)) is not None:
+            return lacking
         # The body decides its era; within a session, one that cannot hold a modern envelope is not looked at twice.
         if session is None or b"protocolVersion" in body or request.headers.get(VERSION) in MODERN:
             found = await self.modern.sort(request, principal, decoded, body)
@@ -75,25 +77,23 @@ class StreamableHttp:
                 return found
         if type(decoded) is Frame:
             if decoded.method == "initialize" and decoded.id is not UNSET:
-                self._prove(request, body, principal)
+                self._prove(request, body)
                 return await self._initialize(request, principal, decoded)
             if session is None:
                 return self._no_session(request)
             if context.foreign_version(request, session):
                 return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
-            self._prove(request, body, principal, session)
-            session.relay.speaker.who = principal
+            self._prove(request, body, session)
             return await self._message(request, session, [decoded], batch=False)
         if session is None:
             return self._no_session(request)
-        session.relay.speaker.who = principal
         return await self._batch(request, session, decoded)  # type: ignore[arg-type]
 
     async def expect(self, request: web.Request) -> web.StreamResponse | None:
         """`Expect: 100-continue`: the door and the credential come before the body is asked for."""
         if request.headers.get("Expect", "").lower() != "100-continue":
             return self.context.deny(request, 417, "Expectation Failed", "expect")
-        principal = self.context.admit(request)
+        principal = await self.context.admitted(request)
         if isinstance(principal, web.Response):
             return principal
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -104,7 +104,7 @@ class StreamableHttp:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The standing stream, or the rest of a stream that broke off."""
         context = self.context
-        principal = context.admit(request)
+        principal = await context.admitted(request)
         if isinstance(principal, web.Response):
             return principal
         if self.modern.owns(request):
@@ -133,7 +133,7 @@ class StreamableHttp:
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """The client ends its session."""
         context = self.context
-        principal = context.admit(request)
+        principal = await context.admitted(request)
         if isinstance(principal, web.Response):
             return principal
         if self.modern.owns(request):
@@ -211,16 +211,13 @@ class StreamableHttp:
         connection.prove(request, request.content.read_nowait(-1))
         return await self._answered(request, call.session, call.exchange)
 
-    def _prove(self, request: web.Request, body: bytes, principal: Principal, session: Session | None = None) -> None:
+    def _prove(self, request: web.Request, body: bytes, session: Session | None = None) -> None:
         """Tell the connection what was read; the head of a session's message is known from then on."""
         context, connection = self.context, request.protocol
         if type(connection) is not Connection:
             return
-        # A page of another origin gets headers that the short answer does not have.
-        known = session is not None and not context.door.cross_origins and request.headers.get(VERSION) not in MODERN
-        connection.prove(
-            request, body, SessionHead(context, session, principal) if session is not None and known else None
-        )
+        known = session is not None and context.knows_heads and request.headers.get(VERSION) not in MODERN
+        connection.prove(request, body, SessionHead(context, session) if session is not None and known else None)
 
     async def _answered(self, request: web.Request, session: Session, exchange: Exchange) -> web.StreamResponse:
         context = self.context
@@ -266,7 +263,10 @@ class StreamableHttp:
 
     def _find(self, request: web.Request, principal: Principal) -> Session | None:
         session_id = request.headers.get(SESSION)
-        return self.context.sessions.find(session_id, principal.id) if session_id else None
+        found = self.context.sessions.find(session_id, principal.id) if session_id else None
+        if found is not None:
+            found.relay.speaker.who = principal
+        return found
 
     def _no_session(self, request: web.Request) -> web.Response:
         if SESSION in request.headers:

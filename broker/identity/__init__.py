@@ -1,4 +1,4 @@
-"""Who is calling. `identify` gives a Principal or the refusal; see `broker.identity.principal`."""
+"""Who is calling. `broker.identity.admission` gives a Principal or the refusal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from broker.identity.principal import (
     LOCAL,
     SHARED,
     Principal,
-    Refused401,
+    Refused,
     digest_of,
-    identify,
     new_key,
 )
 
-__all__ = ["ANONYMOUS", "LOCAL", "SHARED", "Principal", "Refused401", "digest_of", "identify", "new_key"]
+__all__ = ["ANONYMOUS", "LOCAL", "SHARED", "Principal", "Refused", "digest_of", "new_key"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from broker.settings import Settings
 
 KEY_PREFIX: Final = "dgm_"  # makes a leaked key recognisable to secret scanners
+RETRY_AFTER_S: Final = "5"  # an issuer that is away is asked again a moment later
 KEY_BYTES: Final = 32  # 256 random bits: a plain hash cannot be searched, so no slow derivation per request
 _LONGEST: Final = 512  # characters of a bearer key that is hashed at all
 
@@ -29,7 +30,8 @@ class Principal(msgspec.Struct, frozen=True):
     """One caller. Sessions, streams and questions belong to exactly one; `id` is safe to log.
 
     Two of the same `id` are the same caller, whose credential was renewed: `claims` (of a token, as verified), `scopes`
-    and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message.
+    and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message, and
+    `credential` is its SHA-256, in hex.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Principal(msgspec.Struct, frozen=True):
     claims: Mapping[str, Any] = {}
     scopes: frozenset[str] = frozenset()
     expires_at: float | None = None
+    credential: str = ""
 
     @property
     def per_call_sessions(self) -> bool:
@@ -49,17 +52,25 @@ class Principal(msgspec.Struct, frozen=True):
         return self.kind != "anonymous"
 
 
-class Refused401(msgspec.Struct, frozen=True):
-    """No identity. `challenge` is the WWW-Authenticate header; `message` is frozen text."""
+class Refused(msgspec.Struct, frozen=True):
+    """No identity (401), too little of it (403), or none that can be checked now (503). `message` is frozen text.
 
-    reason: Literal["no-credential", "bad-credential", "unsupported-credential"]
+    `reason` is the slug the caller is told, `detail` what the audit says beside it; `challenge` is the
+    WWW-Authenticate header.
+    """
+
+    reason: Literal[
+        "no-credential", "bad-credential", "unsupported-credential", "insufficient-scope", "issuer-away"
+    ]  # fmt: skip
     challenge: str
     message: str
     status: int = 401
+    detail: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": self.challenge}
+        """What the answer's head says beside its status."""
+        return {"WWW-Authenticate": self.challenge} if self.challenge else {"Retry-After": RETRY_AFTER_S}
 
 
 LOCAL: Final = Principal("local", "local")
@@ -67,41 +78,46 @@ ANONYMOUS: Final = Principal("anonymous", "anonymous")
 SHARED: Final = Principal("", "shared")
 """Whom a session belongs to that all callers share."""
 
-_NO_CREDENTIAL: Final = Refused401("no-credential", _CHALLENGE, "Unauthorized: a bearer key of this broker is required")
-_BAD_CREDENTIAL: Final = Refused401(
+NO_CREDENTIAL: Final = Refused("no-credential", _CHALLENGE, "Unauthorized: a bearer key of this broker is required")
+BAD_CREDENTIAL: Final = Refused(
     "bad-credential",
     f'{_CHALLENGE}, error="invalid_token"',
     "Unauthorized: this is not a key of this broker, and credentials are never passed on to backends",
 )
-_UNSUPPORTED: Final = Refused401(
+UNSUPPORTED: Final = Refused(
     "unsupported-credential",
     f'{_CHALLENGE}, error="invalid_request"',
     "Unauthorized: expected Authorization: Bearer KEY",
 )
 
 
-def identify(headers: Mapping[str, str], settings: Settings) -> Principal | Refused401:
-    """The caller, by the Authorization header of its request (`headers` looks names up without case).
+def nobody(settings: Settings) -> Principal | Refused:
+    """The caller of a request without a credential."""
+    if not settings.anonymous_allowed:
+        return NO_CREDENTIAL
+    return LOCAL if settings.local else ANONYMOUS
 
-    Without keys there is nothing a credential could be checked against, so that one is refused too: passing
-    over it would let a caller believe that it reached the backend.
-    """
-    credential = headers.get("Authorization")
-    if credential is None:
-        if not settings.anonymous_allowed:
-            return _NO_CREDENTIAL
-        return LOCAL if settings.local else ANONYMOUS
+
+def bearer(credential: str) -> str | None:
+    """The bearer credential of an Authorization header; None if it holds something else."""
     scheme, _, token = credential.partition(" ")
     token = token.strip(" ")
-    if scheme.lower() != "bearer" or not token or not token.isascii():
-        return _UNSUPPORTED
+    return token if scheme.lower() == "bearer" and token and token.isascii() else None
+
+
+def by_key(token: str, settings: Settings) -> Principal | None:
+    """The caller whose key this is; None if it is nobody's."""
     digest = digest_of(token) if len(token) <= _LONGEST else ""
     found = None
-    for name, expected in settings.keys.items():
+    for name, caller in settings.keys.items():
         # Every key is compared, so that the time says nothing about which one is close.
-        if hmac.compare_digest(digest, expected):
+        if hmac.compare_digest(digest, caller.sha256):
             found = name
-    return _BAD_CREDENTIAL if found is None else Principal(f"key:{found}", "key")
+    return (
+        None
+        if found is None
+        else Principal(f"key:{found}", "key", scopes=frozenset(settings.keys[found].scopes), credential=digest)
+    )
 
 
 def digest_of(key: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -241,6 +242,7 @@ class Client:
         self.port = port
         self.path = path
         self.session = ""
+        self.tls: ssl.SSLContext | None = None
         self.headers: dict[str, str] = {}
         """Sent with every request."""
         self._writers: list[asyncio.StreamWriter] = []
@@ -254,7 +256,8 @@ class Client:
             lines["Mcp-Session-Id"] = self.session
         lines |= {name.replace("_", "-"): value for name, value in headers.items()}
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value is not None)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        name = None if self.tls is None else "localhost"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
         self._writers.append(writer)
         writer.write(f"{verb} {self.path} HTTP/1.1\r\n{text}\r\n".encode() + body)
         first, got = await within(read_head(reader))

@@ -1,0 +1,267 @@
+"""Who is calling one server: every kind of credential, and what a caller who is refused is told to do.
+
+Follows basic/authorization of 2025-06-18 to 2026-07-28: bearer tokens in the Authorization header, 401 with a challenge
+that names the protected-resource metadata (RFC 9728 5.1), 403 `insufficient_scope` with the scopes that are needed.
+Invariants: a credential that cannot be verified is refused and never downgraded, to a certificate or to nobody; a token
+is for the server it was made out to; whatever fails, nobody gets in; what was verified is not believed beyond its end.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from broker.identity.fetching import NotFetched, fetcher
+from broker.identity.issuer import Issuer, Pace
+from broker.identity.principal import (
+    BAD_CREDENTIAL,
+    NO_CREDENTIAL,
+    UNSUPPORTED,
+    Principal,
+    Refused,
+    bearer,
+    by_key,
+    nobody,
+)
+from broker.identity.revoked import Revoked
+
+if TYPE_CHECKING:
+    from broker.identity.certificates import Certificates
+    from broker.identity.tokens import Head, Rules
+    from broker.settings import Backend, Settings
+
+_AWAY: Final = Refused("issuer-away", "", "Service Unavailable: the credential cannot be checked now", 503)
+_NEEDED: Final = "Unauthorized: an access token for this server is required"
+_FAILED: Final = "Unauthorized: this is no valid access token for this server"
+_TOO_LITTLE: Final = "Forbidden: the credential lacks a scope that this needs"
+
+
+class Identities:
+    """What all servers of one broker share: issuers, verified tokens, certificates, revocations.
+
+    `wall` gives seconds since the epoch, `clock` monotonic ones.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Raises ValueError for files that cannot be used."""
+        limits = settings.limits
+        self.settings = settings
+        self.wall = wall
+        self.revoked = Revoked(settings.revoked)
+        self.issuers: dict[str, tuple[Issuer, Rules]] = {}
+        self.audiences: dict[str, frozenset[str]] = {}
+        self._known: OrderedDict[tuple[str, str], Principal] = OrderedDict()
+        self.certificates: Certificates | None = None
+        self.shown: Callable[[], None] = lambda: None
+        """Told of every credential that is found good, where it may be good no more later."""
+        if settings.tls is not None and settings.tls.client_ca is not None:
+            from broker.identity.certificates import Certificates
+
+            self.certificates = Certificates(settings.tls)
+        if settings.issuers:
+            from broker.identity.tokens import Rules
+        pace = Pace(limits.issuer_refresh_s, limits.issuer_retry_s, limits.issuer_stale_s)
+        for each in settings.issuers:
+            fetch = fetcher(max_bytes=limits.issuer_bytes, timeout_s=limits.issuer_answer_s, ca_file=each.ca_bundle)
+            issuer = Issuer(each.issuer, jwks_uri=each.jwks_uri, fetch=fetch, pace=pace, clock=clock)
+            rules = Rules(each.issuer, frozenset(each.algorithms), each.principal_claim, limits.token_leeway_s)
+            self.issuers[each.issuer] = issuer, rules
+            self.audiences[each.issuer] = frozenset(each.audiences)
+
+    def recall(self, server: str, digest: str) -> Principal | None:
+        """The caller of a token that was verified before, for this server."""
+        found = self._known.get((server, digest))
+        if found is not None and self.lapsed(found):
+            del self._known[server, digest]
+            return None
+        return found
+
+    def remember(self, server: str, principal: Principal) -> None:
+        """A token was verified; the one verified longest ago of too many is forgotten."""
+        most = self.settings.limits.tokens_known
+        while self._known and len(self._known) >= most:
+            self._known.popitem(last=False)
+        if most:
+            self._known[server, principal.credential] = principal
+
+    def lapsed(self, principal: Principal) -> str:
+        """Why a credential that was good is good no more: `expired` or `revoked`; empty if it is."""
+        end = principal.expires_at
+        if end is not None and self.wall() >= end + self.settings.limits.token_leeway_s:
+            return "expired"
+        return "revoked" if self.revoked and self.revoked.covers(principal) else ""
+
+    @property
+    def lapses(self) -> bool:
+        """True if a credential that is good may be good no more later."""
+        return bool(self.issuers or self.certificates is not None or self.settings.revoked is not None)
+
+    async def close(self) -> None:
+        """Nobody asks any more."""
+        for issuer, _ in self.issuers.values():
+            await issuer.close()
+
+
+class Admission:
+    """The identity of one server's callers. `urls` are its addresses, the first of them the canonical one."""
+
+    def __init__(self, name: str, backend: Backend, identities: Identities, urls: tuple[str, ...]) -> None:
+        self.identities = identities
+        self._name = name
+        self._own = frozenset(urls)
+        self._scopes = frozenset(backend.scopes)
+        self._by_method = [(glob, frozenset(scopes)) for glob, scopes in backend.method_scopes.items()]
+        self.per_method = bool(self._by_method)
+        """Whether what a caller may do depends on the method."""
+        self.nobody = self._told(nobody(identities.settings), "")
+
+    def identify(
+        self, headers: Mapping[str, str], certificate: bytes | None, metadata: str
+    ) -> Principal | Refused | None:
+        """The caller, by what can be known at once; None if an issuer has to be asked.
+
+        `headers` look names up without case; `certificate` (DER) is that of the connection; `metadata` is where a
+        caller that is refused reads what to do, if there is such a place.
+        """
+        found = self._credential(headers, certificate)
+        return None if found is None else self._told(found, metadata)
+
+    async def verify(self, headers: Mapping[str, str], certificate: bytes | None, metadata: str) -> Principal | Refused:
+        """As `identify`, asking the issuer."""
+        from broker.identity.tokens import BadToken, read_head
+
+        token = bearer(headers.get("Authorization", ""))
+        assert token is not None
+        try:
+            head = read_head(token)
+            issuer, _ = self.identities.issuers[head.issuer]
+            key = await issuer.find(head.kid, head.algorithm)
+        except NotFetched as error:
+            return msgspec.structs.replace(_AWAY, detail=error.reason)
+        except (BadToken, KeyError):
+            key = None
+        if key is None:
+            return self._told(_bad("token-key"), metadata)
+        found = self._credential(headers, certificate)
+        return self._told(found if found is not None else _bad("token-key"), metadata)
+
+    def lacking(self, principal: Principal, method: str, metadata: str) -> Refused | None:
+        """The refusal of a method that needs scopes the caller does not have (2026-07-28 basic/authorization)."""
+        needed = self._scopes.union(*(scopes for glob, scopes in self._by_method if fnmatch.fnmatchcase(method, glob)))
+        if needed <= principal.scopes:
+            return None
+        # What the operation needs, and nothing of the catalogue beside it.
+        challenge = self._challenge(metadata, error="insufficient_scope", scopes=needed)
+        return Refused("insufficient-scope", challenge, _TOO_LITTLE, 403)
+
+    def lapsed(self, principal: Principal) -> str:
+        """Why a credential that was good is good no more; empty if it still is."""
+        return self.identities.lapsed(principal)
+
+    @property
+    def every_scope(self) -> list[str]:
+        """All scopes that anything here needs."""
+        return sorted(self._scopes.union(*(scopes for _, scopes in self._by_method)))
+
+    # ---- credentials ------------------------------------------------------------------------------------------------
+
+    def _credential(self, headers: Mapping[str, str], certificate: bytes | None) -> Principal | Refused | None:
+        identities = self.identities
+        credential = headers.get("Authorization")
+        if credential is None:
+            if certificate is None or identities.certificates is None:
+                return self.nobody
+            caller = identities.certificates.caller(certificate)
+            return _bad("certificate-of-nobody") if caller is None else self._held(caller)
+        token = bearer(credential)
+        if token is None:
+            return UNSUPPORTED
+        keyed = by_key(token, identities.settings)
+        if keyed is not None:
+            return self._held(keyed)
+        return self._token(token, certificate) if identities.issuers else BAD_CREDENTIAL
+
+    def _token(self, token: str, certificate: bytes | None) -> Principal | Refused | None:
+        from broker.identity.tokens import BadToken, digest_of, looks_like_token, prove, read_head
+
+        identities = self.identities
+        if len(token) > identities.settings.limits.token_bytes:
+            return _bad("token-size")
+        if not looks_like_token(token):
+            return BAD_CREDENTIAL
+        known = identities.recall(self._name, digest_of(token)) if certificate is None else None
+        if known is not None:
+            return known
+        try:
+            head: Head = read_head(token)
+            found = identities.issuers.get(head.issuer)
+            if found is None:
+                raise BadToken("token-issuer")
+            issuer, rules = found
+            if head.algorithm not in rules.algorithms:
+                raise BadToken("token-algorithm")
+            key = issuer.known(head.kid, head.algorithm)
+            if key is None:
+                return None
+            proven = prove(token, head, key, rules, identities.wall(), certificate)
+            if proven.audiences.isdisjoint(self._own | identities.audiences[rules.issuer]):
+                raise BadToken("token-audience")
+        except BadToken as bad:
+            return _bad(bad.reason)
+        principal = Principal(
+            f"token:{rules.issuer} {proven.subject}",
+            "token",
+            proven.claims,
+            proven.scopes,
+            proven.expires_at,
+            proven.digest,
+        )
+        held = self._held(principal)
+        if held is principal and "cnf" not in proven.claims:
+            identities.remember(self._name, principal)
+        return held
+
+    def _held(self, principal: Principal) -> Principal | Refused:
+        why = self.lapsed(principal)
+        if self.identities.lapses:
+            self.identities.shown()
+        return _bad(f"credential-{why}") if why else principal
+
+    # ---- refusals ---------------------------------------------------------------------------------------------------
+
+    def _told(self, found: Principal | Refused, metadata: str) -> Principal | Refused:
+        """What is found, or the refusal with this server's challenge."""
+        if isinstance(found, Principal):
+            if self._scopes <= found.scopes:
+                return found
+            if found.credential:
+                return self.lacking(found, "", metadata) or found
+            found = NO_CREDENTIAL  # somebody has to be named before it is asked what they may
+        if not self.identities.issuers or found.status != 401:
+            return found
+        if found.reason == "no-credential":
+            challenge = self._challenge(metadata, scopes=self._scopes)
+            return msgspec.structs.replace(found, challenge=challenge, message=_NEEDED)
+        error = "invalid_request" if found is UNSUPPORTED else "invalid_token"
+        message = found.message if found is UNSUPPORTED else _FAILED
+        challenge = self._challenge(metadata, error=error, scopes=self._scopes)
+        return msgspec.structs.replace(found, challenge=challenge, message=message)
+
+    def _challenge(self, metadata: str, *, error: str = "", scopes: frozenset[str] = frozenset()) -> str:
+        parts = {"error": error, "scope": " ".join(sorted(scopes)), "resource_metadata": metadata}
+        return ", ".join(['Bearer realm="dragoman"', *(f'{name}="{value}"' for name, value in parts.items() if value)])
+
+
+def _bad(detail: str) -> Refused:
+    return msgspec.structs.replace(BAD_CREDENTIAL, detail=detail)
