@@ -125,9 +125,9 @@ class PooledSession:
             opening = type(frame.id) is int and self.talk.inner.get(frame.id) == "initialize"
             if opening and not self._greets(frame, origin):
                 return
-        elif frame.method == "notifications/tools/list_changed":
-            self.pool.tools_changed(self)
-        elif frame.id is not UNSET and exchange != STANDING:
+        elif frame.id is UNSET:
+            self.pool.heard(self, frame.method)
+        elif exchange != STANDING:
             self.pool.rooms.asked_in_calls += 1
         self.feed(FromServer(exchange, frame, origin))
 
@@ -150,6 +150,11 @@ class PooledSession:
         if not self.gone:
             self.gone = True
             self.pool.retire(self)
+
+    def changed_elsewhere(self, method: str) -> None:
+        """Another session of the caller heard that a list has changed."""
+        if not self.closed:
+            self._run(self.talk.changed_elsewhere(method))
 
     # ---- the handshake ----------------------------------------------------------------------------------------------
 
@@ -258,6 +263,7 @@ class PooledSession:
     def _over(self) -> None:
         self.closed = True
         self._timers.close()
+        self.pool.news.forget(self)
 
     def _end_if_done(self) -> None:
         if (self.wrapped or self.gone) and self.talk.idle and self.talk.phase == "ready" and not self.closed:

@@ -25,6 +25,7 @@ from msgspec import UNSET
 from broker.backends.base import Flow
 from broker.backends.pooled_session import PooledSession
 from broker.backends.session_groups import Group, declaring, may_ask, silent
+from broker.backends.session_news import News
 from broker.backends.session_opening import open_session
 from broker.backends.session_rooms import Rooms
 from broker.identity import SHARED, Principal
@@ -48,6 +49,8 @@ SWEEP_S = 15.0
 CANNOT_ASK_S = 3600.0
 """How long a backend is remembered as one that cannot ask; as long as the verdict on its era."""
 
+TOOLS_CHANGED = "notifications/tools/list_changed"
+
 LOST_TEXT = "The suspended call was lost when the broker was restarted; it may have taken effect"
 
 
@@ -61,6 +64,7 @@ class SessionPool:
         self.owner = secrets.token_urlsafe(6)
         self.habits = Habits()
         self.rooms = Rooms(self.policy, self.habits, lambda session: self.end(session, "evicted"))
+        self.news = News(self.rooms, context.wheel)
         self.legs: dict[int, tuple[PooledSession, str]] = {}  # and whose call it is; nobody's, for a subscription
         self._open: dict[str, int] = {}
         self._mute_until = 0.0
@@ -145,6 +149,12 @@ class SessionPool:
     def retire(self, session: PooledSession) -> None:
         """A session takes no further requests."""
         self.rooms.retire(session)
+
+    def heard(self, session: PooledSession, method: str) -> None:
+        """A notification of this session's server."""
+        if method == TOOLS_CHANGED:
+            self.tools_changed(session)
+        self.news.heard(session, method)
 
     def tools_changed(self, session: PooledSession) -> None:
         """What was learned of the tools holds no longer for whoever uses this session."""

@@ -147,6 +147,10 @@ class StatelessClient:
             self.pages.renew()
         return listening.resynced(self)
 
+    def changed_elsewhere(self, method: str) -> list[Effect]:
+        """The server said in another session of this caller that one of its lists has changed."""
+        return listening.announced(self, method, {})
+
     def close(self, reason: str) -> list[Effect]:
         """The session is over: every leg is answered, every suspended call is lost."""
         effects: list[Effect] = [final(leg, broken(leg, reason)) for leg in self.waiting]
