@@ -63,6 +63,11 @@ class Gate:
         """A call has ended."""
         self._infos.pop(call, None)
 
+    def method_of(self, call: int) -> str:
+        """The method of an open call, empty if there is none."""
+        info = self._infos.get(call)
+        return "" if info is None else info.method
+
     def close(self) -> None:
         """The session is over: hooks that are still awaited are cancelled, what waits behind them is dropped."""
         self._turns.close()
@@ -190,9 +195,12 @@ class Gate:
                 else:
                     edge.accept(effect.exchange)
                 return
+            sent = effect
             if isinstance(verdict, Replace):
                 frame.params = verdict.body
-            self._send(effect)
+                if verdict.headers:
+                    sent = msgspec.structs.replace(effect, headers=verdict.headers)
+            self._send(sent)
 
         def ask() -> Verdict | Awaitable[Verdict]:
             verdict = self.hooks.judge(part, method, "server", params, info)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fnmatch
 
+from broker import settings_inject
 from broker.hooks.base import CallInfo, Hook
 from broker.hooks.filter_names import FilterNames, Rule
+from broker.hooks.inject_context import InjectContext, Injection, Source
 from broker.settings import Backend, Settings
 from broker.watch import Watch
 from protocol_versions.jsonrpc import WireLimits
@@ -24,9 +26,27 @@ def hooks_of(name: str, backend: Backend, settings: Settings, limits: WireLimits
     }
     if any(rule.allow or rule.deny for rule in rules.values()):
         found.append(FilterNames(rules))
+    if backend.inject:
+        found.append(InjectContext([_injection(each) for each in backend.inject]))
     if any(_for(name, rule.servers) for rule in settings.sanitise.rules):
         found.append(_sanitise(name, settings, limits, watch))
     return found
+
+
+def _injection(section: settings_inject.Injection) -> Injection:
+    sources = {kind: getattr(section, kind) for kind in ("value", "claim", "caller", "request")}
+    kind, key = next((kind, key) for kind, key in sources.items() if key is not None)
+    argument, meta, header = section.argument, section.meta, section.header
+    return Injection(
+        "argument" if argument else "meta" if meta else "header",
+        argument or meta or header or "",
+        Source(kind, key),  # type: ignore[arg-type]
+        of="tools" if section.prompts is None else "prompts",
+        targets=section.prompts or section.tools or ("*",),
+        methods=section.methods,
+        given=section.given,
+        missing=section.missing,
+    )
 
 
 def _for(name: str, globs: tuple[str, ...]) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
 
-from broker.backends.base import SessionBackend
+from broker.backends.base import Headers, SessionBackend
 from broker.callers import Speaker
 from broker.gate import Gate
 from broker.hooks.base import Caller
@@ -87,6 +87,7 @@ class Relay:
         self.wait = StreamWait(wheel)
         self.styles: SessionStyles | None = None
         self._resend: dict[int, bytes] = {}
+        self._headers: dict[int, Headers] = {}
 
     # ---- what the face says ---------------------------------------------------------------------------------------
 
@@ -194,8 +195,8 @@ class Relay:
                 if not self.gate.idle:
                     self.gate.forget(effect.call)  # type: ignore[union-attr]
                 self.link.ended(effect.call)  # type: ignore[union-attr]
-                if self._resend:
-                    self._resend.pop(effect.call, None)  # type: ignore[union-attr]
+                self._resend.pop(effect.call, None)  # type: ignore[union-attr]
+                self._headers.pop(effect.call, None)  # type: ignore[union-attr]
             else:
                 self._rare(effect)
 
@@ -222,9 +223,8 @@ class Relay:
                 assert self.backend is not None
                 self.backend.settle(server, by_id(server).traits)
             case Resend(call=call):
-                body = self._resend.pop(call, None)
-                if body is not None and self.backend is not None:
-                    self.backend.request(call, body)
+                if self.backend is not None and (body := self._resend.pop(call, None)) is not None:
+                    self.backend.request(call, body, headers=self._headers.get(call, ()))
             case Migrate(stateless=stateless):
                 self.on_migrate(self, stateless)
             case Note():
@@ -241,10 +241,11 @@ class Relay:
 
     def to_backend(self, effect: ToServer) -> None:
         """Send a message that policy has passed."""
-        frame = effect.frame
         if self.watch.tapping:
-            self.watch.frame("backend", "out", self.name, frame)
+            self.watch.frame("backend", "out", self.name, effect.frame)
         assert self.backend is not None
+        if effect.headers and effect.call in self.talk.book.calls:
+            self._headers[effect.call] = effect.headers
         if self.styles is None or not self.styles.moves(effect):
             self.backend.send(effect)
 
@@ -289,10 +290,9 @@ class Relay:
 
     def _open_stream(self, then: int) -> None:
         backend = self.backend
-        assert backend is not None
         announces, asks = handshake.uses_of_stream(self.talk.peers)
         # Servers of both SDKs log and ask on this stream; one without a session id has no use for it.
-        if backend.session_id is None or not (announces or asks):
+        if backend is None or backend.session_id is None or not (announces or asks):
             return
         if then < 0:
             asyncio.get_running_loop().call_soon(backend.open_stream)

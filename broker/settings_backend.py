@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from broker.hosts.machine import startable
 from broker.settings_file import read_secret
+from broker.settings_inject import Injection, check_headers
 from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
 from broker.signin.options import SignInOptions
 
@@ -132,6 +133,9 @@ class Backend(Section):
     method_scopes: dict[Annotated[str, Field(min_length=1, max_length=128)], tuple[Scope, ...]] = Field(
         default={}, description="Scopes a caller needs besides, by globs of methods: tools/call: [write]"
     )
+    inject: tuple[Injection, ...] = Field(
+        default=(), description="What its requests are given that clients do not send."
+    )
 
     @field_validator("url")
     @classmethod
@@ -200,6 +204,7 @@ class Backend(Section):
             raise ValueError(f"a command has none of: {', '.join(over_http)}")
         if self.url and (self.env or self.cwd is not None or self.inherit_env):
             raise ValueError("only a command has env, inherit_env and cwd")
+        check_headers(self.inject, self.headers, command=bool(self.command))
         if self.session_key is not None and self.session != "pooled":
             raise ValueError("session_key needs `session: pooled`")
         if self.client_key is not None and self.client_certificate is None:

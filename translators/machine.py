@@ -117,12 +117,16 @@ class Reject(Effect, frozen=True, gc=False):
 
 
 class ToServer(Effect, frozen=True, gc=False):
-    """Send a message to the backend. `call` is 0 for notifications and answers; `exchange` learns that it was taken."""
+    """Send a message to the backend. `call` is 0 for notifications and answers; `exchange` learns that it was taken.
+
+    `headers` are what a policy adds to its request, where it goes over HTTP.
+    """
 
     call: int
     frame: Frame
     exchange: int = -1
     initialize: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Resend(Effect, frozen=True, gc=False):

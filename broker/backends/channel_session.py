@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from broker.backends.base import Channel, ChannelReach, Owner
+from broker.backends.base import Channel, ChannelReach, Headers, Owner, lines_of
 from broker.backends.batches import batch_of
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
@@ -72,6 +72,7 @@ class ChannelSession:
         self.channel: Channel | None = None
         self._wait_s = reach.wait_s if patient else 0.0
         self._legs: dict[int, ChannelLeg] = {}
+        self._extra = b""  # what policy adds to `initialize`, for what belongs to no call
         self._batching = False
         self._greeted = False
 
@@ -93,11 +94,13 @@ class ChannelSession:
         """Write what the relay decided to send."""
         body = jsonrpc.encode(effect.frame)
         if effect.call:
-            self.request(effect.call, body, initialize=effect.initialize)
+            if effect.initialize:
+                self._extra = lines_of(effect.headers)
+            self.request(effect.call, body, initialize=effect.initialize, headers=effect.headers)
         else:
             self.notify(body, effect.exchange)
 
-    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
+    def request(self, call: int, body: bytes, *, initialize: bool = False, headers: Headers = ()) -> None:
         """Write a request; its answer or failure comes to the owner."""
         if initialize and (self.channel is None or self._greeted):
             self._end()
@@ -105,14 +108,14 @@ class ChannelSession:
         now = self.reach.now()
         limit = self.reach.start_s if initialize else self.reach.head_s + self._wait_s
         self._legs[call] = ChannelLeg(call, self.channel, now, now + limit, initialize)
-        if self.channel is None or not self.channel.write(body, call):
+        if self.channel is None or not self.channel.write(body, call, lines_of(headers) or self._extra):
             del self._legs[call]
             asyncio.get_running_loop().call_soon(self.owner.backend_failed, call, "backend-closed", "no")
 
     def notify(self, body: bytes, exchange: int) -> None:
         """Write a notification or an answer; a channel takes it at once."""
         if self.channel is not None:
-            self.channel.write(body)
+            self.channel.write(body, head=self._extra)
         asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
 
     def abort(self, call: int) -> None:

@@ -104,7 +104,7 @@ class Child(asyncio.SubprocessProtocol):
         self._owner = owner
         self._log = log
 
-    def write(self, line: bytes, call: int = 0) -> bool:  # noqa: ARG002
+    def write(self, line: bytes, call: int = 0, head: bytes = b"") -> bool:  # noqa: ARG002
         """Send one message; False if the child does not read what it was sent before, or is gone."""
         if self.closed:
             return False

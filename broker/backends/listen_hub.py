@@ -54,6 +54,7 @@ class Member(msgspec.Struct):
     leg: int
     wanted: dict[str, Any]
     meta: Any
+    headers: tuple[tuple[str, str], ...] = ()
     heard: bool = False
 
 
@@ -71,11 +72,11 @@ class ListenHub:
         self._honoured: dict[str, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, listener: Listener, leg: int, frame: Frame) -> None:
-        """A session opens a stream."""
+    def join(self, listener: Listener, leg: int, frame: Frame, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """A session opens a stream; `headers` are what policy adds to its request."""
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         wanted = tree.whole(params, "notifications")
-        member = Member(listener, leg, wanted if isinstance(wanted, dict) else {}, params.get("_meta"))
+        member = Member(listener, leg, wanted if isinstance(wanted, dict) else {}, params.get("_meta"), headers)
         self._members[id(listener), leg] = member
         if self._leg and not self._opening and self._union() == self._asked:
             asyncio.get_running_loop().call_soon(self._acknowledge, member)
@@ -145,7 +146,7 @@ class ListenHub:
         self.http.post(
             self._opening,
             Frame(id=self._opening, method=LISTEN, params=params),
-            headers_of(LISTEN, params),
+            [*headers_of(LISTEN, params), *newest.headers],
             stream=True,
         )
 

@@ -45,7 +45,7 @@ class SseChannel:
         self._deadlines = deadlines
         self._parser = sse.Parser(max_bytes)
         self._posts: Pool | None = None
-        self._waiting: list[tuple[bytes, int]] = []
+        self._waiting: list[tuple[bytes, int, bytes]] = []
         self._status = 0
         self._over = False
         self._ticket: Ticket = pool.send(b"GET", GET, b"", self, timeouts=deadlines.stream)
@@ -55,14 +55,14 @@ class SseChannel:
         """True once the stream has ended, by whoever's doing: nothing is posted any more."""
         return self._over
 
-    def write(self, line: bytes, call: int = 0) -> bool:
+    def write(self, line: bytes, call: int = 0, head: bytes = b"") -> bool:
         """Post one message, at once or as soon as the address is known."""
         if self._over or len(self._waiting) >= MAX_WAITING:
             return False
         if self._posts is None:
-            self._waiting.append((line, call))
+            self._waiting.append((line, call, head))
         else:
-            self._posts.send(b"POST", POST, line, PostSink(self, call), timeouts=self._deadlines.short)
+            self._posts.send(b"POST", POST + head, line, PostSink(self, call), timeouts=self._deadlines.short)
         return True
 
     def pause(self) -> None:
@@ -133,8 +133,8 @@ class SseChannel:
             self._lost("backend-garbage")
             return
         waiting, self._waiting = self._waiting, []
-        for line, call in waiting:
-            self.write(line, call)
+        for line, call, extra in waiting:
+            self.write(line, call, extra)
 
     def _lost(self, reason: str) -> None:
         if self._over:

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
-from broker.backends.base import Owner
+from broker.backends.base import Headers, Owner, lines_of
 from broker.backends.batches import batch_of
 from broker.backends.farewell import Farewells
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
@@ -67,6 +67,7 @@ class BackendSession:
         self._post = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
         self._get = b"accept: text/event-stream\r\n"
         self._identity = b""
+        self._extra = b""  # what policy adds to `initialize`, for what belongs to no call
         self._head = self._post
         self.standing: StandingLeg | None = None
         self.legs: dict[int, PostLeg] = {}
@@ -81,7 +82,7 @@ class BackendSession:
         if self.session_id is not None:
             identity += b"mcp-session-id: %b\r\n" % self.session_id.encode()
         self._identity = identity
-        self._head = self._post + identity
+        self._head = self._post + identity + self._extra
 
     def frames(self, data: bytes) -> list[Frame]:
         """The messages of one event or body: one, or several where the backend's revision has batches."""
@@ -107,15 +108,18 @@ class BackendSession:
         """Write what the relay decided to send."""
         body = jsonrpc.encode(effect.frame)
         if effect.call:
-            self.request(effect.call, body, initialize=effect.initialize)
+            if effect.initialize:
+                self._extra = lines_of(effect.headers)
+            self.request(effect.call, body, initialize=effect.initialize, headers=effect.headers)
         else:
             self.notify(body, effect.exchange)
 
-    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
+    def request(self, call: int, body: bytes, *, initialize: bool = False, headers: Headers = ()) -> None:
         """POST a request; its answer or failure comes to the owner."""
+        head = self._head if not headers else self._post + self._identity + lines_of(headers)
         leg = PostLeg(self, call, body, initialize)
         self.legs[call] = leg
-        leg.ticket = self.pool.send(b"POST", self._head, body, leg, timeouts=self.deadlines.call)
+        leg.ticket = self.pool.send(b"POST", head, body, leg, timeouts=self.deadlines.call)
 
     def notify(self, body: bytes, exchange: int) -> None:
         """POST a notification or an answer; the owner learns when the backend took it."""
@@ -147,12 +151,13 @@ class BackendSession:
         if self.session_id is not None:
             # A handshake that failed after its answer was never settled: its session is named all the same.
             identity = self._identity or b"mcp-session-id: %b\r\n" % self.session_id.encode()
+            identity += self._extra
             self.pool.send(b"DELETE", identity, b"", self.farewells.begin(), timeouts=self.deadlines.short)
             self.session_id = None
 
     def get(self, sink: Sink, last_event_id: str, *, total_s: float | None = None) -> Ticket:
         """GET a stream, from the beginning or after an event; for no longer than `total_s`."""
-        head = self._get + self._identity
+        head = self._get + self._identity + self._extra
         if last_event_id:
             head += b"last-event-id: %b\r\n" % last_event_id.encode()
         timeouts = self.deadlines.stream

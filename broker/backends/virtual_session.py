@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET
 
-from broker.backends.base import Flow, Legs, Owner, Refusal
+from broker.backends.base import Flow, Headers, Legs, Owner, Refusal
 from broker.backends.listen_hub import LISTEN, ListenHub
 from broker.backends.virtual_rounds import LegRounds
 from broker.era import evidence, undispatched
@@ -125,8 +125,8 @@ class VirtualSession:
             self._queued += 1
             asyncio.get_running_loop().call_soon(self._run_open, effects)
 
-    def request(self, call: int, body: bytes, *, initialize: bool = False) -> None:
-        """A request of the virtual session."""
+    def request(self, call: int, body: bytes, *, initialize: bool = False, headers: Headers = ()) -> None:  # noqa: ARG002
+        """A request of the virtual session; what policy adds to it is added here, at the real backend's edge."""
         if not initialize:
             self._frames[call] = body
         self._later(FromClient(call, jsonrpc.decode_backend(body)))
@@ -162,6 +162,8 @@ class VirtualSession:
         if self.watch.tapping:
             self.watch.frame("backend", "in", self.name, frame)
         try:
+            if not self.gate.idle and frame.result is not UNSET and self.gate.method_of(leg) == "tools/list":
+                self.talk.facts.overhear(frame.result)  # policy may hide arguments that are sent all the same
             if self.gate.idle or not self.gate.from_backend(leg, frame):
                 self.from_backend(leg, frame)
         except Exception as error:
@@ -219,14 +221,14 @@ class VirtualSession:
         try:
             tool = tree.deep(params.get("name")) if facts.mirrors and method == "tools/call" else None
             annotations = facts.mirrored(tool) if isinstance(tool, str) else None
-            headers = headers_of(method, params, annotations)
+            headers = [*headers_of(method, params, annotations), *effect.headers]
         except Refused as refusal:
             reply = broken(effect.call, refusal.reason, code=refusal.code)
             asyncio.get_running_loop().call_soon(self.from_backend, effect.call, reply, "broker")
             return
         assert self.http is not None
         if method == LISTEN and self.hub is not None:
-            self.hub.join(self, effect.call, frame)
+            self.hub.join(self, effect.call, frame, effect.headers)
         else:
             self.http.post(effect.call, frame, headers)
 

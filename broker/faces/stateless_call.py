@@ -185,6 +185,7 @@ class StatelessCall:
             return
         known = {name.lower() for name, _ in headers}
         headers += [header for header in self.param_headers if header[0].lower() not in known]
+        headers += effect.headers
         self.relay.send(self, frame, headers)
 
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:  # noqa: ARG002

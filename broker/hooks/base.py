@@ -57,9 +57,10 @@ class Pass(msgspec.Struct, frozen=True):
 
 
 class Replace(msgspec.Struct, frozen=True):
-    """The message goes on with this body."""
+    """The message goes on with this body. `headers`: what its request to a backend over HTTP carries besides."""
 
     body: Body
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Deny(msgspec.Struct, frozen=True):

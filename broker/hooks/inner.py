@@ -120,7 +120,8 @@ def answers(hooks: Runner, first: Verdict, body: Body, info: CallInfo, note: Not
 
     def folded() -> Verdict:
         rest = {name: value for name, value in body.items() if name != RESPONSES}
-        return Replace({**rest, RESPONSES: given} if given else rest)
+        headers = first.headers if isinstance(first, Replace) else ()
+        return Replace({**rest, RESPONSES: given} if given else rest, headers)
 
     return _each(iter(tuple(given)), judge, take, folded)
 

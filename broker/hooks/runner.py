@@ -67,7 +67,7 @@ class Runner:
         if found is None:
             return PASS
         slot, hooks = found
-        return self._chain(slot, hooks, body, info, replaced=False)
+        return self._chain(slot, hooks, body, info, None)
 
     def _chain(
         self,
@@ -75,8 +75,7 @@ class Runner:
         hooks: Judges,
         body: Body,
         info: CallInfo,
-        *,
-        replaced: bool,
+        replaced: Replace | None,
     ) -> Verdict | Awaitable[Verdict]:
         for index, (hook, pattern) in enumerate(hooks):
             try:
@@ -87,13 +86,14 @@ class Runner:
             if inspect.isawaitable(verdict):
                 return self._rest(slot, hooks, index, verdict, body, info, replaced)
             if isinstance(verdict, Replace):
-                body, replaced = verdict.body, True
+                body, replaced = verdict.body, _both(replaced, verdict)
             elif not isinstance(verdict, Pass):
                 return verdict if isinstance(verdict, Deny | Drop) else _failed(hook, None)
-        return self._ended(slot, body, info) if replaced else PASS
+        return PASS if replaced is None else self._ended(slot, replaced, info)
 
-    def _ended(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+    def _ended(self, slot: Slot, replaced: Replace, info: CallInfo) -> Verdict:
         """What was replaced, unless a hook that judges again refuses it: what is sent has to be what was judged."""
+        body = replaced.body
         found = self._find(slot.part, slot.method, slot.toward) if slot.part == "params" else None
         for hook, pattern in found[1] if found is not None else ():
             if not hook.again:
@@ -107,7 +107,7 @@ class Runner:
                 body = verdict.body
             elif not isinstance(verdict, Pass):
                 return verdict if isinstance(verdict, Deny | Drop) else _failed(hook, None)
-        return Replace(body)
+        return Replace(body, replaced.headers)
 
     async def _rest(
         self,
@@ -117,17 +117,17 @@ class Runner:
         pending: Awaitable[Verdict],
         body: Body,
         info: CallInfo,
-        replaced: bool,
+        replaced: Replace | None,
     ) -> Verdict:
         try:
             verdict = await pending
         except Exception as error:
             return _failed(hooks[index][0], error)
         if isinstance(verdict, Replace):
-            body, replaced = verdict.body, True
+            body, replaced = verdict.body, _both(replaced, verdict)
         elif not isinstance(verdict, Pass):
             return verdict if isinstance(verdict, Deny | Drop) else _failed(hooks[index][0], None)
-        after = self._chain(slot, hooks[index + 1 :], body, info, replaced=replaced)
+        after = self._chain(slot, hooks[index + 1 :], body, info, replaced)
         return await after if inspect.isawaitable(after) else after
 
     def _find(self, part: str, method: str, toward: Side) -> tuple[Slot, Judges] | None:
@@ -145,6 +145,11 @@ class Runner:
         if len(self._cache) < MAX_CACHED_SLOTS:
             self._cache[key] = found
         return found
+
+
+def _both(before: Replace | None, after: Replace) -> Replace:
+    """What two hooks have made of a message: the body of the later one, the headers of both."""
+    return after if before is None or not before.headers else Replace(after.body, before.headers + after.headers)
 
 
 def opened(body: Body, names: tuple[str, ...], limits: WireLimits) -> None:

@@ -7,6 +7,7 @@ see, hooks included.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -31,13 +32,15 @@ MAX_TOOLS = 10_000
 class Facts:
     """Discovery and catalogue with their expiry, in seconds of the caller's clock."""
 
-    __slots__ = ("_discover", "_discover_until", "_read", "_tools", "_tools_until", "schemas")
+    __slots__ = ("_discover", "_discover_until", "_overheard", "_read", "_tools", "_tools_until", "schemas")
 
     def __init__(self) -> None:
         self._discover: Body | None = None
         self._discover_until = 0.0
         self._tools: dict[str, Annotations] = {}
         self._tools_until = 0.0
+        self._overheard: dict[str, Annotations] = {}
+        """What tools mirror as the backend wrote it, where policy changes what the sessions see."""
         self._read: tuple[bool, msgspec.Raw, tuple[str, ...]] | None = None
         """The page read last: whether it was all there is, its tools, and those to be left out."""
         self.schemas: dict[str, Body] = {}
@@ -59,11 +62,17 @@ class Facts:
     @property
     def mirrors(self) -> bool:
         """True if any tool has header annotations."""
-        return bool(self._tools)
+        return bool(self._tools or self._overheard)
 
     def mirrored(self, tool: str) -> Annotations:
         """The header annotations of a tool, empty if it has none or is not known."""
-        return self._tools.get(tool, {})
+        return self._overheard.get(tool) or self._tools.get(tool, {})
+
+    def overhear(self, result: Body) -> None:
+        """Take a page of `tools/list` before policy changes it: headers mirror what is sent, hidden arguments too."""
+        for tool in _listed(result.get("tools")):
+            found = _mirrored(tool.get("inputSchema"))
+            _keep(self._overheard, tree.deep(tool["name"]), found)
 
     def learn_tools(self, result: Body, now: float, *, first: bool, walk: bool = False) -> tuple[list[str], bool]:
         """Take one page of `tools/list`; returns the tools that must be left out, and whether more pages follow.
@@ -82,12 +91,8 @@ class Facts:
             self._tools.clear()
             self.schemas.clear()  # in place: open calls hold it
         bad: list[str] = []
-        tools = tree.shallow(listed)
-        for item in tools if isinstance(tools, list) else ():
-            tool = tree.shallow(item)
-            name = tree.deep(tool.get("name")) if isinstance(tool, dict) else None
-            if not isinstance(name, str):
-                continue
+        for tool in _listed(listed):
+            name = tree.deep(tool["name"])
             found = _mirrored(tool.get("inputSchema"))
             if found is None:
                 bad.append(name)
@@ -112,6 +117,15 @@ class Facts:
     def forget(self) -> None:
         """The backend is not what it was."""
         self._discover_until = self._tools_until = 0.0
+
+
+def _listed(tools: Any) -> Iterator[Body]:
+    """The tools of a list that have a name, each opened one level; nothing is stored back."""
+    opened = tree.shallow(tools)
+    for item in opened if isinstance(opened, list) else ():
+        tool = tree.shallow(item)
+        if isinstance(tool, dict) and isinstance(tree.deep(tool.get("name")), str):
+            yield tool
 
 
 def _keep(known: dict[str, Any], name: str, value: Any) -> None:
