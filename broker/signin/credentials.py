@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 RENEW_BEFORE_S = 30.0
 """A token is renewed this long before it expires: clocks differ, and a request takes its time."""
 
+RENEW_SHARE = 0.25
+"""And never earlier than with this share of its life left: some issuers give tokens for seconds."""
+
 PAUSE_S = 60.0
 """After an attempt that failed nobody is asked again for so long; hosts start over within seconds."""
 
@@ -211,7 +214,9 @@ class PersonCredentials:
         who = self._who or person(on_stderr, self._limits.sign_in_s, watched=watched)
         try:
             async with self._fetcher() as fetch:
-                grant = await sign_in(self.server, challenge, self._options, fetch, who, before=before)
+                grant = await sign_in(
+                    self.server, challenge, self._options, fetch, who, before=before, clock=self.clock
+                )
             self._files().save(grant)
         except SignInError as error:
             self._paused_until = self.clock() + PAUSE_S
@@ -257,10 +262,10 @@ class PersonCredentials:
         self._grant = grant
         self.line = grant.line if grant is not None else b""
         self._refreshed = b""
-        expires = grant.expires_at if grant is not None else 0.0
-        self.renew_at = (
-            expires - RENEW_BEFORE_S if grant is not None and expires and grant.refresh_token else float("inf")
-        )
+        self.renew_at = float("inf")
+        if grant is not None and grant.expires_at and grant.refresh_token:
+            left = max(0.0, grant.expires_at - self.clock())
+            self.renew_at = grant.expires_at - min(RENEW_BEFORE_S, left * RENEW_SHARE)
 
 
 def _noted(reason: str) -> None:

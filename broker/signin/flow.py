@@ -26,7 +26,7 @@ from broker.signin.grant import Grant
 from broker.signin.loopback import Loopback
 from broker.signin.options import SignInOptions
 from broker.signin.places import canonical
-from broker.signin.registration import client_for
+from broker.signin.registration import client_for, still_fits
 from broker.signin.tokens import redeemed
 
 OFFLINE = "offline_access"
@@ -66,8 +66,9 @@ async def sign_in(
     who: Person,
     *,
     before: Grant | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Grant:
-    """The grant that somebody gives. `before` is an earlier one for this server.
+    """The grant that somebody gives. `before` is an earlier one for this server; `clock` is in Unix seconds.
 
     Raises:
         SignInError: nobody gives one, or something on the way cannot be trusted.
@@ -84,9 +85,10 @@ async def sign_in(
     scopes = wanted(challenge, resource, issuer, options, same)
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     async with _loopback(state, options, same) as back:
-        client = await client_for(
-            issuer, options, back.redirect_uri, scopes, fetch, before=same.client if same is not None else None
+        known = (
+            same.client if same is not None and still_fits(same.client, back.redirect_uri, scopes, clock()) else None
         )
+        client = await client_for(issuer, options, back.redirect_uri, scopes, fetch, before=known)
         client = msgspec.structs.replace(client, redirect_uri=back.redirect_uri)
         grant = Grant(
             server=canonical(server),
@@ -99,7 +101,7 @@ async def sign_in(
         )
         await _ask(_page(issuer, grant, verifier, state), grant, who)
         code = await back.code(issuer, who.wait_s)
-        return await redeemed(grant, code, verifier, fetch, time.time())
+        return await redeemed(grant, code, verifier, fetch, clock())
 
 
 def wanted(
@@ -117,8 +119,8 @@ def wanted(
 
 
 def _loopback(state: str, options: SignInOptions, before: Grant | None) -> Loopback:
-    """The port the operator chose, else the one that is registered, else any: some issuers compare ports too."""
-    if options.redirect_port or before is None or before.client.kind != "registered":
+    """The port the operator chose, else that of the last time, else any: some issuers compare ports too."""
+    if options.redirect_port or before is None:
         return Loopback(state, port=options.redirect_port)
     port = before.client.redirect_uri.rpartition(":")[2].partition("/")[0]
     return Loopback(state, port=int(port) if port.isdigit() else 0, or_any=True)

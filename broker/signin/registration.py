@@ -7,7 +7,6 @@ registered is never replaced by one of ours in silence.
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -37,7 +36,7 @@ async def client_for(
     *,
     before: Client | None = None,
 ) -> Client:
-    """The client to sign in as. `before` is the one of an earlier time at the same issuer.
+    """The client to sign in as. `before` is one of an earlier time at the same issuer, which `still_fits`.
 
     Raises:
         SignInError: there is none.
@@ -47,9 +46,7 @@ async def client_for(
         return Client(options.client_id, "configured", method, options.client_secret, redirect_uri)
     if options.is_document and issuer.takes_documents:
         return Client(options.client_id, "document", "none", "", redirect_uri)
-    if before is not None and before.kind == "configured" and not options.client_id:
-        return before
-    if before is not None and _still_fits(before, redirect_uri, scopes):
+    if before is not None and (before.kind == "registered" or not options.client_id):
         return before
     if not issuer.registration_endpoint:
         raise SignInError(
@@ -59,10 +56,13 @@ async def client_for(
     return await _registered(issuer, redirect_uri, scopes, fetch)
 
 
-def _still_fits(client: Client, redirect_uri: str, scopes: tuple[str, ...]) -> bool:
-    lives = not client.secret_expires_at or client.secret_expires_at > time.time()
+def still_fits(client: Client, redirect_uri: str, scopes: tuple[str, ...], now: float) -> bool:
+    """Whether a client of an earlier time can be used again: one that the operator gave always can."""
+    if client.kind != "registered":
+        return True
+    lives = not client.secret_expires_at or client.secret_expires_at > now
     covers = not client.scopes or set(scopes) <= set(client.scopes)
-    return client.kind == "registered" and client.redirect_uri == redirect_uri and lives and covers
+    return client.redirect_uri == redirect_uri and lives and covers
 
 
 def _method(issuer: Issuer, *, secret: bool) -> Method:

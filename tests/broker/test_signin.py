@@ -90,9 +90,11 @@ async def test_a_token_is_renewed_before_it_expires(tmp_path: Path) -> None:
         here.issuer.expires_in = 100
         broker = await here.broker(clock=lambda: now[0])
         await broker.open()
-        broker.credentials.renew_at = now[0] + 70
-        now[0] += 75
-        assert await broker.tools()
+        now[0] += 74
+        await broker.tools()
+        assert here.issuer.asked.count("POST /token") == 1
+        now[0] += 2
+        assert await broker.tools(2)
         assert here.door.refusals == [401]
         assert here.issuer.asked.count("POST /token") == 2
 

@@ -20,6 +20,7 @@ from broker.signin.browser import opener, show
 from broker.signin.challenge import Challenge, read
 from broker.signin.discovery import covers
 from broker.signin.errors import SignInError
+from broker.signin.fetch import Fetcher
 from broker.signin.grant import Client, Grant
 from broker.signin.options import SignInOptions, problem
 from broker.signin.places import canonical
@@ -137,6 +138,31 @@ async def test_a_server_with_a_public_address_as_well_is_a_public_one() -> None:
 
 async def _found(address: str) -> list[str]:
     return [address]
+
+
+async def test_through_a_proxy_names_are_the_proxys_to_look_up_and_addresses_inside_are_refused() -> None:
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def lookup(host: str, port: int) -> list[str]:
+        assert host in ("127.0.0.1", "mcp.example.com"), host
+        return ["93.184.216.34"] if host == "mcp.example.com" else [host]
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    where = {"https_proxy": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+    async with server, Fetcher(Guard(SERVER, lookup=lookup), request_s=5, proxy_env=where) as fetch:
+        with pytest.raises(SignInError, match="cannot be reached"):
+            await fetch.get("https://auth.example.com/x")
+        await fetch.judge("https://auth.example.com/authorize")
+        for inside in ("https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/"):
+            with pytest.raises(SignInError):
+                await fetch.get(inside)
+    assert asked == [b"CONNECT auth.example.com:443 HTTP/1.1\r\n"]
 
 
 @pytest.mark.parametrize(
