@@ -170,12 +170,9 @@ class Servers:
             server.wind_down()
 
     async def close(self) -> None:
-        """End everything."""
+        """End everything, all servers at once; one that fails to end keeps no other from it."""
         self._hurry.set()
-        for server in self._by_name.values():
-            server.end("shutdown")
-        for server in self._by_name.values():
-            await server.close()
+        await asyncio.gather(*(_ended(server, "shutdown") for server in self._by_name.values()))
         if self._leaving:
             await asyncio.wait(self._leaving)
         await self.identities.close()
@@ -244,8 +241,18 @@ class Servers:
         while server.busy and not self._hurry.is_set() and loop.time() < due:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), LOOK_S)
-        server.end("reloaded")
-        await server.close()
+        await _ended(server, "reloaded")
+
+
+async def _ended(server: VirtualServer, why: str) -> None:
+    """End a server; what fails is told to the operator without its text, and keeps nothing else from ending."""
+    try:
+        try:
+            server.end(why)
+        finally:
+            await server.close()
+    except Exception as error:
+        telemetry.log("error", "server did not end", backend=server.context.name, kind=type(error).__name__)
 
 
 def identity_of(backend: Backend) -> tuple[Any, ...]:
