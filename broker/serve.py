@@ -228,7 +228,10 @@ async def run(
         (hurry if stop.is_set() else stop).set()
 
     undo = on_signals(signalled)
+    listener = None
     try:
+        if settings.status.port is not None:  # a port that is taken is found out before anybody is told of anything
+            listener = bind(settings.status.host, settings.status.port)
         broker = await start(settings, create)
         # What start-up made stays to the end: no collection need walk it again.
         gc.collect()
@@ -237,7 +240,7 @@ async def run(
         going = asyncio.ensure_future(beside(broker)) if beside is not None else None
         await asyncio.sleep(0)  # it hears signals before anybody is told that there is a process to send them to
         ready(broker)
-        status = await _status(settings, broker, stop)
+        status = await _status(settings, broker, stop, listener) if listener is not None else None
         await stop.wait()
         if going is not None:
             going.cancel()
@@ -251,17 +254,16 @@ async def run(
         return clean
     finally:
         undo()
+        if listener is not None:
+            listener.close()
 
 
-async def _status(settings: Settings, broker: Running, stop: asyncio.Event) -> web.AppRunner | None:
-    """The status port, if there is to be one."""
-    if settings.status.port is None:
-        return None
+async def _status(settings: Settings, broker: Running, stop: asyncio.Event, listener: socket.socket) -> web.AppRunner:
+    """Answer on the status port."""
     from broker.app import FACES
     from broker.edge import EdgeSettings
     from broker.status import Status
 
-    listener = bind(settings.status.host, settings.status.port)
     port: int = listener.getsockname()[1]
     faces = broker.app[FACES]
     status = Status(lambda: faces, lambda: not stop.is_set())

@@ -250,6 +250,16 @@ async def test_an_address_in_use_is_said_to_be(world: World) -> None:
     assert caught.value.bind
 
 
+async def test_nobody_is_told_of_a_broker_whose_status_port_is_taken(world: World) -> None:
+    await world.start()
+    told: list[serve.Running] = []
+    settings = Settings.for_proxy(BACKEND, port=0, status={"port": world.port})
+    with pytest.raises(serve.CannotServe, match="in use") as caught:
+        await serve.run(settings, world.create, told.append)
+    assert caught.value.bind
+    assert told == []
+
+
 def test_the_python_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     serve.check_runtime()
     monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
