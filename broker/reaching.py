@@ -1,11 +1,13 @@
-"""From the configuration of a server to the way to it: its address and connections, or its command and processes."""
+"""From the configuration of a server to the way to it: its address and connections, or its command and processes.
+
+Invariant: nothing is loaded for a command that only an address needs, nor the other way about.
+"""
 
 from __future__ import annotations
 
 import os
-import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from broker import telemetry
 from broker.backends.base import Reach
@@ -14,67 +16,83 @@ from broker.limit_values import pool_of, wire_of
 from broker.wheel import Wheel
 
 if TYPE_CHECKING:
+    import ssl
+
+    from broker.backends.child import Command
+    from broker.backends.http1 import Pool
+    from broker.backends.http_reach import Transport
     from broker.settings import Backend
     from broker.settings_limits import Limits
+    from broker.signin.options import SignInOptions
 
 
 def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
     """The way to one backend; nothing is opened or started yet."""
-    return _command(name, backend, limits, wheel) if backend.command else _http(backend, limits, wheel)
-
-
-def _http(backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
-    from broker.backends.http1 import Pool, make_pool
-    from broker.backends.http_reach import HttpReach
-
-    tls = _tls(backend)
-
-    def pool_for(url: str) -> Pool:
-        return make_pool(
-            url,
-            wheel=wheel,
-            tls=tls,
-            limits=pool_of(limits),
+    if not backend.command:
+        return http_reach(
+            backend.url,
+            wheel,
+            limits,
+            tls=_tls(backend),
             headers=backend.request_headers(),
             proxy_env=os.environ if backend.proxy == "environment" else None,
+            sign_in=backend.sign_in_options,
+            transport=backend.transport,
         )
+    from broker.backends.child import Command
 
-    sign_in = backend.sign_in_options
-    pool: Pool = pool_for(backend.url)
+    command = Command(
+        backend.command,
+        backend.environment(),
+        str(backend.cwd) if backend.cwd is not None else None,
+        inherit=backend.inherit_env,
+    )
+    return command_reach(
+        name, command, wheel, limits, log=lambda line, dropped: telemetry.server_said(name, line, dropped)
+    )
+
+
+def http_reach(
+    url: str,
+    wheel: Wheel,
+    limits: Any,
+    *,
+    tls: ssl.SSLContext | None,
+    headers: dict[str, str],
+    proxy_env: Mapping[str, str] | None,
+    sign_in: SignInOptions | None,
+    transport: Transport = "auto",
+) -> Reach:
+    """The way to an address. `limits` has the members of `broker.settings_limits.Limits`; `tls`: None for the system's.
+
+    Through the proxy that `proxy_env` names, and with what somebody signed in to get, if there are `sign_in` options.
+    """
+    from broker.backends.http1 import make_pool
+    from broker.backends.http_reach import HttpReach
+
+    def pool_for(url: str) -> Pool:
+        return make_pool(url, wheel=wheel, tls=tls, limits=pool_of(limits), headers=headers, proxy_env=proxy_env)
+
+    pool: Pool = pool_for(url)
     further: Callable[[str], Pool] = pool_for
     if sign_in is not None:
         from broker.signin.credentials import signed
 
-        proxies = os.environ if backend.proxy == "environment" else None
-        pool, further = signed(backend.url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxies)
-    return HttpReach(
-        backend.url,
-        pool,
-        further,
-        wire_of(limits),
-        CLIENT_INFO,
-        wheel,
-        limits=limits,
-        transport=backend.transport,
-    )
+        pool, further = signed(url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxy_env)
+    return HttpReach(url, pool, further, wire_of(limits), CLIENT_INFO, wheel, limits=limits, transport=transport)
 
 
-def _command(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
-    from broker.backends.child import Command
+def command_reach(name: str, command: Command, wheel: Wheel, limits: Any, *, log: Callable[[str, int], None]) -> Reach:
+    """The way to a command, the backend `name`. `log(line, dropped)` takes what it writes to standard error."""
     from broker.backends.stdio_reach import StdioReach
 
     return StdioReach(
-        Command(
-            backend.command,
-            backend.environment(),
-            str(backend.cwd) if backend.cwd is not None else None,
-            inherit=backend.inherit_env,
-        ),
+        command,
         wire_of(limits),
         CLIENT_INFO,
         wheel,
         limits=limits,
-        log=lambda line, dropped: telemetry.server_said(name, line, dropped),
+        log=log,
         violation=lambda reason: telemetry.note("violation", backend=name, reason=reason),
     )
 

@@ -11,11 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from broker.limit_values import DEFAULTS as V
-
-KIB = 1024
-MIB = 1024 * KIB
-MINUTE = 60.0
-HOUR = 60 * MINUTE
+from broker.limit_values import HOUR, KIB, MIB
 
 
 def within(default: float, low: float, high: float) -> Any:

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,13 +17,14 @@ import msgspec
 from broker.backends.base import Reach
 from broker.backends.lines import Lines
 from broker.backends.session_policy import SessionPolicy, attribution_of
-from broker.context import CLIENT_INFO, ServerContext
+from broker.context import ServerContext
 from broker.ending import on_signals
 from broker.faces.one_client import OneClient
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
 from broker.identity.principal import LOCAL
-from broker.limit_values import DEFAULTS, pool_of, wire_of
+from broker.limit_values import DEFAULTS, wire_of
+from broker.reaching import command_reach, http_reach
 from broker.seal import Seal
 from broker.signin.options import SignInOptions
 from broker.stdio_pipes import Input, Output, read_input, take_output
@@ -93,38 +93,16 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
     target = options.target
     if not isinstance(target, str):
         from broker.backends.child import Command
-        from broker.backends.stdio_reach import StdioReach
 
-        return StdioReach(
-            Command(target, inherit=True),
-            wire_of(DEFAULTS),
-            CLIENT_INFO,
-            wheel,
-            limits=DEFAULTS,
-            log=_server_said,
-            violation=lambda reason: _reports().note("violation", backend=NAME, method="", reason=reason, pair=""),
-        )
-    from broker.backends.http1 import Pool, make_pool
-    from broker.backends.http_reach import HttpReach
-
+        return command_reach(NAME, Command(target, inherit=True), wheel, DEFAULTS, log=_server_said)
     tls = None
     if options.ca_bundle is not None:
         from broker.backends.tls import client_context
 
         tls = client_context(ca_file=options.ca_bundle)
-
-    def pool_for(url: str) -> Pool:
-        return make_pool(
-            url, wheel=wheel, tls=tls, limits=pool_of(DEFAULTS), headers=options.headers, proxy_env=os.environ
-        )
-
-    pool: Pool = pool_for(target)
-    further: Callable[[str], Pool] = pool_for
-    if options.sign_in is not None:
-        from broker.signin.credentials import signed
-
-        pool, further = signed(target, pool, pool_for, options.sign_in, DEFAULTS, tls=lambda: tls, proxy_env=os.environ)
-    return HttpReach(target, pool, further, wire_of(DEFAULTS), CLIENT_INFO, wheel, limits=DEFAULTS)
+    return http_reach(
+        target, wheel, DEFAULTS, tls=tls, headers=options.headers, proxy_env=os.environ, sign_in=options.sign_in
+    )
 
 
 def _server_said(line: str, dropped: int) -> None:

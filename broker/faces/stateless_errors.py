@@ -17,7 +17,6 @@ from translators.stateless_client import LOST, bad_state
 
 MISSING_CAPABILITY: Final = -32021
 RESOURCE_NOT_FOUND: Final = -32002
-URL_ELICITATION: Final = -32042
 
 _STATUS: Final = {
     jsonrpc.METHOD_NOT_FOUND: 404,
