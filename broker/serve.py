@@ -240,7 +240,13 @@ async def run(
         going = asyncio.ensure_future(beside(broker)) if beside is not None else None
         await asyncio.sleep(0)  # it hears signals before anybody is told that there is a process to send them to
         ready(broker)
-        status = await _status(settings, broker, stop, listener) if listener is not None else None
+        status = None
+        if listener is not None:
+            from broker.app import FACES
+            from broker.status import Status
+
+            faces = broker.app[FACES]
+            status = await Status(lambda: faces, lambda: not stop.is_set()).listen(listener, settings)
         await stop.wait()
         if going is not None:
             going.cancel()
@@ -256,22 +262,6 @@ async def run(
         undo()
         if listener is not None:
             listener.close()
-
-
-async def _status(settings: Settings, broker: Running, stop: asyncio.Event, listener: socket.socket) -> web.AppRunner:
-    """Answer on the status port."""
-    from broker.app import FACES
-    from broker.edge import EdgeSettings
-    from broker.status import Status
-
-    port: int = listener.getsockname()[1]
-    faces = broker.app[FACES]
-    status = Status(lambda: faces, lambda: not stop.is_set())
-    runner = web.AppRunner(status.app(EdgeSettings.at(settings.status.host, port, settings)), access_log=None)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    telemetry.announce("status", url=f"http://{settings.status.host}:{port}/status")
-    return runner
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -10,6 +10,7 @@ to the address are answered, so that no web page can read it.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from aiohttp import web
 from broker import edge, telemetry
 from broker.edge import EdgeSettings
 from broker.faces.streamable_http import StreamableHttp
+from broker.settings import Settings
 from broker.version import VERSION
 
 Json = dict[str, Any]
@@ -50,6 +52,15 @@ class Status:
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/status", self._status)
         return app
+
+    async def listen(self, listener: socket.socket, settings: Settings) -> web.AppRunner:
+        """Answer on that socket until the runner is cleaned up."""
+        host, port = settings.status.host, listener.getsockname()[1]
+        runner = web.AppRunner(self.app(EdgeSettings.at(host, port, settings)), access_log=None)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        telemetry.announce("status", url=f"http://{host}:{port}/status")
+        return runner
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
