@@ -228,8 +228,8 @@ class Backend(Section):
 
     @property
     def place(self) -> str:
-        """Where it is, for people: its address, or its program."""
-        return self.url or self.command[0]
+        """Where it is, for people: its address without the query, which may hold a key, or its program."""
+        return self.url.partition("?")[0] or self.command[0]
 
     def environment(self) -> dict[str, str]:
         """The configured variables with their secrets in the clear: for the process alone."""

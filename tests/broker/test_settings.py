@@ -154,6 +154,12 @@ def test_no_secret_shows_in_a_repr_a_dump_or_an_error(tmp_path: Path) -> None:
     assert settings.secrets() == [CANARY, f"Bearer {CANARY}"]
 
 
+def test_what_people_are_told_of_an_address_is_without_its_query() -> None:
+    (server,) = Settings.for_proxy(f"https://mcp.example.com/mcp?key={CANARY}").servers.values()
+    assert server.place == "https://mcp.example.com/mcp"
+    assert server.url.endswith(CANARY)
+
+
 def test_loopback_without_keys_serves_one_anonymous_caller() -> None:
     settings = Settings.for_proxy(URL)
     assert (settings.local, settings.anonymous_allowed) == (True, True)
