@@ -14,6 +14,7 @@ from broker import telemetry
 from broker.backends.base import Reach
 from broker.backends.listen_hub import ListenHub
 from broker.backends.session_policy import SessionPolicy
+from broker.callers import caller_of
 from broker.era import EraCache
 from broker.faces.classify import UNSUPPORTED_VERSION, listed
 from broker.hooks.runner import Runner
@@ -83,7 +84,7 @@ class ServerContext:
         # Of a revision with two transports it has to be found out which one leads there.
         self._unsettled = revision != AUTO and by_id(revision).traits.http_sse
         self._hubs: dict[str, ListenHub] = {}
-        self._facts: dict[str, Facts] = {}
+        self._facts: dict[tuple[str, str], Facts] = {}
         self._task_ids: dict[str, TaskIds] = {}
 
     async def stateless(self, *, client: bool = False, tool: str | None = None, look: bool = False) -> bool:
@@ -175,18 +176,21 @@ class ServerContext:
 
     def forget_tools(self, principal: str) -> None:
         """The tools may be others now, as this caller sees them; as everybody does, for the empty name."""
-        if principal:
-            self._facts.pop(principal, None)
-        else:
-            self._facts.clear()
+        for key in [key for key in self._facts if not principal or key[0] == principal]:
+            del self._facts[key]
+
+    def audience(self, principal: Principal) -> str:
+        """Which of a caller's credentials may share answers; empty: all of them."""
+        return self.hooks.audience(caller_of(principal, None, "", "")) if self.hooks.tells_apart else ""
 
     def facts(self, principal: Principal) -> Facts:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
         if not principal.input_capabilities:
             return Facts()
-        found = self._facts.get(principal.id)
+        key = principal.id, self.audience(principal)
+        found = self._facts.get(key)
         if found is None:
-            found = self._facts[principal.id] = Facts()
+            found = self._facts[key] = Facts()
         return found
 
     def hub(self, principal: Principal) -> ListenHub:

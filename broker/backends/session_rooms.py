@@ -116,7 +116,9 @@ class Rooms:
         if self.policy.session == "shared":
             return self.groups.get("", "", NOTHING)  # whoever asked, nobody in particular could be asked back
         declared = self.groups.read(bytes(call.told), mute=self.mute or self.policy.park == "off")
-        return self.groups.get(call.who.id, call.session_key, declared)
+        audience = call.relay.context.audience(call.who)
+        own = f"{audience}\0{call.session_key}" if audience else call.session_key
+        return self.groups.get(call.who.id, own, declared)
 
     def _exclusive(self, group: Group) -> bool:
         """True if two calls of one session could not tell whose question came on the standing stream."""

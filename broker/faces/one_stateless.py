@@ -103,8 +103,8 @@ class OneStatelessClient:
             self._refuse(gone, frame)
             return
         if verdict.method == "server/discover":
-            told = bytes(declared(verdict.meta, self.principal)[0])
-            kept = self.relay.discoveries.fresh((self.principal.id, told), context.wheel.clock())
+            key = self.relay.discovery_key(self.principal, declared(verdict.meta, self.principal)[0])
+            kept = self.relay.discoveries.fresh(key, context.wheel.clock())
             if kept is not None:
                 self._write(jsonrpc.encode(jsonrpc.response(frame.id, kept)))
                 return

@@ -79,7 +79,7 @@ class StatelessFace:
         context, relay = self.context, self.relay
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, frame)
-        key = (principal.id, bytes(declared(modern.meta, principal)[0])) if modern.method == DISCOVER else None
+        key = relay.discovery_key(principal, declared(modern.meta, principal)[0]) if modern.method == DISCOVER else None
         kept = relay.discoveries.fresh(key, context.wheel.clock()) if key is not None else None
         if kept is not None:
             return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))

@@ -22,7 +22,8 @@ MAX_DECLARED: Final = 4 * 1024
 STALE_S: Final = 24 * 3600.0
 """How long a copy may stand in for a backend that is away; what a server offers changes with its releases."""
 
-Key = tuple[str, bytes]
+Key = tuple[str, str, bytes]
+"""A caller, its audience (see `Hook.audience`), and what it declared."""
 
 
 class Discoveries:
@@ -36,7 +37,7 @@ class Discoveries:
     def keep(self, key: Key, body: dict[str, Any], now: float) -> None:
         """Keep a result; the latest one takes an older one's place."""
         self._kept.pop(key, None)
-        if len(key[1]) > MAX_DECLARED:
+        if len(key[2]) > MAX_DECLARED:
             return
         if len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]

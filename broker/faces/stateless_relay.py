@@ -11,14 +11,14 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from broker.backends.base import Legs, Refusal
 from broker.backends.session_pool import SessionPool
 from broker.era_signs import evidence
 from broker.faces.classify import MODERN
 from broker.faces.stateless_call import StatelessCall
-from broker.faces.stateless_discover import Discoveries
+from broker.faces.stateless_discover import Discoveries, Key
 from broker.faces.stateless_errors import status_of
 from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_results import without
@@ -30,6 +30,7 @@ from translators.reply import broken
 
 if TYPE_CHECKING:
     from broker.context import ServerContext
+    from broker.identity import Principal
 
 
 SLOW_FACTOR = 16
@@ -148,7 +149,7 @@ class StatelessRelay:
 
     def last_discovery(self, call: StatelessCall, otherwise: Frame) -> Frame:
         """The last good discovery of this caller, for a backend that is away."""
-        kept = self.discoveries.stale((call.principal, bytes(call.told)), self.context.wheel.clock())
+        kept = self.discoveries.stale(self.discovery_key(call.who, call.told), self.context.wheel.clock())
         return otherwise if kept is None else jsonrpc.response(call.number, kept)
 
     def answer(self, call: StatelessCall, frame: Frame) -> None:
@@ -163,9 +164,13 @@ class StatelessRelay:
         elif self.outbox.exchanges.pop(exchange.id, None) is not None:
             exchange.finish(status_of(frame), jsonrpc.encode(frame))
 
+    def discovery_key(self, who: Principal, told: Raw) -> Key:
+        """Who may be shown a kept discovery."""
+        return who.id, self.context.audience(who), bytes(told)
+
     def keep(self, call: StatelessCall, body: dict[str, Any]) -> None:
         """Remember a discovery for as long as it says it is fresh."""
-        self.discoveries.keep((call.principal, bytes(call.told)), body, self.context.wheel.clock())
+        self.discoveries.keep(self.discovery_key(call.who, call.told), body, self.context.wheel.clock())
 
     # ---- what the backend says (broker.backends.base.StatelessOwner) -------------------------------------
 

@@ -113,6 +113,10 @@ class Hook:
         """The verdict on one message. `body` holds the declared members as trees; others may be unopened."""
         raise NotImplementedError
 
+    def audience(self, caller: Caller) -> str:  # noqa: ARG002
+        """Which of one caller's credentials may share answers: those of the same audience are shown the same."""
+        return ""
+
     def review(self, info: CallInfo) -> Deny | None:  # noqa: ARG002
         """Whether an open call that was let through must end, now that policy has changed; None if it may go on."""
         return None

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Sequence
 import msgspec
 from msgspec import Raw
 
-from broker.hooks.base import PASS, Body, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
 from protocol_versions import jsonrpc
 from protocol_versions.base import Side, Slot
@@ -51,11 +51,21 @@ class Runner:
 
     def _install(self, hooks: Sequence[Hook]) -> None:
         self.hooks = tuple(hooks)
+        self._telling = tuple(hook for hook in self.hooks if type(hook).audience is not Hook.audience)
         self._cache: dict[tuple[str, str, Side], tuple[Slot, Judges] | None] = {}
         self.questions = any(self.wants("params", method, "client") for method in QUESTIONS)
         """Whether any hook judges what servers ask; what travels inside results stays unopened otherwise."""
         self.answers = any(self.wants("result", method, "server") for method in QUESTIONS)
         """Whether any hook judges what clients answer."""
+
+    @property
+    def tells_apart(self) -> bool:
+        """True if what a caller is shown depends on more than its name."""
+        return bool(self._telling)
+
+    def audience(self, caller: Caller) -> str:
+        """Which of one caller's credentials may share answers."""
+        return "/".join(hook.audience(caller) for hook in self._telling)
 
     def wants(self, part: str, method: str, toward: Side) -> bool:
         """True if any hook covers the slot; the common answer, no, costs one look-up."""
