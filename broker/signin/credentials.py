@@ -42,6 +42,9 @@ RENEW_SHARE = 0.25
 PAUSE_S = 60.0
 """After an attempt that failed nobody is asked again for so long; hosts start over within seconds."""
 
+RENEWAL_GRACE_S = 2.0
+"""How long a process that ends waits for a renewal: issuers answer within a second, and a lost one is a lost grant."""
+
 AGAIN_S = 10.0
 """After a renewal that failed the next one waits so long, while the token is still good."""
 
@@ -109,6 +112,7 @@ class PersonCredentials:
             b""  # the line that came of a refresh: for a request that was refused with it too, another is no use
         )
         self._flight: asyncio.Task[bool] | None = None
+        self._renewing = False
         self._paused_until = 0.0
         self._settled_until = 0.0
 
@@ -141,9 +145,12 @@ class PersonCredentials:
 
     async def close(self) -> None:
         """See `Credentials`."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.wait([self._flight])
+        flight = self._flight
+        if flight is not None:
+            if self._renewing:  # the issuer may have taken the old refresh token back already
+                await asyncio.wait([flight], timeout=RENEWAL_GRACE_S)
+            flight.cancel()
+            await asyncio.wait([flight])
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
@@ -158,6 +165,11 @@ class PersonCredentials:
             return await work()
         except SignInError as error:
             self._report(error.reason)
+            if error.reason != "paused":
+                say = self._who.say if self._who is not None else on_stderr
+                say(
+                    f"nobody is signed in at {self._name}: {error}. To do it yourself, run: dragoman login {self._name}"
+                )
             raise
         finally:
             self._flight = None
@@ -198,9 +210,13 @@ class PersonCredentials:
 
         if self._options.issuer and self._options.issuer != grant.issuer:
             raise SignInError("token-refused", "the operator names another issuer now")
-        async with self._fetcher(grant.issuer) as fetch:
-            fresh = await refreshed(grant, fetch, self.clock())
-        self._files().save(fresh)
+        self._renewing = True
+        try:
+            async with self._fetcher(grant.issuer) as fetch:
+                fresh = await refreshed(grant, fetch, self.clock())
+            self._files().save(fresh)
+        finally:
+            self._renewing = False
         self._take(fresh)
         self._refreshed = self.line
         return True
@@ -218,11 +234,8 @@ class PersonCredentials:
                     self.server, challenge, self._options, fetch, who, before=before, clock=self.clock
                 )
             self._files().save(grant)
-        except SignInError as error:
+        except SignInError:
             self._paused_until = self.clock() + PAUSE_S
-            who.say(
-                f"nobody is signed in at {self._name}: {error}. To do it yourself, run: dragoman login {self._name}"
-            )
             raise
         self._take(grant)
         self._settled_until = self.clock() + PAUSE_S

@@ -65,7 +65,12 @@ async def resource_of(server: str, challenge: Challenge, fetch: Fetcher) -> Reso
     places += [root + RESOURCE + (path if path != "/" else "")]
     places += [root + RESOURCE] if path != "/" else []
     for place in dict.fromkeys(places):
-        answer = await fetch.get(place, VERSION)
+        try:
+            answer = await fetch.get(place, VERSION)
+        except SignInError as error:
+            if place == challenge.metadata and error.reason == "address-refused":
+                continue  # servers behind a proxy that ends TLS name themselves without it
+            raise
         if answer.status == 200 and answer.document is not None:
             return _resource(origin, answer.document)
         if answer.status >= 500:

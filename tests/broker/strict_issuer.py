@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import itertools
@@ -35,6 +36,7 @@ class StrictIssuer:
         self.refreshable = True
         self.redirects_tokens_to = ""
         self.unavailable = False
+        self.holds_tokens: tuple[asyncio.Event, asyncio.Event] | None = None
         self.ignores_people = False
         self.faults: list[str] = []
         self.asked: list[str] = []
@@ -156,6 +158,10 @@ class StrictIssuer:
             self.refreshes[refresh] = (str(client), scopes)
             said["refresh_token"] = refresh
         self.tokens(said)
+        if self.holds_tokens is not None:
+            taken, may = self.holds_tokens
+            taken.set()
+            await may.wait()
         return web.json_response(said, headers={"Cache-Control": "no-store"})
 
     async def _revoke(self, request: web.Request) -> web.Response:

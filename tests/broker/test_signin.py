@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.http1_world import within
 from tests.broker.signin_world import setting
 
 
@@ -177,3 +178,22 @@ async def test_refresh_tokens_are_asked_for_where_an_issuer_has_a_scope_for_them
         here.issuer.edit = lambda document: document.update(scopes_supported=["read", "offline_access"])
         await (await here.broker()).open()
         assert here.issuer.authorizations[0]["scope"] == "read offline_access"
+
+
+async def test_a_process_that_ends_while_a_token_is_renewed_keeps_what_the_issuer_gives(tmp_path: Path) -> None:
+    async with setting(tmp_path) as here:
+        broker = await here.broker()
+        await broker.open()
+        [old] = here.issuer.refreshes
+        here.issuer.expire()
+        taken, may = asyncio.Event(), asyncio.Event()
+        here.issuer.holds_tokens = (taken, may)
+        broker.send({"id": 1, "method": "tools/list"})
+        await within(taken.wait())
+        ending = asyncio.ensure_future(broker.end())
+        may.set()
+        await within(ending)
+        [new] = here.issuer.refreshes
+        assert new != old
+        [kept] = here.store.all()
+        assert kept.refresh_token == new

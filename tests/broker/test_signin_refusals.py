@@ -307,3 +307,23 @@ async def test_metadata_at_another_address_than_was_named_are_looked_for_at_the_
         here.door.challenge = f'Bearer resource_metadata="{here.url.removesuffix("/mcp")}/nowhere", Basic realm="x"'
         here.door.metadata_places = (RESOURCE,)
         assert "result" in await (await here.broker()).open()
+
+
+@pytest.mark.parametrize("named", ["http://mcp.example.com/x", "http://169.254.169.254/x", "ftp://x", "x"])
+async def test_metadata_at_an_address_that_is_not_asked_are_looked_for_at_the_usual_ones(
+    named: str, tmp_path: Path
+) -> None:
+    async with setting(tmp_path) as here:
+        here.door.challenge = f'Bearer resource_metadata="{named}"'
+        assert "result" in await (await here.broker()).open()
+
+
+async def test_a_file_that_cannot_be_used_is_said_with_what_to_do(tmp_path: Path) -> None:
+    async with setting(tmp_path) as here:
+        await (await here.broker()).open()
+        here.store.path(here.url).chmod(0o644)
+        broker = await here.broker()
+        answer = await broker.open()
+        assert answer["error"]["data"]["reason"] == "backend-sign-in"
+        assert broker.reasons[0] == "store"
+        assert "delete it, and sign in again" in here.said[-1]
