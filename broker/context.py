@@ -197,10 +197,11 @@ class ServerContext:
         """The shared listen stream of a caller; nobody in particular shares nothing."""
         found = self._hubs.get(principal.id)
         if found is None:
-            found = ListenHub()
-            found.http = self.reach.legs(found)
+            hub = found = ListenHub()
+            hub.http = self.reach.legs(hub, who=lambda: hub.who)
             if principal.input_capabilities:
                 self._hubs[principal.id] = found
+        found.who = principal
         return found
 
     def task_ids(self, principal: Principal) -> TaskIds | None:

@@ -82,7 +82,7 @@ def speaks_for_no_server(status: int) -> bool:
 
 def unanswered(failure: BackendFailure) -> Verdict:
     """The verdict of a probe that got no answer: none, since the server may just be away, or wants a person first."""
-    if failure.reason == "sign-in":
+    if failure.reason in ("sign-in", "credential"):
         return Verdict(kind="auth", reason=failure.reason)
     return Verdict(kind="inconclusive", reason=failure.reason)
 

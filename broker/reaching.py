@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from broker.backends.http_reach import Transport
     from broker.settings import Backend
     from broker.settings_limits import Limits
+    from broker.settings_token import BackendToken
     from broker.signin.options import SignInOptions
 
 
@@ -38,6 +39,7 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
             proxy_env=os.environ if backend.proxy == "environment" else None,
             sign_in=backend.sign_in_options,
             transport=backend.transport,
+            token=None if backend.token is None else (name, backend.token),
         )
     from broker.backends.child import Command
 
@@ -62,10 +64,12 @@ def http_reach(
     proxy_env: Mapping[str, str] | None,
     sign_in: SignInOptions | None,
     transport: Transport = "auto",
+    token: tuple[str, BackendToken] | None = None,
 ) -> Reach:
     """The way to an address. `limits` has the members of `broker.settings_limits.Limits`; `tls`: None for the system's.
 
-    Through the proxy that `proxy_env` names, and with what somebody signed in to get, if there are `sign_in` options.
+    Through the proxy that `proxy_env` names, and with what somebody signed in to get, if there are `sign_in` options;
+    `token`: a backend's name, and how the broker gets access tokens for it.
     """
     from broker.backends.http1 import make_pool
     from broker.backends.http_reach import HttpReach
@@ -79,7 +83,14 @@ def http_reach(
         from broker.signin.credentials import signed
 
         pool, further = signed(url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxy_env)
-    return HttpReach(url, pool, further, wire_of(limits), CLIENT_INFO, wheel, limits=limits, transport=transport)
+    callers = None
+    if token is not None:
+        from broker.identity.backend_tokens import supplied
+
+        pool, further, callers = supplied(url, pool, pool_for, *token, limits, wheel.clock)
+    return HttpReach(
+        url, pool, further, wire_of(limits), CLIENT_INFO, wheel, limits=limits, transport=transport, callers=callers
+    )
 
 
 def command_reach(name: str, command: Command, wheel: Wheel, limits: Any, *, log: Callable[[str, int], None]) -> Reach:

@@ -29,6 +29,7 @@ _WHY: Final = {
     "backend-closed": "the server ended before it answered",
     "backend-connect": "the server cannot be reached",
     "backend-unauthorized": "the server refused the credentials",
+    "backend-credential": "the broker gets no credential for the server",
     "backend-sign-in": "the server wants a person to sign in: run `dragoman login` with its address",
 }
 

@@ -257,7 +257,8 @@ async def _ended(server: VirtualServer, why: str) -> None:
 
 def identity_of(backend: Backend) -> tuple[Any, ...]:
     """What makes a server the one it is: its section, and what the files it names hold."""
-    files = (backend.ca_bundle, backend.client_certificate, backend.client_key)
+    issuer = None if backend.token is None else backend.token.ca_bundle
+    files = (backend.ca_bundle, backend.client_certificate, backend.client_key, issuer)
     return (backend, backend.request_headers(), *map(_digest, files))
 
 

@@ -161,6 +161,8 @@ class Settings(Section):
             raise ValueError("issuers need public_url: tokens are made out to the address that clients know")
         for rule in self.sanitise.rules:
             rule.actions(self.clearance.levels)
+        if any(backend.exchanges for backend in self.servers.values()) and not self.issuers:
+            raise ValueError("token-exchange needs issuers: there is nothing to exchange but callers' access tokens")
         if self.single and len(self.servers) != 1:
             raise ValueError("expected one server")
         return self
@@ -203,6 +205,8 @@ class Settings(Section):
         headers += [value for backend in self.servers.values() for value in backend.environment().values()]
         signing = (backend.sign_in_options for backend in self.servers.values())
         headers += [options.client_secret for options in signing if options is not None and options.client_secret]
+        tokens = (backend.token for backend in self.servers.values())
+        headers += [each.client_secret.get_secret_value() for each in tokens if each is not None]
         hashes = [] if self.sanitise.hash_key is None else [self.sanitise.hash_key]
         return headers + [key.get_secret_value() for key in (*self.seal_keys, *hashes)]
 

@@ -17,6 +17,7 @@ from broker.hosts.machine import startable
 from broker.settings_file import read_secret
 from broker.settings_inject import Injection, check_headers
 from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
+from broker.settings_token import BackendToken
 from broker.signin.options import SignInOptions
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
@@ -129,6 +130,7 @@ class Backend(Section):
         default="none", description="`environment` goes through HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
     )
     filter: Filter = Field(default=Filter(), description="What of it may be seen and used.")
+    token: BackendToken | None = Field(default=None, description="Access tokens that the broker gets for it by itself.")
     scopes: tuple[Scope, ...] = Field(default=(), description="Scopes a caller needs for anything.")
     method_scopes: dict[Annotated[str, Field(min_length=1, max_length=128)], tuple[Scope, ...]] = Field(
         default={}, description="Scopes a caller needs besides, by globs of methods: tools/call: [write]"
@@ -225,6 +227,22 @@ class Backend(Section):
     def sign_in_options(self) -> SignInOptions | None:
         """How its person signs in there, None if nobody does."""
         return self.sign_in.options() if isinstance(self.sign_in, SignIn) else SignInOptions() if self.sign_in else None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token is None:
+            return self
+        if self.command or self.sign_in or any(name.lower() == "authorization" for name in self.request_headers()):
+            raise ValueError("token is for a URL, and excludes sign_in, bearer_file and an Authorization header")
+        if self.exchanges and (self.session == "shared" or self.transport != "streamable-http"):
+            # What all share would be somebody's; and the pair has connections of its own.
+            raise ValueError("token-exchange needs `transport: streamable-http`, and no `session: shared`")
+        return self
+
+    @property
+    def exchanges(self) -> bool:
+        """True if it is shown a token of each caller's own."""
+        return self.token is not None and self.token.grant == "token-exchange"
 
     @property
     def place(self) -> str:

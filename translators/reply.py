@@ -81,6 +81,7 @@ TEXTS = {
     "backend-status": "The server answered with an HTTP error",
     "backend-session-lost": "The server lost its session and it could not be opened again",
     "backend-unauthorized": "The server refused the broker's credentials",
+    "backend-credential": "The broker has no credential for the server now; the request was not sent",
     "backend-sign-in": "The server wants a person to sign in: run `dragoman login` with its address, then try again",
     "too-large": "The server's answer is too large",
     "overloaded": "Too many open requests",

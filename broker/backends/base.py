@@ -7,13 +7,16 @@ stand alone (2026-07-28). Invariant: whoever uses these never asks which transpo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame, WireLimits
 from translators.machine import ToServer
+
+if TYPE_CHECKING:
+    from broker.identity import Principal
 
 Headers = tuple[tuple[str, str], ...]
 """What a policy adds to a request, checked by `broker.hooks.inject_context` to be lines of ASCII."""
@@ -138,6 +141,10 @@ class StatelessOwner(Protocol):
         """The backend broke a rule that harms nobody; the leg goes on, or is over already."""
 
 
+Who = Callable[[], "Principal"]
+"""Whose request is sent now, for backends that are shown a credential of each caller's own."""
+
+
 class Legs(Protocol):
     """Open stateless requests, by numbers their owner chose."""
 
@@ -154,10 +161,10 @@ class Reach(Protocol):
     greets_first: bool
     """True if a session is opened without asking for the era first: the answer to `initialize` tells."""
 
-    def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
+    def session(self, owner: Owner, *, patient: bool = False, who: Who | None = None) -> SessionBackend:
         """A new session; nothing is sent yet. `patient`: its calls may wait for people."""
 
-    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
+    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None, who: Who | None = None) -> Legs:
         """A line for stateless requests."""
 
     async def verdict(self) -> Any:

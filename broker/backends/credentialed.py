@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from broker.backends.http1_types import BackendFailure, Pool, Sink, Ticket, Timeouts
 
@@ -32,7 +32,11 @@ class Credentials(Protocol):
     def clock(self) -> float: ...
 
     async def renew(self) -> None:
-        """Renew what is about to expire, if that can be done without a person; never raises."""
+        """Renew what is about to expire, if that can be done without a person.
+
+        Raises:
+            broker.backends.credentialed.NobodySignedInError: without it, the request is not to be sent at all.
+        """
 
     async def answer(self, status: int, challenge: str, refused: bytes, sendings: int) -> bool:
         """What can be done about a refusal of the line `refused`, of a request that was sent so often: True if `line`
@@ -47,7 +51,9 @@ class Credentials(Protocol):
 
 
 class NobodySignedInError(Exception):
-    """A person must sign in, and nobody did; the text is for the operator."""
+    """A person must sign in, and nobody did; the text is for the operator. `failure` is why the request fails."""
+
+    failure: Literal["sign-in", "credential"] = "sign-in"
 
 
 class CredentialedPool:
@@ -169,7 +175,7 @@ class Signed:
         try:
             again = await work()
         except NobodySignedInError as error:
-            self._end(BackendFailure("sign-in", "no", str(error)))
+            self._end(BackendFailure(error.failure, "no", str(error)))
             return
         except Exception as error:  # our bug; the call must not hang
             self._end(BackendFailure("sign-in", "no", type(error).__name__))

@@ -42,6 +42,7 @@ Reason = Literal[
     "aborted",
     "pool-full",
     "sign-in",
+    "credential",
 ]
 
 

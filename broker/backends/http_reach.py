@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner
+from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner, Who
 from broker.backends.farewell import Farewells
 from broker.backends.http1_types import Pool
 from broker.backends.sse_reach import SseReach
@@ -20,6 +20,9 @@ from broker.era_probe import Prober
 from broker.era_signs import NO_POST, Verdict
 from broker.wheel import Wheel
 from protocol_versions.jsonrpc import WireLimits
+
+if TYPE_CHECKING:
+    from broker.identity.backend_tokens import Callers
 
 Transport = Literal["auto", "streamable-http", "sse"]
 
@@ -40,7 +43,9 @@ class HttpReach:
         *,
         limits: Any,
         transport: Transport = "auto",
+        callers: Callers | None = None,
     ) -> None:
+        """With `callers`, requests may be sent by the pool of each, and they end with it."""
         self.identity = url
         self.pool = pool
         self.transport = transport
@@ -54,17 +59,21 @@ class HttpReach:
         self._looked = transport != "auto"
         self._looking: asyncio.Task[bool] | None = None
         self._farewells = Farewells()
+        self._callers = callers
 
-    def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
+    def session(self, owner: Owner, *, patient: bool = False, who: Who | None = None) -> SessionBackend:
         """A session over POST, GET and DELETE, or over the pair."""
         if self.is_pair:
             return self._pair.session(owner, patient=patient)
         deadlines = self._patient if patient else self._deadlines
-        return BackendSession(self.pool, owner, deadlines, self._wire, self._farewells)
+        return BackendSession(self._pool_of(who), owner, deadlines, self._wire, self._farewells)
 
-    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
+    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None, who: Who | None = None) -> Legs:
         """Stateless requests, a POST each."""
-        return StatelessLegs(self.pool, owner, self._deadlines, self._wire, observer=observer)
+        return StatelessLegs(self._pool_of(who), owner, self._deadlines, self._wire, observer=observer)
+
+    def _pool_of(self, who: Who | None) -> Pool:
+        return self.pool if self._callers is None or who is None else self._callers.of(who, self.pool)
 
     async def verdict(self) -> Verdict:
         """What one `server/discover` shows, and if that is nothing, what a GET does."""
@@ -106,4 +115,6 @@ class HttpReach:
             await asyncio.wait([self._looking])
         await self._pair.close()
         await self._farewells.wait()
+        if self._callers is not None:
+            await self._callers.close()
         await self.pool.close()

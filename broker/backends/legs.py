@@ -28,7 +28,6 @@ RETRY_S = (0.01, 30.0)
 """Bounds on the reconnection delay a backend may ask for."""
 DEFAULT_RETRY_S = 1.0
 """Without a `retry` field; the SDKs' default."""
-
 LINGER_S = 1.0
 """How long a call's stream may stay open after its answer; TypeScript SDK 1.10.2 never closes it after an error."""
 
@@ -48,6 +47,7 @@ REASONS = {
     "pool-full": "overloaded",
     "aborted": "backend-closed",
     "sign-in": "backend-sign-in",
+    "credential": "backend-credential",
 }
 """Why a leg failed, in the words a client is told."""
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Raw
 
+from broker.identity.principal import SHARED
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.asks import UNREADABLE
@@ -63,6 +64,8 @@ class ListenHub:
 
     def __init__(self) -> None:
         self.http: Http | None = None
+        self.who = SHARED
+        """Whose it is, by the credential shown last."""
         self._members: dict[tuple[int, int], Member] = {}
         self._leg = 0  # the stream that is acknowledged
         self._opening = 0  # the one that is not yet

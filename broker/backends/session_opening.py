@@ -65,7 +65,7 @@ def open_session(
     )
     relay.gate = Gate(relay, context.hooks)
     session = PooledSession(pool, group, talk, relay, wrapped=wrapped)
-    relay.serve(session, context.reach.session(relay, patient=session.may_be_asked))
+    relay.serve(session, context.reach.session(relay, patient=session.may_be_asked, who=lambda: relay.speaker.who))
     return session
 
 

@@ -196,6 +196,8 @@ class SessionPool:
         # A server may ask what its session declared, and what this request declares: never more than both.
         if not session.may_be_asked and may_ask(asked.capabilities):
             asked = msgspec.structs.replace(asked, capabilities=silent(asked.capabilities), muted=True)
+        if session.group.key[0]:
+            session.relay.speaker.who = call.who
         session.post(asked)
 
     def _close_leg(self, leg: int) -> PooledSession | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET
 
-from broker.backends.base import ChannelOwner, Legs, Observer, Owner, SessionBackend, StatelessOwner
+from broker.backends.base import ChannelOwner, Legs, Observer, Owner, SessionBackend, StatelessOwner, Who
 from broker.backends.channel_session import ChannelSession
 from broker.backends.child import CLOSE_S, TERMINATE_S, Child, Command
 from broker.backends.stdio_pipe import SharedPipe, StdioLegs
@@ -78,13 +78,13 @@ class StdioReach:
 
     greets_first = True
 
-    def session(self, owner: Owner, *, patient: bool = False) -> SessionBackend:
+    def session(self, owner: Owner, *, patient: bool = False, who: Who | None = None) -> SessionBackend:  # noqa: ARG002
         """A session, with a process of its own as soon as it is initialized."""
         session = ChannelSession(self, owner, patient=patient)
         self.sessions.add(session)
         return session
 
-    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None) -> Legs:
+    def legs(self, owner: StatelessOwner, *, observer: Observer | None = None, who: Who | None = None) -> Legs:  # noqa: ARG002
         """Stateless requests, all to one process."""
         return StdioLegs(self._shared, owner, observer)
 

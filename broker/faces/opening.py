@@ -97,7 +97,7 @@ def _made(context: ServerContext, peer: str, *parts: Any, **more: Any) -> Relay:
 
 def _session(context: ServerContext, relay: Relay) -> SessionBackend:
     relay.gate = Gate(relay, context.hooks)
-    return context.reach.session(relay)
+    return context.reach.session(relay, who=lambda: relay.speaker.who)
 
 
 def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> VirtualSession:
@@ -117,7 +117,7 @@ def _stateless(context: ServerContext, principal: Principal, relay: Relay) -> Vi
         caller=lambda _call: relay.speaker.caller(relay.talk.peers, MODERN[-1]),
         name=context.name,
     )
-    virtual.http = context.reach.legs(virtual, observer=virtual.observe)
+    virtual.http = context.reach.legs(virtual, observer=virtual.observe, who=lambda: relay.speaker.who)
     virtual.contradicted = lambda: context.contradicted(stateless=True)
     virtual.hub = context.hub(principal)
     return virtual

@@ -25,6 +25,9 @@ from translators.stateless_client.state import INVALID_STATE, INVALID_TEXT
 BAD_STATE: Final = Refusal(400, jsonrpc.INVALID_PARAMS, INVALID_TEXT, INVALID_STATE)
 """The one answer to every state that is not right, whatever is wrong with it."""
 
+WANTING: Final = {"sign-in": "backend-sign-in", "credential": "backend-credential"}
+"""What is wanting where a backend could not be asked what it speaks."""
+
 MAX_SESSION_KEY: Final = 256
 """Characters of a session key that count; conversation ids are shorter."""
 
@@ -36,7 +39,7 @@ def away(context: ServerContext) -> Refusal | None:
         return None
     reason = "backend-connect"
     if verdict.kind == "auth":
-        reason = "backend-sign-in" if verdict.reason == "sign-in" else "backend-unauthorized"
+        reason = WANTING.get(verdict.reason, "backend-unauthorized")
     return Refusal(200, jsonrpc.INTERNAL_ERROR, TEXTS[reason], reason)
 
 

@@ -22,6 +22,7 @@ from broker.faces.stateless_discover import Discoveries, Key
 from broker.faces.stateless_errors import status_of
 from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_results import without
+from broker.identity.principal import SHARED
 from broker.outbox import Outbox
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -43,7 +44,9 @@ class StatelessRelay:
     def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
         revision = by_id(MODERN[-1])
         self.context = context
-        self.legs = context.reach.legs(self, observer=self._refused)
+        self.sending = SHARED
+        """Whose request is being sent."""
+        self.legs = context.reach.legs(self, observer=self._refused, who=lambda: self.sending)
         self.bridge = SessionPool(context, self)
         self.outbox = outbox or Outbox(revision.traits, context.numbers, max_events=0, max_bytes=0)
         self.calls: dict[int, StatelessCall] = {}
@@ -98,6 +101,7 @@ class StatelessRelay:
             return
         if self.context.watch.tapping:
             self.context.watch.frame("backend", "out", self.context.name, frame)
+        self.sending = call.who
         self.legs.post(call.number, frame, headers, stream=call.method == LISTEN)
 
     def to_client(self, call: StatelessCall, frame: Frame) -> None:

@@ -23,6 +23,7 @@ from broker.identity.principal import (
     NO_CREDENTIAL,
     UNSUPPORTED,
     Principal,
+    Proof,
     Refused,
     bearer,
     by_key,
@@ -101,6 +102,11 @@ class Identities:
         if end is not None and self.wall() >= end + self.settings.limits.token_leeway_s:
             return "expired"
         return "revoked" if self.revoked and self.revoked.covers(principal) else ""
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """True if a server is shown tokens in exchange for its callers'."""
+        return any(each.exchanges for each in self.settings.servers.values())
 
     @property
     def lapses(self) -> bool:
@@ -226,6 +232,7 @@ class Admission:
             proven.scopes,
             proven.expires_at,
             proven.digest,
+            Proof(token) if identities.keeps_tokens else None,
         )
         held = self._held(principal)
         if held is principal and "cnf" not in proven.claims:

@@ -26,12 +26,21 @@ _LONGEST: Final = 512  # characters of a bearer key that is hashed at all
 _CHALLENGE: Final = 'Bearer realm="dragoman"'
 
 
+class Proof:
+    """A token that was verified. Nothing shows it but `token`."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
 class Principal(msgspec.Struct, frozen=True):
     """One caller. Sessions, streams and questions belong to exactly one; `id` is safe to log.
 
     Two of the same `id` are the same caller, whose credential was renewed: `claims` (of a token, as verified), `scopes`
     and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message, and
-    `credential` is its SHA-256, in hex.
+    `credential` is its SHA-256, in hex. `proof` is the token itself, where servers are shown others in exchange for it.
     """
 
     id: str
@@ -40,6 +49,7 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[str] = frozenset()
     expires_at: float | None = None
     credential: str = ""
+    proof: Proof | None = None
 
     @property
     def per_call_sessions(self) -> bool:

@@ -1,9 +1,9 @@
 """Access tokens: JWTs signed by a configured issuer for this server, read and judged. No I/O; the clock is given.
 
-Follows RFC 7519, RFC 8725 (best practices), RFC 9068 (access tokens) and 2026-07-28 basic/authorization: "MUST validate
-that access tokens were issued specifically for them as the intended audience". Invariants: nothing of a token but its
-issuer's name and its key's is used before the signature holds; what was signed is what is read, by a strict parser;
-every claim that is there has to be well-formed; a token that is bound to a key is no bearer token.
+Follows RFC 7519, RFC 8725 (best practices), RFC 9068 (access tokens) and basic/authorization of 2026-07-28 (token
+handling). Invariants: nothing of a token but its issuer's name and its key's is used before the signature holds; what
+was signed is what is read, by a strict parser; every claim that is there has to be well-formed; a token that is bound
+to a key is no bearer token.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _with_tokens(grant: Grant, answer: Answer, now: float) -> Grant:
             raise SignInError("token-refused", f"the issuer {grant.issuer} gives no token ({refusal(said or {})})")
         raise SignInError("unreachable", f"the issuer {grant.issuer} gives no token now (status {answer.status})")
     access, refresh, kind = said.get("access_token"), said.get("refresh_token"), said.get("token_type")
-    if not _is_token(access) or not (refresh is None or _is_token(refresh)):
+    if not is_token(access) or not (refresh is None or is_token(refresh)):
         raise SignInError("answer-unusable", f"the issuer {grant.issuer} gave a token that cannot be sent")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise SignInError("answer-unusable", f"the issuer {grant.issuer} gave a token of another kind than Bearer")
@@ -101,16 +101,17 @@ def _with_tokens(grant: Grant, answer: Answer, now: float) -> Grant:
         grant,
         access_token=str(access),
         refresh_token=str(refresh) if refresh is not None else grant.refresh_token,
-        expires_at=_expiry(said.get("expires_in"), now),
+        expires_at=expiry_of(said.get("expires_in"), now),
         scopes=scopes_of(scope) if isinstance(scope, str) else grant.scopes or grant.asked,
     )
 
 
-def _is_token(value: Any) -> bool:
+def is_token(value: Any) -> bool:
+    """True for what can be sent as a bearer token."""
     return isinstance(value, str) and len(value) <= MAX_TOKEN and _TOKEN.fullmatch(value) is not None
 
 
-def _expiry(life: Any, now: float) -> float:
+def expiry_of(life: Any, now: float) -> float:
     """When the token expires; a life that is none says nothing."""
     if isinstance(life, str) and life.isascii() and life.isdigit() and len(life) < 16:
         life = int(life)

@@ -133,11 +133,11 @@ class MemoryReach:
         self.ran: list[int] = []
         self.sessions: list[MemorySession] = []
 
-    def session(self, owner: Owner, *, patient: bool = False) -> MemorySession:
+    def session(self, owner: Owner, *, patient: bool = False, who: Any = None) -> MemorySession:
         self.sessions.append(MemorySession(owner, f"memory-{len(self.sessions)}", self.ran))
         return self.sessions[-1]
 
-    def legs(self, owner: StatelessOwner, *, observer: Any = None) -> NoLegs:
+    def legs(self, owner: StatelessOwner, *, observer: Any = None, who: Any = None) -> NoLegs:
         return NoLegs()
 
     async def verdict(self) -> Any:
