@@ -6,16 +6,17 @@ and every mistake are left to `broker.cli`, which reads it all once more and say
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any
+
+from broker import garbage
 
 
 def main() -> None:
     """The command `dragoman`; ends the process with its exit code."""
-    if sys.argv[1:2] == ["stdio"]:
-        # Nothing of what is loaded is garbage, and looking for some takes a tenth of the start; `serve` looks again.
-        gc.disable()
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    garbage.begin(command)
+    if command == "stdio":
         from broker.stdio_command import run
 
         options = _options(sys.argv[2:])

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import errno
 import functools
-import gc
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,7 +21,7 @@ from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
-from broker import telemetry
+from broker import garbage, telemetry
 from broker.ending import on_signals
 from broker.serve_connection import Connection, Door, Unsigned
 from broker.serve_tls import ServerTls
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from broker.settings import Limits, Settings
 
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy; nginx asks for 511, Go for SOMAXCONN
-YOUNG_OBJECTS: Final = 10_000  # before a collection: some hundred calls, where Python's 700 are seven (3 to 7 % of CPU)
 SPARE_FILES: Final = 256  # descriptors for files, pipes and the interpreter, beside those of connections
 
 CreateApp = Callable[["Settings", int], web.Application]
@@ -233,10 +231,7 @@ async def run(
         if settings.status.port is not None:  # a port that is taken is found out before anybody is told of anything
             listener = bind(settings.status.host, settings.status.port)
         broker = await start(settings, create)
-        # What start-up made stays to the end: no collection need walk it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(YOUNG_OBJECTS)
+        garbage.started()
         going = asyncio.ensure_future(beside(broker)) if beside is not None else None
         await asyncio.sleep(0)  # it hears signals before anybody is told that there is a process to send them to
         ready(broker)
