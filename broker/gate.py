@@ -18,7 +18,7 @@ from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.hooks import inner
 from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
-from broker.turns import Turns
+from broker.turns import Failed, Turns
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import ToServer
@@ -91,7 +91,7 @@ class Gate:
             self._judge_to_backend(effect, part, method)
             return True
         if self._turns.busy:
-            self._turns.later(lambda: self._send(effect))
+            self._turns.later(lambda: self._send(effect), self._unsent(effect))
             return True
         return False
 
@@ -118,7 +118,7 @@ class Gate:
                 self._judge_from_backend(stream, frame, "error", info.method)
                 return True
         if self._turns.busy:
-            self._turns.later(lambda: self._pass_on(stream, frame))
+            self._turns.later(lambda: self._pass_on(stream, frame), self._untold(stream, frame))
             return True
         if method is not UNSET:
             self._remember(stream, frame)
@@ -175,7 +175,9 @@ class Gate:
                 frame.result = verdict.body
             edge.to_backend(answer)
 
-        self._turns.judge(lambda: self.hooks.judge("result", method, "server", body, info), settle)
+        self._turns.judge(
+            lambda: self.hooks.judge("result", method, "server", body, info), settle, self._unsent(effect)
+        )
 
     def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> None:
         frame = effect.frame
@@ -209,7 +211,7 @@ class Gate:
             asked = self._rounds.asked(effect.call)
             return inner.then(verdict, lambda first: inner.answers(self.hooks, first, params, info, self._note, asked))
 
-        self._turns.judge(ask, settle)
+        self._turns.judge(ask, settle, self._unsent(effect))
 
     def _note(self, method: str, reason: str) -> None:
         self._edge.watch.denied(self._edge, 0, "question", method, reason)
@@ -260,4 +262,35 @@ class Gate:
                 verdict, lambda first: inner.questions(self.hooks, first, body, info, self._note, settled)
             )
 
-        self._turns.judge(ask, settle)
+        self._turns.judge(ask, settle, self._untold(stream, frame))
+
+    # ---- bugs of ours behind a verdict that was awaited: nobody is left waiting --------------------------------------
+
+    def _unsent(self, effect: ToServer) -> Failed:
+        """What becomes of a message for the backend."""
+        frame, edge = effect.frame, self._edge
+
+        def failed(error: Exception) -> None:
+            edge.watch.bug(edge.name, error)
+            if effect.call:
+                edge.from_backend(effect.call, broken(effect.call, "internal"), "broker")
+            elif frame.method is UNSET:
+                reply = broken(frame.id, "internal")  # type: ignore[arg-type]
+                edge.to_backend(msgspec.structs.replace(effect, frame=reply))
+            else:
+                edge.accept(effect.exchange)
+
+        return failed
+
+    def _untold(self, stream: int, frame: Frame) -> Failed:
+        """What becomes of a message of the backend."""
+        edge = self._edge
+
+        def failed(error: Exception) -> None:
+            edge.watch.bug(edge.name, error)
+            if frame.method is UNSET:
+                edge.from_backend(stream, broken(frame.id, "internal"), "broker")  # type: ignore[arg-type]
+            elif frame.id is not UNSET:
+                edge.to_backend(ToServer(0, broken(frame.id, "internal")))
+
+        return failed

@@ -23,6 +23,7 @@ from broker.identity import Principal
 from broker.outbox import Outbox
 from broker.pressure import press
 from broker.stream_wait import StreamWait
+from broker.telling import told
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import by_id, jsonrpc
@@ -250,11 +251,8 @@ class Relay:
             self.backend.send(effect)
 
     def _to_client(self, effect: ToClient) -> None:
-        frame = effect.frame
-        if self.watch.tapping:
-            self.watch.frame("client", "out", self.name, frame)
-        question = frame.method is not UNSET and frame.id is not UNSET
-        data, error = jsonrpc.encode(frame), frame.error is not UNSET
+        frame, data = told(self.watch, self.name, effect.frame)
+        question, error = frame.method is not UNSET and frame.id is not UNSET, frame.error is not UNSET
         sent = self.outbox.send(effect.exchange, data, final=effect.final, error=error, question=question)
         if sent:
             press(self, effect.exchange)

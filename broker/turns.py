@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from broker.hooks.base import Verdict
 
 Turn = Callable[[], "Awaitable[None] | None"]
+Failed = Callable[[Exception], None]
+"""Told of an exception in a turn that whoever asked for it no longer hears of, because it came later."""
 
 
 class Turns:
@@ -19,29 +21,31 @@ class Turns:
 
     def __init__(self) -> None:
         self.busy = False
-        self._queue: deque[Turn] | None = None
+        self._queue: deque[tuple[Turn, Failed]] | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
 
-    def judge(self, ask: Callable[[], Verdict | Awaitable[Verdict]], settle: Callable[[Verdict], None]) -> None:
+    def judge(
+        self, ask: Callable[[], Verdict | Awaitable[Verdict]], settle: Callable[[Verdict], None], failed: Failed
+    ) -> None:
         """Ask for a verdict when its turn comes, and act on it before the next turn."""
 
         def turn() -> Awaitable[None] | None:
             verdict = ask()
             if inspect.isawaitable(verdict):
-                return _settled(verdict, settle)
+                return _settled(verdict, settle, failed)
             settle(verdict)
             return None
 
-        self.later(turn)
+        self.later(turn, failed)
 
-    def later(self, turn: Turn) -> None:
+    def later(self, turn: Turn, failed: Failed) -> None:
         """Run now, or behind the verdict that is awaited."""
         if not self.busy:
             self._start(turn)
         else:
             if self._queue is None:
                 self._queue = deque()
-            self._queue.append(turn)
+            self._queue.append((turn, failed))
 
     def close(self) -> None:
         """Verdicts that are still awaited are cancelled, what waits behind them is dropped."""
@@ -65,8 +69,15 @@ class Turns:
         finally:
             self.busy = False
             while self._queue and not self.busy:
-                self._start(self._queue.popleft())
+                turn, failed = self._queue.popleft()
+                try:
+                    self._start(turn)
+                except Exception as error:
+                    failed(error)
 
 
-async def _settled(pending: Awaitable[Verdict], settle: Callable[[Verdict], None]) -> None:
-    settle(await pending)
+async def _settled(pending: Awaitable[Verdict], settle: Callable[[Verdict], None], failed: Failed) -> None:
+    try:
+        settle(await pending)
+    except Exception as error:
+        failed(error)

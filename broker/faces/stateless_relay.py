@@ -24,6 +24,7 @@ from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_results import without
 from broker.identity.principal import SHARED
 from broker.outbox import Outbox
+from broker.telling import told
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.mirrored import Annotations
@@ -158,15 +159,13 @@ class StatelessRelay:
 
     def answer(self, call: StatelessCall, frame: Frame) -> None:
         """The call's one answer: a status and a JSON object, or the last event of its stream."""
-        context = self.context
-        if context.watch.tapping:
-            context.watch.frame("client", "out", context.name, frame)
+        frame, data = told(self.context.watch, self.context.name, frame)
         self._forget(call)
         exchange = call.exchange
         if exchange.stream is not None:
-            self.outbox.send(exchange.id, jsonrpc.encode(frame), final=True)
+            self.outbox.send(exchange.id, data, final=True)
         elif self.outbox.exchanges.pop(exchange.id, None) is not None:
-            exchange.finish(status_of(frame), jsonrpc.encode(frame))
+            exchange.finish(status_of(frame), data)
 
     def discovery_key(self, who: Principal, told: Raw) -> Key:
         """Who may be shown a kept discovery."""

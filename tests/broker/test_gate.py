@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import pytest
+
 from broker.hooks.base import PASS, CallInfo, Deny, Drop, Hook, Pattern, Replace, Verdict
 from broker.hooks.runner import Runner
 from protocol_versions.base import Slot
@@ -170,3 +172,50 @@ async def test_a_replay_that_policy_refuses_does_not_keep_the_session_from_openi
         here.backend.forget_sessions()
         assert (await here.client.call(2)).json["result"] == DONE
         assert here.backend.count("resources/subscribe") == 1
+
+
+class Unwritable(Hook):
+    """Puts what cannot be written as JSON into calls of `later`, when the test says so, and of `now`, at once."""
+
+    slots = (Pattern("params", "tools/call", "server", ("name",)), Pattern("result", "tools/call", "client"))
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    def judge(self, slot: Slot, body: dict[str, Any], info: CallInfo) -> Verdict | Awaitable[Verdict]:
+        if slot.part != self.part or info.target == "fine":
+            return PASS
+        bad = Replace({**body, "_meta": object()})
+        return self._later(bad) if info.target == "later" else bad
+
+    async def _later(self, verdict: Verdict) -> Verdict:
+        self.asked.set()
+        await self.go_on.wait()
+        return verdict
+
+
+async def under_way(here: World, calls: int) -> None:
+    """Until the broker has taken so many."""
+    while here.context.sessions.busy() < calls:
+        await turn()
+
+
+@pytest.mark.parametrize("part", ["params", "result"])
+async def test_a_bug_of_ours_behind_a_hook_that_waits_is_answered_and_holds_nothing_back(part: str) -> None:
+    async with world() as here:
+        hook = Unwritable(part)
+        hooked(here, hook)
+        await here.client.open()
+        calls = [asyncio.ensure_future(here.client.call(1, name="later"))]
+        await within(hook.asked.wait())
+        for number, name in ((2, "now"), (3, "fine")):
+            calls.append(asyncio.ensure_future(here.client.call(number, name=name)))
+        await within(under_way(here, 3))
+        hook.go_on.set()
+        first, second, third = await within(asyncio.gather(*calls))
+        for number, reply in ((1, first), (2, second)):
+            assert (reply.status, reply.json["id"]) == (200, number)
+            assert reply.json["error"]["data"] == {"origin": "broker", "reason": "internal"}
+        assert third.json["result"] == DONE

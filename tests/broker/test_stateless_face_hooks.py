@@ -202,9 +202,15 @@ async def test_a_client_that_goes_while_a_hook_is_awaited_leaves_nothing_behind(
         assert here.backend.keys() == ["tools/list"]
 
 
-async def test_what_a_hook_writes_and_nobody_can_send_ends_its_call_alone() -> None:
+@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("part", ["params", "result"])
+async def test_what_a_hook_writes_and_nobody_can_send_ends_its_call_alone(part: str, awaited: bool) -> None:
     async with modern() as here:
-        governed(here, Policy(params=lambda body: Replace({**body, "arguments": object()})))
+        policy = Policy(**{part: lambda body: Replace({**body, "vendor": object()})})
+        if awaited:
+            policy.delay = asyncio.Event()
+            policy.delay.set()
+        governed(here, policy)
         assert refused(await ask(here.client, id="mine")) == (200, -32603, "mine", "internal")
         governed(here, Policy())
         assert (await ask(here.client)).json["result"]["content"] == [{"type": "text", "text": "done"}]
