@@ -74,9 +74,11 @@ class Exchange:
         return self.ready
 
     def abandon(self) -> None:
-        """The client has gone."""
+        """The client has gone, maybe before anybody began to write the stream that its answer had just become."""
         self.abandoned = True
         self.may_stream = False
+        if self.stream is not None and not self.stream.holder:
+            self.stream.detach(self.stream.attach())
 
     def _decide(self) -> None:
         if self.told is not None:
@@ -201,14 +203,10 @@ class Outbox:
 
     def send_standing(self, data: bytes, *, question: bool = False) -> bool:
         """Deliver what belongs to no exchange on one stream, or hold it; False if there is no room to hold it."""
-        for stream in reversed(self.standing):
-            if stream.attached:
-                stream.send(data)
-                return True
-        for exchange in reversed(self.exchanges.values()):
-            if exchange.may_stream and exchange.open > 0 and not exchange.batch:
-                self.stream(exchange).send(data)
-                return True
+        stream = self.carrier(commit=True)
+        if stream is not None:
+            stream.send(data)
+            return True
         if self.standing and self.standing[-1].resumable:
             self.standing[-1].send(data)  # its reader is away for a moment: the history keeps it for the resume
             return True
@@ -220,6 +218,16 @@ class Outbox:
             return False
         self._held.append(data)
         return True
+
+    def carrier(self, *, commit: bool = False) -> Stream | None:
+        """The stream that takes what belongs to no exchange; `commit` makes an exchange one, if there is no other."""
+        for stream in reversed(self.standing):
+            if stream.attached:
+                return stream
+        for exchange in reversed(self.exchanges.values()):
+            if exchange.may_stream and exchange.open > 0 and not exchange.batch:
+                return self.stream(exchange) if commit else exchange.stream
+        return None
 
     @property
     def reachable(self) -> bool:

@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 def press(relay: Relay, number: int) -> None:
-    """A reader that does not keep up stops the backend's stream instead of filling this process."""
-    exchange = relay.outbox.exchanges.get(number)
-    stream = exchange.stream if exchange is not None else None
-    if number == STANDING and relay.outbox.standing:
-        stream = relay.outbox.standing[-1]
+    """If what was sent to that exchange waits for a slow reader, stop all that the backend sends onto its stream."""
+    outbox = relay.outbox
+    exchange = outbox.exchanges.get(number)
+    stream = outbox.carrier() if number == STANDING else exchange.stream if exchange is not None else None
     if stream is None or stream.queued <= relay.watch.queue_bytes or stream.pressure or not stream.attached:
         return
     assert relay.backend is not None
-    calls = relay.talk.book.calls
+    calls, exchanges = relay.talk.book.calls, outbox.exchanges
+    ours = {each.id for each in exchanges.values() if each.stream is stream}
     tickets: list[Any] = [
         leg.ticket
         for leg in relay.backend.legs.values()
-        if leg.ticket is not None and leg.call in calls and calls[leg.call].exchange == number
+        if leg.ticket is not None and leg.call in calls and calls[leg.call].exchange in ours
     ]
-    if number == STANDING and relay.backend.standing is not None:
+    if outbox.carrier() is stream and relay.backend.standing is not None:
         tickets.append(relay.backend.standing)
     stream.pressure = True
     for ticket in tickets:

@@ -263,3 +263,54 @@ async def test_a_slow_reader_stops_the_backend_instead_of_filling_the_broker() -
         assert exchange.stream.queued < 1_000_000
         assert progress["sent"] < total
         assert await within(read_all(reply)) == total
+
+
+@pytest.mark.parametrize("reader", ["a call's stream", "an older standing stream"])
+async def test_a_slow_reader_stops_the_backends_standing_stream_wherever_it_is_delivered(reader: str) -> None:
+    total, size = 200, 100_000
+    payload = {"method": "notifications/message", "params": {"level": "info", "data": "x" * size}}
+
+    async def stays_open(asked: Asked) -> None:
+        await asked.stream()
+        await asked.event(payload)
+        await asked.reader.read()
+
+    async with world(limits={"event_store_bytes": 0}) as here:
+        standing = Standing(here)
+        await here.client.open("2025-06-18")
+        if reader == "a call's stream":
+            here.backend.on("tools/call", stays_open)
+            reply = await here.client.call()
+            await reply.message()
+        else:
+            reply = await here.client.send("GET")
+            newer = await here.client.send("GET")
+            newer.cut()
+        (session,) = here.context.sessions
+        if reader != "a call's stream":
+            await within(alone(session.outbox.standing))
+        sent = asyncio.ensure_future(flood(standing, total, payload))
+        stream = session.outbox.carrier()
+        assert stream is not None
+
+        async def pressed() -> None:
+            while not stream.pressure:
+                await turn()
+
+        await within(pressed())
+        assert stream.queued < 1_000_000
+        assert not sent.done()
+        for _ in range(total):
+            await reply.message()
+        await within(sent)
+
+
+async def alone(streams: list[Any]) -> None:
+    """Until one stream has a reader, and no other."""
+    while sum(stream.attached for stream in streams) != 1:
+        await turn()
+
+
+async def flood(standing: Standing, total: int, payload: dict[str, Any]) -> None:
+    for _ in range(total):
+        await standing.send(payload)

@@ -285,3 +285,14 @@ async def test_closing_ends_every_stream_and_answers_every_waiting_exchange() ->
     assert streaming.stream.ended
     assert (waiting.status, waiting.body) == (404, b"")
     assert box.exchanges == {}
+
+
+async def test_a_stream_whose_client_left_before_it_was_written_keeps_nothing_in_its_queue() -> None:
+    box = outbox()
+    one = box.open(1)
+    stream = box.stream(one)
+    one.abandon()
+    box.send(one.id, b"note", final=False)
+    assert (stream.queued, stream.take()) == (0, b"")
+    assert box.resume(f"{stream.key}-0") is stream  # what can be replayed is kept, within its bounds
+    assert [data for _, data in told(stream)] == [b"note"]
