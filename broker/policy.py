@@ -1,36 +1,89 @@
-"""The hooks of a backend, in the order they judge, from the configuration.
+"""The hooks of a backend in the order they judge, from the configuration.
 
-Names are filtered first, so that nothing is looked through that is hidden anyway; what is sanitised is the last that is
-done to what a backend says.
+    policy      rules on who may do what, before anything else is known of a request
+    own hooks   those for all servers, then those of this one, as the configuration lists them
+    filter      names that are hidden from everybody
+    inject      what requests are given that clients do not send
+    sanitise    what is taken out of what a backend says, the last that is done to it
+
+A request that a later hook has replaced is judged by the rules once more, as it is sent.
 """
 
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 
 from broker import settings_inject
 from broker.hooks.base import CallInfo, Hook
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.inject_context import InjectContext, Injection, Source
+from broker.hooks.names import KINDS
 from broker.settings import Backend, Settings
 from broker.watch import Watch
 from protocol_versions.jsonrpc import WireLimits
 
 
-def hooks_of(name: str, backend: Backend, settings: Settings, limits: WireLimits, watch: Watch) -> list[Hook]:
-    """The hooks of one backend, in order."""
-    found: list[Hook] = []
-    rules = {
-        kind: Rule(allow=getattr(backend.filter, kind).allow or (), deny=getattr(backend.filter, kind).deny)
-        for kind in ("tools", "prompts", "resources", "templates")
-    }
-    if any(rule.allow or rule.deny for rule in rules.values()):
-        found.append(FilterNames(rules))
+def hooks_of(
+    name: str,
+    backend: Backend,
+    settings: Settings,
+    limits: WireLimits,
+    watch: Watch,
+    before: Sequence[Hook] = (),
+) -> list[Hook]:
+    """The hooks of one backend, in order. What they know is taken over from those there were `before`.
+
+    Raises:
+        ValueError: a hook cannot be made.
+    """
+    found = [
+        *_policy(name, backend, settings, before),
+        *_own(backend, settings, limits, before),
+        *_filter(backend),
+    ]
     if backend.inject:
         found.append(InjectContext([_injection(each) for each in backend.inject]))
     if any(_for(name, rule.servers) for rule in settings.sanitise.rules):
         found.append(_sanitise(name, settings, limits, watch))
     return found
+
+
+def _policy(name: str, backend: Backend, settings: Settings, before: Sequence[Hook]) -> list[Hook]:
+    rules = (*settings.policy.rules, *backend.policy.rules)
+    default = backend.policy.default or settings.policy.default or "allow"
+    if not rules and default == "allow":
+        return []
+    # Not above: a broker without rules need not load the engine of expressions.
+    from broker.hooks.policy import Memory, Policy
+    from broker.rules.build import rule_set
+
+    memory = next((hook.memory for hook in before if isinstance(hook, Policy)), None)
+    return [Policy(rule_set(rules, default=default, backend=name), memory or Memory())]
+
+
+def _own(backend: Backend, settings: Settings, limits: WireLimits, before: Sequence[Hook]) -> list[Hook]:
+    entries = (*settings.hooks, *backend.hooks)
+    if not entries:
+        return []
+    from broker.hooks.own import Guarded, own_hook
+
+    kept = [hook for hook in before if isinstance(hook, Guarded)]
+    found: list[Hook] = []
+    for entry in entries:
+        same = next((hook for hook in kept if hook.entry == entry), None)
+        if same is not None:
+            kept.remove(same)
+        found.append(same or own_hook(entry, limits))
+    return found
+
+
+def _filter(backend: Backend) -> list[Hook]:
+    rules = {
+        kind: Rule(allow=getattr(backend.filter, kind).allow or (), deny=getattr(backend.filter, kind).deny)
+        for kind in KINDS
+    }
+    return [FilterNames(rules)] if any(rule.allow or rule.deny for rule in rules.values()) else []
 
 
 def _injection(section: settings_inject.Injection) -> Injection:

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from broker import telemetry
+from broker.changes import Changes
 from broker.hosts.spans import Problem
 from broker.serve_tls import ServerTls
-from broker.servers import Changes, Servers
+from broker.servers import Servers
 from broker.settings import Settings, SettingsError
 
 WATCH_S: Final = 1.0
 """How often the file is looked at; a change counts once it has rested as long."""
+
+_CHANGEABLE: Final = ("servers", "policy", "hooks")
 
 Load = Callable[[], tuple[Settings, list[Problem]]]
 """Reads the file as at the start: the settings, and what of a host's file is left out. Raises SettingsError."""
@@ -133,11 +136,11 @@ async def reloads(reload: Reload, watcher: Watcher | None = None) -> None:
 
 
 def fixed_members(now: Settings, then: Settings) -> list[str]:
-    """The members in which two configurations differ, apart from `servers`; of `limits` and others, each by itself."""
+    """The members in which two configurations differ, apart from those that can change; of sections, each by itself."""
     found = []
     for name in type(now).model_fields:
         before, after = getattr(now, name), getattr(then, name)
-        if name == "servers" or before == after:
+        if name in _CHANGEABLE or before == after:
             continue
         parts = getattr(type(before), "model_fields", None)
         if parts is None:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from aiohttp import web
 
 from broker import telemetry
 from broker.backends.session_pool import SessionPool
+from broker.changes import Changes, changes_of, identity_of
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
 from broker.faces.lapses import end_lapsed
 from broker.faces.legacy_sse import LegacySse
 from broker.faces.metadata import RESOURCE, SERVER, Metadata, OldClients, Place, routes_of
 from broker.faces.streamable_http import StreamableHttp
+from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
 from broker.identity.admission import Admission, Identities
 from broker.limit_values import wire_of
@@ -44,15 +43,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOOK_S: Final = 0.05
 """How often it is looked whether a server that left the table has calls yet."""
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """What another configuration means for the servers, by name."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    kept: tuple[str, ...]
 
 
 class VirtualServer:
@@ -100,6 +90,8 @@ class VirtualServer:
         """End the connections or processes."""
         await self.context.era.close()
         await self.context.reach.close()
+        for hook in self.context.hooks.hooks:
+            await hook.close()
 
 
 class Servers:
@@ -133,35 +125,29 @@ class Servers:
 
     def compare(self, settings: Settings) -> Changes:
         """What `apply` would do with these settings."""
-        now, then = self._by_name, settings.servers
-        same = {name for name in then if name in now and now[name].identity == identity_of(then[name])}
-        return Changes(
-            added=tuple(name for name in then if name not in now),
-            changed=tuple(name for name in then if name in now and name not in same),
-            removed=tuple(name for name in now if name not in then),
-            kept=tuple(name for name in now if name in same),
-        )
+        return changes_of({name: each.identity for name, each in self._by_name.items()}, self.settings, settings)
 
     def apply(self, settings: Settings) -> Changes:
-        """Serve what these settings say; all but their `servers` is what it was.
+        """Serve what these settings say; all but their `servers` and their policy is what it was.
 
         Raises:
             ValueError: a server cannot be built; nothing has changed then.
         """
         changes = self.compare(settings)
         fresh = {name: self._build(name, settings) for name in (*changes.added, *changes.changed)}
+        hooks = {name: self._hooks_of(name, settings) for name in changes.policy}
         if self._tap is not None:
             self._tap.hide(settings.secrets())
         if self.audit is not None:
             self.audit.redactor.hide(settings.secrets())
         before, self.settings = self._by_name, settings
         self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
+        for name, found in hooks.items():
+            self._judge_by(before[name].context.hooks, found)
         for name in (*changes.changed, *changes.removed):
             telemetry.last_failures.pop(name, None)
             before[name].context.retired = True
-            task = asyncio.get_running_loop().create_task(self._leave(before[name], settings.limits.drain_s))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._last(self._leave(before[name], settings.limits.drain_s))
         return changes
 
     def wind_down(self) -> None:
@@ -200,6 +186,24 @@ class Servers:
             metadata=Metadata(admission, self._place, self.door, path, name),
         )
         return VirtualServer(context, backend, settings)
+
+    def _hooks_of(self, name: str, settings: Settings) -> list[Hook]:
+        """The hooks of a server that is kept; those whose configuration is what it was are the same ones."""
+        before = self.contexts[name].hooks.hooks
+        return hooks_of(name, settings.servers[name], settings, self._wire, self.contexts[name].watch, before)
+
+    def _judge_by(self, runner: Runner, hooks: list[Hook]) -> None:
+        """Change the hooks of a server under its open sessions."""
+        gone = [hook for hook in runner.hooks if hook not in hooks]
+        runner.replace(hooks)
+        for hook in gone:
+            self._last(hook.close())
+
+    def _last(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Let something end that is not served any more."""
+        task = asyncio.get_running_loop().create_task(ending)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def _serve(self, servers: dict[str, VirtualServer]) -> None:
         self._by_name = servers
@@ -253,14 +257,3 @@ async def _ended(server: VirtualServer, why: str) -> None:
             await server.close()
     except Exception as error:
         telemetry.log("error", "server did not end", backend=server.context.name, kind=type(error).__name__)
-
-
-def identity_of(backend: Backend) -> tuple[Any, ...]:
-    """What makes a server the one it is: its section, and what the files it names hold."""
-    issuer = None if backend.token is None else backend.token.ca_bundle
-    files = (backend.ca_bundle, backend.client_certificate, backend.client_key, issuer)
-    return (backend, backend.request_headers(), *map(_digest, files))
-
-
-def _digest(path: Path | None) -> bytes:
-    return b"" if path is None else hashlib.sha256(path.read_bytes()).digest()

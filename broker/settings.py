@@ -19,6 +19,7 @@ from broker.settings_backend import Backend
 from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_identity import CallerKey, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
 from broker.settings_limits import Limits
+from broker.settings_policy import OwnHook, Policy, check_together
 from broker.settings_sanitise import Clearance, Sanitise
 from broker.settings_section import SPOKEN, Filter, RevisionId, Rule, Secret, Section
 
@@ -86,6 +87,8 @@ class Settings(Section):
     sanitise: Sanitise = Field(
         default=Sanitise(), description="What is taken out of what backends say, by the caller's clearance."
     )
+    policy: Policy = Field(default=Policy(), description="Rules on who may do what, of every server.")
+    hooks: tuple[OwnHook, ...] = Field(default=(), description="Hooks of your own that judge what passes, in order.")
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
     status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
@@ -163,6 +166,7 @@ class Settings(Section):
             rule.actions(self.clearance.levels)
         if any(backend.exchanges for backend in self.servers.values()) and not self.issuers:
             raise ValueError("token-exchange needs issuers: there is nothing to exchange but callers' access tokens")
+        check_together(self.policy, ((name, backend.policy) for name, backend in self.servers.items()))
         if self.single and len(self.servers) != 1:
             raise ValueError("expected one server")
         return self
@@ -208,7 +212,9 @@ class Settings(Section):
         tokens = (backend.token for backend in self.servers.values())
         headers += [each.client_secret.get_secret_value() for each in tokens if each is not None]
         hashes = [] if self.sanitise.hash_key is None else [self.sanitise.hash_key]
-        return headers + [key.get_secret_value() for key in (*self.seal_keys, *hashes)]
+        hooks = [*self.hooks, *(hook for backend in self.servers.values() for hook in backend.hooks)]
+        signs = [hook.secret for hook in hooks if hook.secret is not None]
+        return headers + [key.get_secret_value() for key in (*self.seal_keys, *hashes, *signs)]
 
     @classmethod
     def build(cls, tree: dict[str, Any]) -> Self:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from broker.hosts.machine import startable
 from broker.settings_file import read_secret
 from broker.settings_inject import Injection, check_headers
+from broker.settings_policy import OwnHook, Policy
 from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
 from broker.settings_token import BackendToken
 from broker.signin.options import SignInOptions
@@ -138,6 +139,8 @@ class Backend(Section):
     inject: tuple[Injection, ...] = Field(
         default=(), description="What its requests are given that clients do not send."
     )
+    policy: Policy = Field(default=Policy(), description="Rules on who may do what with it, besides those for all.")
+    hooks: tuple[OwnHook, ...] = Field(default=(), description="Hooks of your own that judge what passes, after all's.")
 
     @field_validator("url")
     @classmethod

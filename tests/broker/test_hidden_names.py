@@ -1,4 +1,4 @@
-"""With a deny list alone: what is hidden and what does not exist are answered alike, whatever the backend says."""
+"""With deny lists or rules: what is hidden and what does not exist are answered alike, whatever the backend says."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from protocol_versions.base import Slot
 from tests.broker.crossing_world import crossing, greeted
 from tests.broker.inner_world import governed
 from tests.broker.modern_world import ask, modern
+from tests.broker.rules_world import section
 from tests.broker.scripted_backend import DONE, Asked, Json, Reply, World, world
 
 FILTER: Json = {
@@ -21,6 +22,13 @@ FILTER: Json = {
         "resources": {"deny": ["test://secret*"]},
     }
 }
+RULES: Json = {
+    "policy": section(
+        "deny (kind == 'tool' || kind == 'prompt') && name.startsWith('secret')",
+        "deny kind == 'resource' && name.startsWith('test://secret')",
+    )
+}
+BY = {"filter": FILTER, "policy": RULES}
 Handler = Callable[[Asked], Awaitable[None]]
 
 
@@ -59,23 +67,23 @@ async def of_session(here: World, method: str, params: Json) -> Reply:
     return await here.client.post({"id": 1, "method": method, "params": params})
 
 
-async def in_sessions(method: str, params: list[Json], handler: Handler) -> list[Reply]:
-    async with world(backend=FILTER) as here:
+async def in_sessions(method: str, params: list[Json], handler: Handler, by: str = "filter") -> list[Reply]:
+    async with world(backend=BY[by]) as here:
         here.backend.capabilities = {"resources": {"subscribe": True}, "tools": {}, "prompts": {}}
         await here.client.open()
         here.backend.on(method, handler)
         return [await of_session(here, method, each) for each in params]
 
 
-async def in_crossing(method: str, params: list[Json], handler: Handler) -> list[Reply]:
-    async with crossing(backend=FILTER) as here:
+async def in_crossing(method: str, params: list[Json], handler: Handler, by: str = "filter") -> list[Reply]:
+    async with crossing(backend=BY[by]) as here:
         await greeted(here, {"resources": {}, "tools": {}, "prompts": {}})
         here.backend.on(method, handler)
         return [await of_session(here, method, each) for each in params]
 
 
-async def in_modern(method: str, params: list[Json], handler: Handler) -> list[Reply]:
-    async with modern(backend=FILTER) as here:
+async def in_modern(method: str, params: list[Json], handler: Handler, by: str = "filter") -> list[Reply]:
+    async with modern(backend=BY[by]) as here:
         here.backend.on(method, handler)
         return [await ask(here.client, method, each) for each in params]
 
@@ -87,11 +95,13 @@ EDGES = {"session": in_sessions, "crossing": in_crossing, "modern": in_modern}
 DOORS = [(edge, *call) for edge in EDGES for call in CALLS if edge == "session" or call[0] != "resources/subscribe"]
 
 
+@pytest.mark.parametrize("by", BY)
 @pytest.mark.parametrize(("edge", "method", "member", "hidden", "absent", "handler"), DOORS)
 async def test_a_hidden_name_and_an_absent_one_get_the_same_answer(
-    edge: str, method: str, member: str, hidden: str, absent: str, handler: Handler
+    edge: str, method: str, member: str, hidden: str, absent: str, handler: Handler, by: str
 ) -> None:
-    replies = await EDGES[edge](method, [{member: hidden}, {member: absent}], handler)
+    """C163."""
+    replies = await EDGES[edge](method, [{member: hidden}, {member: absent}], handler, by)
     assert replies[0].body == replies[1].body
     assert replies[0].status == replies[1].status
     assert {name: value for name, value in replies[0].headers.items() if name != "date"} == {
@@ -104,6 +114,7 @@ async def test_a_hidden_name_and_an_absent_one_get_the_same_answer(
 REF = {"argument": {"name": "a", "value": ""}}
 
 
+@pytest.mark.parametrize("by", BY)
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize(
     ("kind", "member", "names", "message"),
@@ -114,10 +125,10 @@ REF = {"argument": {"name": "a", "value": ""}}
     ],
 )
 async def test_completions_tell_nothing_either(
-    edge: str, kind: str, member: str, names: tuple[str, str], message: str
+    edge: str, kind: str, member: str, names: tuple[str, str], message: str, by: str
 ) -> None:
     params = [{"ref": {"type": kind, member: name}, **REF} for name in names]
-    replies = await EDGES[edge]("completion/complete", params, error(-32602, message))
+    replies = await EDGES[edge]("completion/complete", params, error(-32602, message), by)
     assert replies[0].json["error"]["message"] == "Unknown reference"
     assert replies[0].body == replies[1].body
 

@@ -12,8 +12,8 @@ import pytest
 
 from broker import telemetry
 from broker.app import CONTEXTS, FACES, POOLS, POSTS, SERVERS, create_app
+from broker.changes import Changes
 from broker.reload import Reload
-from broker.servers import Changes
 from tests.broker.http1_world import within
 from tests.broker.pair_world import PairClient
 from tests.broker.pipe_world import SERVER, alive, settled

@@ -1,0 +1,198 @@
+"""The rules of one server: what they decide on a caller and a thing, once for all calls that are alike.
+
+A decision is made in two steps. What does not depend on a call's arguments is decided first and kept: that is what a
+list shows, and all that most calls need. Rules that look at `arguments` are left open then, and settled with the call.
+
+    any rule is an error        denied
+    a `deny` rule is true       denied
+    an `allow` rule is true     allowed
+    none is true                the default
+
+Invariants: the order of rules means nothing; every rule is looked at, so that an error is never covered by another
+rule; the cache is bounded and holds nothing that depends on arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from broker.hooks.base import Caller
+from broker.rules.language import ABSENT, Expression, activation
+
+MAX_KEPT: Final = 8_192
+"""Decisions kept; a caller of a server with 100 tools has about 100."""
+
+Effect = Literal["allow", "deny"]
+
+PLUMBING: Final = frozenset(
+    (
+        "initialize", "ping", "server/discover", "tools/list", "prompts/list", "resources/list",
+        "resources/templates/list", "subscriptions/listen", "notifications/initialized", "notifications/cancelled",
+        "notifications/progress", "notifications/roots/list_changed",
+    )
+)  # fmt: skip
+"""What has to pass before anything can be used; the default is not for these, a `deny` rule is."""
+
+_NO_ARGUMENTS: Final = ABSENT.format("arguments")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule: its name, what it does where it is true, and its expression."""
+
+    name: str
+    effect: Effect
+    expression: Expression
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What is asked for: a method, and the kind (`tool`, `prompt`, `resource`, `template`) and name it is about."""
+
+    method: str
+    kind: str = ""
+    name: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided, and why: `policy:NAME`, `policy-error:NAME` or `policy-default`.
+
+    `open` are the rules that need the arguments of a call.
+    """
+
+    allowed: bool
+    reason: str
+    open: tuple[Rule, ...] = ()
+
+    @property
+    def hidden(self) -> bool:
+        """True if no arguments could make it allowed."""
+        return not self.allowed and not any(rule.effect == "allow" for rule in self.open)
+
+
+_SIMPLE: Final[dict[str, Callable[[Caller], Any]]] = {
+    "principal": lambda caller: caller.principal,
+    "credential": lambda caller: caller.kind,
+    "scopes": lambda caller: caller.scopes,
+    "client.name": lambda caller: caller.client_name,
+    "client.version": lambda caller: caller.client_version,
+    "client.revision": lambda caller: caller.client_revision,
+    "backend.revision": lambda caller: caller.backend_revision,
+}
+
+
+class Annotations(msgspec.Struct, frozen=True):
+    """What a server says of a tool: as text, to tell it from others, and opened."""
+
+    text: bytes = b""
+    values: Mapping[str, Any] = {}
+
+
+UNKNOWN: Final = Annotations()
+
+
+class RuleSet:
+    """The rules of one server and its default."""
+
+    def __init__(self, rules: Sequence[Rule], *, default: Effect, backend: str) -> None:
+        self.rules = tuple(rules)
+        self.default = default
+        self.backend = backend
+        self.mentioned = frozenset(name for rule in rules for name in rule.expression.variables)
+        self._facts = tuple(get for name, get in _SIMPLE.items() if name in self.mentioned)
+        self._by_claims = "claims" in self.mentioned
+        self._kept: dict[tuple[Any, ...], tuple[Decision, Any]] = {}
+
+    def decide(self, ask: Ask, caller: Caller, annotations: Annotations = UNKNOWN) -> Decision:
+        """What is decided without arguments; `annotations` are those of the tool, if they are known."""
+        claims = caller.claims if self._by_claims and caller.claims else None
+        # Claims are told apart by their identity, and kept with the decision, so that none takes another's place.
+        key = (ask, id(claims), annotations.text, *[fact(caller) for fact in self._facts])
+        found = self._kept.get(key)
+        if found is not None:
+            return found[0]
+        decision = self._decide(ask, caller, annotations)
+        if len(self._kept) >= MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = decision, claims
+        return decision
+
+    def settle(
+        self,
+        decision: Decision,
+        ask: Ask,
+        caller: Caller,
+        arguments: Mapping[str, Any],
+        annotations: Annotations = UNKNOWN,
+    ) -> Decision:
+        """What is decided in the end, with the arguments of a call."""
+        if not decision.open:
+            return decision
+        values = activation({**self._values(ask, caller, annotations), "arguments": arguments})
+        allowed, reason = decision.allowed, decision.reason
+        for rule in sorted(decision.open, key=lambda rule: rule.effect == "allow"):
+            value = rule.expression.value(values)
+            if type(value) is str:
+                return Decision(False, f"policy-error:{rule.name}")
+            if value and rule.effect == "deny":
+                return Decision(False, f"policy:{rule.name}")
+            if value and not (allowed and reason.startswith("policy:")):
+                allowed, reason = True, f"policy:{rule.name}"
+        return Decision(allowed, reason)
+
+    def explain(
+        self,
+        ask: Ask,
+        caller: Caller,
+        arguments: Mapping[str, Any] | None = None,
+        annotations: Annotations = UNKNOWN,
+    ) -> Iterator[tuple[Rule, bool | str]]:
+        """Every rule with its value: true, false, or the text of an error."""
+        given = {} if arguments is None else {"arguments": arguments}
+        values = activation({**self._values(ask, caller, annotations), **given})
+        for rule in self.rules:
+            yield rule, rule.expression.value(values)
+
+    def may_deny(self, **known: str) -> bool:
+        """True unless these variables alone (`kind`, `name`, `method`) say that no `deny` rule will ever be true."""
+        values = activation({**known, "backend.name": self.backend})
+        found = ((rule.effect, rule.expression.value(values)) for rule in self.rules)
+        # What cannot be told yet is a text, and might be an error in the end, which denies whatever the rule is for.
+        return any(type(value) is str or (value and effect == "deny") for effect, value in found)
+
+    def _decide(self, ask: Ask, caller: Caller, annotations: Annotations) -> Decision:
+        values = activation(self._values(ask, caller, annotations))
+        denied = allowed = ""
+        left = []
+        for rule in self.rules:
+            value = rule.expression.value(values)
+            if type(value) is str:
+                if value != _NO_ARGUMENTS or "arguments" not in rule.expression.variables:
+                    return Decision(False, f"policy-error:{rule.name}")
+                left.append(rule)
+            elif value and rule.effect == "deny":
+                denied = denied or f"policy:{rule.name}"
+            elif value:
+                allowed = allowed or f"policy:{rule.name}"
+        if denied:
+            return Decision(False, denied)
+        by_default = self.default == "allow" or ask.method in PLUMBING
+        return Decision(bool(allowed) or by_default, allowed or "policy-default", tuple(left))
+
+    def _values(self, ask: Ask, caller: Caller, annotations: Annotations) -> dict[str, Any]:
+        return {
+            "principal": caller.principal,
+            "credential": caller.kind,
+            "claims": dict(caller.claims),
+            "scopes": sorted(caller.scopes),
+            "client.name": caller.client_name,
+            "client.version": caller.client_version,
+            "client.revision": caller.client_revision,
+            "backend.name": self.backend,
+            "backend.revision": caller.backend_revision,
+            "method": ask.method,
+            "kind": ask.kind,
+            "name": ask.name,
+            "annotations": annotations.values,
+        }

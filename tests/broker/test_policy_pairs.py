@@ -1,0 +1,97 @@
+"""One decision for one call: whatever the two revisions, the transport, the way and the form of the answer (C149)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from broker.hooks.policy import Memory, Policy
+from broker.rules.ruleset import Ask
+from protocol_versions import REVISIONS
+from tests.broker.kept_wire import KeptWire, connected
+from tests.broker.modern_world import REVISION, envelope
+from tests.broker.pair_world import PairClient
+from tests.broker.pipe_world import pipe
+from tests.broker.policy_world import KEYS, PATHS, TOOLS, caller_of, doors, expected, random_rules, read
+from tests.broker.rules_world import rules
+
+IDS = [revision.id for revision in REVISIONS]
+PAIRS = [(client, backend) for client in IDS for backend in IDS]
+SEEDS = range(12)
+CALLS = [(principal, name, path) for principal in KEYS for name in TOOLS for path in PATHS]
+
+
+@pytest.mark.parametrize(("client", "backend"), PAIRS, ids=[f"{client}-{backend}" for client, backend in PAIRS])
+async def test_every_pair_of_revisions_decides_as_the_rules_do(client: str, backend: str) -> None:
+    async with doors(client, backend) as here:
+        for seed in SEEDS:
+            found = random_rules(seed)
+            here.judge_by(found)
+            for principal in KEYS:
+                if found.decide(Ask("tools/list"), caller_of(principal)).allowed:
+                    listed = {name for name in TOOLS if expected(found, principal, name, "").listed}
+                    assert await here.listed(principal) == listed, (seed, principal)
+            for principal, name, path in CALLS[seed % 3 :: 3]:
+                said = expected(found, principal, name, path).run
+                assert await here.run(principal, name, path) == said, (seed, principal, name, path)
+
+
+@pytest.mark.parametrize(("client", "backend"), PAIRS, ids=[f"{client}-{backend}" for client, backend in PAIRS])
+async def test_a_head_that_is_known_is_no_way_around_the_rules(client: str, backend: str) -> None:
+    async with doors(client, backend) as here, connected(here.here.port) as streams:
+        wire = KeptWire(here.short("ann"), *streams)
+        meta = {"_meta": envelope()} if client == REVISION else {}
+        for seed in SEEDS:
+            found = random_rules(seed)
+            here.judge_by(found)
+            for number, path in enumerate((*PATHS, *PATHS)):
+                call = {"name": "read", "arguments": {"path": path}, **meta}
+                answer = await read(await wire.post({"id": number, "method": "tools/call", "params": call}))
+                assert ("result" in answer) == expected(found, "ann", "read", path).run, (seed, path)
+
+
+@pytest.mark.parametrize("backend", IDS)
+async def test_each_call_of_a_batch_is_judged_by_itself(backend: str) -> None:
+    """C33."""
+    async with doors("2025-03-26", backend) as here:
+        for seed in SEEDS:
+            found = random_rules(seed)
+            here.judge_by(found)
+            for principal in KEYS:
+                calls = [(name, path) for name in TOOLS for path in PATHS]
+                answers = await here.batch(principal, [{"name": n, "arguments": {"path": p}} for n, p in calls])
+                got = {answer["id"]: "result" in answer for answer in answers}
+                said = {number: expected(found, principal, *call).run for number, call in enumerate(calls, 1)}
+                assert got == said, (seed, principal)
+
+
+@pytest.mark.parametrize("backend", ["2024-11-05", "2025-11-25", REVISION])
+async def test_the_old_pair_of_transports_is_the_same_door(backend: str) -> None:
+    """C150."""
+    async with doors("2024-11-05", backend) as here:
+        pairs = {name: PairClient(here.here, Authorization=f"Bearer {key}") for name, key in KEYS.items()}
+        for pair in pairs.values():
+            await pair.open()
+        number = 0
+        for seed in SEEDS:
+            found = random_rules(seed)
+            here.judge_by(found)
+            for principal, name, path in CALLS[seed % 3 :: 3]:
+                number += 1
+                answer = await pairs[principal].ask(number, "tools/call", {"name": name, "arguments": {"path": path}})
+                assert ("result" in answer) == expected(found, principal, name, path).run
+
+
+@pytest.mark.parametrize("habits", [(), ("modern",)], ids=["sessions", "stateless"])
+@pytest.mark.parametrize("modern", [False, True], ids=["session client", "stateless client"])
+async def test_a_pipe_is_the_same_door(tmp_path: Path, habits: tuple[str, ...], modern: bool) -> None:
+    found = rules("deny name == 'add' && arguments.a > 1 || name == 'env'", backend="pipe")
+    async with pipe(tmp_path, *habits, hooks=(Policy(found, Memory()),)) as here:
+        if not modern:
+            await here.open()
+        ask = here.modern if modern else here.ask
+        assert "result" in await ask(1, "tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})
+        assert "error" in await ask(2, "tools/call", {"name": "add", "arguments": {"a": 2, "b": 2}})
+        answer = await ask(3, "tools/call", {"name": "env", "arguments": {"a": 0}})
+        assert answer["error"]["message"] == "Unknown tool"
