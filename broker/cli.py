@@ -15,6 +15,7 @@ from broker.cli_check import check
 from broker.cli_codes import CONFIGURATION, RUNTIME
 from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_login import login, logout
+from broker.cli_policy import policy
 from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
 from broker.cli_stdio import stdio
@@ -37,6 +38,7 @@ Examples
   dragoman stdio -- npx -y some-server
   dragoman serve dragoman.yaml
   dragoman check dragoman.yaml
+  dragoman policy test cases.yaml --config dragoman.yaml
   dragoman audit verify audit.jsonl
   dragoman connect claude-desktop --dry-run
   dragoman login https://mcp.example.com/mcp
@@ -90,6 +92,7 @@ cli.add_command(revisions)
 cli.add_command(report)
 cli.add_command(check)
 cli.add_command(audit)
+cli.add_command(policy)
 cli.add_command(demo)
 
 
