@@ -81,6 +81,8 @@ class LegacySse:
         limit = context.settings.limits.result_bytes
 
         def write(message: bytes) -> None:
+            if stream.ended:
+                return
             stream.send(message)
             if stream.queued > limit:  # nothing can be replayed here: a reader that is so far behind has to begin anew
                 stream.end()

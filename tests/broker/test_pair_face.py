@@ -180,6 +180,29 @@ async def test_where_no_session_revision_is_served_there_is_no_pair() -> None:
         assert (await PairClient(here).connect()).status == 404
 
 
+async def test_for_a_reader_that_is_too_far_behind_no_more_is_kept_than_the_longest_message() -> None:
+    total, sent = 200, asyncio.Event()
+    told = {"method": "notifications/message", "params": {"level": "info", "data": "x" * 100_000}}
+
+    async def floods(asked: Asked) -> None:
+        await asked.stream()
+        for _ in range(total):
+            await asked.event(told)
+        sent.set()
+        await asked.gone()
+
+    async with world(limits={"result_bytes": 500_000}) as here:
+        here.backend.on("tools/call", floods)
+        client = PairClient(here)
+        await client.open()
+        await client.post({"id": 1, "method": "tools/call", "params": {"name": "x"}})
+        await within(sent.wait())
+        came = 0
+        while await client.stream.event() is not None:
+            came += 1
+        assert 0 < came < total
+
+
 async def test_the_streams_end_with_the_broker() -> None:
     async with world() as here:
         client = PairClient(here)
