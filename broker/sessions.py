@@ -7,7 +7,9 @@ Ids carry 192 random bits and no meaning. A session of another principal looks e
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from broker.outbox import Outbox
 from broker.relay import Relay
@@ -68,6 +70,7 @@ class Sessions:
         self._on_end = on_end
         self._by_id: dict[str, Session] = {}
         self._counts: dict[str, int] = {}
+        self._places: Counter[str] = Counter()
         self._sweeping = False
 
     def __iter__(self) -> Iterator[Session]:
@@ -77,15 +80,28 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def check_room(self, principal: str, *, beside: int = 0) -> None:
-        """Raises TooManySessions if one more is not allowed; `beside` sessions of the caller are counted elsewhere."""
-        if self._full(principal, beside):
-            self._sweep()
-            if self._full(principal, beside):
-                raise TooManySessions(principal)
+    @contextmanager
+    def place(self, principal: str) -> Iterator[None]:
+        """Room for one more session of a caller while it is opened, or as long as it lasts and is registered nowhere.
 
-    def _full(self, principal: str, beside: int) -> bool:
-        return len(self._by_id) >= self._total or self._counts.get(principal, 0) + beside >= self._per_principal
+        Raises:
+            TooManySessions: one more is not allowed.
+        """
+        if self._full(principal):
+            self._sweep()
+            if self._full(principal):
+                raise TooManySessions(principal)
+        self._places[principal] += 1
+        try:
+            yield
+        finally:
+            self._places[principal] -= 1
+            if not self._places[principal]:
+                del self._places[principal]
+
+    def _full(self, principal: str) -> bool:
+        own = self._counts.get(principal, 0) + self._places[principal]
+        return len(self._by_id) + self._places.total() >= self._total or own >= self._per_principal
 
     def add(self, session: Session) -> None:
         """Register a session whose handshake succeeded."""

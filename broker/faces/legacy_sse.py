@@ -72,9 +72,13 @@ class LegacySse:
         if not context.served:
             return context.deny(request, 404, "Not Found: no revision with this transport is served", "transport")
         try:
-            context.sessions.check_room(principal.id, beside=self._count(principal))
+            with context.sessions.place(principal.id):
+                return await self._serve(request, principal)
         except TooManySessions:
             return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions")
+
+    async def _serve(self, request: web.Request, principal: Principal) -> web.StreamResponse:
+        context = self.context
         key = secrets.token_urlsafe(24)
         stream = Stream(f"s{next(context.numbers):x}", resumable=False, priming=False, max_events=0, max_bytes=0)
         pair = Pair(principal, stream)
@@ -136,6 +140,3 @@ class LegacySse:
         """The broker stops: every stream ends."""
         for pair in list(self._pairs.values()):
             pair.stream.end()
-
-    def _count(self, principal: Principal) -> int:
-        return sum(pair.principal.id == principal.id for pair in self._pairs.values())

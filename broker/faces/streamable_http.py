@@ -154,23 +154,22 @@ class StreamableHttp:
     # ---- messages -------------------------------------------------------------------------------------------------
 
     async def _initialize(self, request: web.Request, principal: Principal, frame: Frame) -> web.StreamResponse:
-        context = self.context
         try:
-            context.sessions.check_room(principal.id)
+            with self.context.sessions.place(principal.id):
+                return await self._open(request, principal, frame)
         except TooManySessions:
-            return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
+            return self.context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
+
+    async def _open(self, request: web.Request, principal: Principal, frame: Frame) -> web.StreamResponse:
+        context, peer = self.context, request.remote or ""
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         stateless = await context.stateless()
-        relay, exchange = await greeted(
-            open_relay(context, principal, revision, stateless=stateless, peer=request.remote or ""), frame
-        )
+        relay, exchange = await greeted(open_relay(context, principal, revision, stateless=stateless, peer=peer), frame)
         if await context.has_left_sessions(relay, stateless=stateless):
             stateless = True
             frame.params = dict(relay.talk.peers.asked)
-            relay, exchange = await greeted(
-                open_relay(context, principal, revision, stateless=True, peer=request.remote or ""), frame
-            )
+            relay, exchange = await greeted(open_relay(context, principal, revision, stateless=True, peer=peer), frame)
         if relay.talk.phase != "open":
             relay.close()
             return self._answer(exchange, {})
@@ -255,9 +254,7 @@ class StreamableHttp:
         for frame in frames:
             session.relay.client_frame(exchange.id, frame)
         await exchange.decided()
-        if exchange.stream is not None:
-            return await write_stream(request, exchange.stream, context, self._headers(session))
-        return self._answer(exchange, self._headers(session))
+        return await self._answered(request, session, exchange)
 
     # ---- answers --------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.broker.modern_world import modern
 from tests.broker.pair_world import PairClient, text
 from tests.broker.scripted_backend import Asked, world
 
+INFO = {"name": "x", "version": "1"}
 KEYS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("alice", "bob")}
 
 
@@ -143,6 +144,28 @@ async def test_a_caller_holds_no_more_sessions_than_it_may() -> None:
         statuses = [(await client.connect()).status for client in clients]
         assert statuses == [200, 200, 429]
         clients[0].leave()
+
+
+async def test_sessions_of_both_transports_and_those_being_opened_are_counted_together() -> None:
+    async with world(limits={"sessions_per_principal": 2}) as here:
+        opening, entered = asyncio.Event(), asyncio.Event()
+
+        async def waits(asked: Asked) -> None:
+            entered.set()
+            await within(opening.wait())
+            await asked.result({"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": INFO})
+
+        here.backend.on("initialize", waits)
+        pair = PairClient(here)
+        assert (await pair.connect()).status == 200
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": INFO}
+        asked = {"id": 0, "method": "initialize", "params": params}
+        first = asyncio.ensure_future(here.client.post(asked))
+        await within(entered.wait())
+        assert (await here.another().post(asked)).status == 429
+        assert (await PairClient(here).connect()).status == 429
+        opening.set()
+        assert (await within(first)).status == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"hello", b"\xff", b"[]"])

@@ -40,7 +40,10 @@ class Registry:
         )
 
     def add(self, principal: str = "ada") -> Session:
-        self.sessions.check_room(principal)
+        with self.sessions.place(principal):
+            return self._add(principal)
+
+    def _add(self, principal: str) -> Session:
         outbox = Outbox(by_id(REVISION).traits, itertools.count(1), max_events=10, max_bytes=1000)
         talk = Conversation(Peers(client=REVISION, offer=REVISION))
         hooks, watch = Runner((), DEFAULT_LIMITS), Watch(telemetry, None, 1000)
@@ -130,6 +133,18 @@ def test_limits_hold_for_each_principal_and_for_all() -> None:
     with pytest.raises(TooManySessions):
         here.add("eve")
     here.sessions.end(first, "deleted")
+    here.add("ada")
+
+
+def test_sessions_that_are_being_opened_count_until_they_are_given_up() -> None:
+    here = Registry(per_principal=2, total=3)
+    with here.sessions.place("ada"), here.sessions.place("ada"):
+        with pytest.raises(TooManySessions):
+            here.add("ada")
+        here.add("bob")
+        with pytest.raises(TooManySessions):
+            here.add("eve")
+    here.add("ada")
     here.add("ada")
 
 
