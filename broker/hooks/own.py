@@ -31,7 +31,10 @@ _REFUSED: Final = "The request was refused by policy"
 
 
 class Guarded(Hook):
-    """One configured hook. `entry` is its section of the configuration, by which it is known again."""
+    """One configured hook. `entry` is its section of the configuration, by which it is known again.
+
+    Headers it may not add: those are what `inject` is for.
+    """
 
     def __init__(self, hook: Hook, entry: Any, *, label: str, timeout_s: float, limits: WireLimits) -> None:
         self.hook = hook
@@ -46,7 +49,7 @@ class Guarded(Hook):
         try:
             found = self.hook.judge(slot, body, info)
             return self._awaited(found) if inspect.isawaitable(found) else self._checked(found)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # nobody cancels what does not await
             return self._failed(type(error).__name__)
 
     def review(self, info: CallInfo) -> Deny | None:
@@ -70,8 +73,8 @@ class Guarded(Hook):
         try:
             # Not `wait_for`, which waits for as long as a hook makes of being cancelled.
             done, _ = await asyncio.wait((task,), timeout=self._timeout_s)
-            if not done:
-                return self._failed("timeout")
+            if not done or task.cancelled():
+                return self._failed("cancelled" if done else "timeout")
             return self._checked(task.result())
         except Exception as error:
             return self._failed(type(error).__name__)
@@ -83,7 +86,7 @@ class Guarded(Hook):
     def _checked(self, verdict: Any) -> Verdict:
         if isinstance(verdict, Pass):
             return PASS
-        if isinstance(verdict, Replace) and isinstance(verdict.body, dict):
+        if isinstance(verdict, Replace) and isinstance(verdict.body, dict) and not verdict.headers:
             return Replace({name: self._value(value) for name, value in verdict.body.items() if _is_text(name)})
         if isinstance(verdict, Drop) and isinstance(verdict.reason, str):
             return Drop(f"hook:{self.label}:{verdict.reason}")
