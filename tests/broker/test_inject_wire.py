@@ -12,6 +12,7 @@ from tests.broker.bridge_world import bridging
 from tests.broker.crossing_world import FORM, INPUTS, Rounds, completes, crossing, greeted
 from tests.broker.modern_world import ask, envelope, modern
 from tests.broker.scripted_backend import DONE, Json, Reply, World, world
+from tests.broker.test_pair_backend import PairServer
 
 INJECT: Json = {
     "inject": [
@@ -155,3 +156,16 @@ async def test_a_client_cannot_send_the_header_of_an_injected_argument() -> None
         reply = await asked(here, "modern", "tools/call", params, **{"Mcp-Param-Tenant": "evil"})
         assert first == "evil"  # no list has shown the tool: the server compares, and refuses
         assert reply.json["error"]["code"] == -32020
+
+
+async def test_messages_to_a_server_of_the_sse_pair_carry_it_too() -> None:
+    async with world(backend={**INJECT, "transport": "sse"}) as here:
+        PairServer(here)
+        await here.client.open()
+        reply = await here.client.call(arguments={"a": "b"})
+        assert reply.json["result"] == DONE
+        posted = {asked.key: asked for asked in here.backend.asked if asked.verb == "POST"}
+        for key in ("initialize", "notifications/initialized", "tools/call"):
+            assert posted[key].headers["x-tenant"] == "acme", key
+        assert posted["tools/call"].headers["x-target"] == "x"
+        assert posted["tools/call"].message["params"]["arguments"] == {"a": "b", "tenant_id": "acme"}
