@@ -18,6 +18,7 @@ from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.hooks import inner
 from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
+from broker.review import refused
 from broker.turns import Failed, Turns
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -31,7 +32,7 @@ MAX_ASKED = 1_024
 class Gate:
     """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
-    __slots__ = ("_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks")
+    __slots__ = ("__weakref__", "_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks")
 
     def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
         self._edge = edge
@@ -42,6 +43,7 @@ class Gate:
         # Questions whose answers are of interest, by the backend's id.
         self._asked: dict[Any, tuple[str, CallInfo]] = {}
         self._turns = Turns()
+        hooks.gates.add(self)
 
     @property
     def idle(self) -> bool:
@@ -49,15 +51,10 @@ class Gate:
         return not self.hooks.hooks and not self._turns.busy
 
     def review(self) -> None:
-        """Policy may have changed: end the open calls that it refuses now."""
+        """Policy may have changed: end the open calls that it refuses now, here and at the backend."""
         self._generation = self.hooks.generation
-        for call, info in tuple(self._infos.items()):
-            verdict = self.hooks.review(info)
-            if verdict is not None and self._edge.is_open(call):
-                self._edge.watch.denied(self._edge, call, "result", info.method, verdict.reason)
-                self.forget(call)
-                reply = broken(call, "denied", code=verdict.code, message=verdict.message)
-                self._edge.from_backend(call, reply, "broker")
+        for call in refused(self._edge, self.hooks, self._infos):
+            self.forget(call)
 
     def forget(self, call: int) -> None:
         """A call has ended."""

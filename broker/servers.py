@@ -29,6 +29,7 @@ from broker.identity.admission import Admission, Identities
 from broker.limit_values import wire_of
 from broker.policy import hooks_of
 from broker.reaching import reach_of
+from broker.review import review
 from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
 from broker.table import Table
@@ -196,6 +197,7 @@ class Servers:
         """Change the hooks of a server under its open sessions."""
         gone = [hook for hook in runner.hooks if hook not in hooks]
         runner.replace(hooks)
+        review(runner)
         for hook in gone:
             self._last(hook.close())
 

@@ -10,6 +10,7 @@ the thing itself is there to be seen. What names nothing is judged by its method
     an announced update                        that
     a completion                               that of its prompt, resource or template, and completion/complete
     a task                                     its method, and the tool it came from
+    a notification of the server               its method, or the list it is about
     a question of the server                   its method; of the tools it offers a model, those that are hidden go
     any other request or notification          its method
 
@@ -56,6 +57,11 @@ _DOORS: Final = {
     UPDATED: "resources/subscribe",
     COMPLETE: COMPLETE,
 }
+_HEARD: Final = {
+    "notifications/tools/list_changed": "tools/list",
+    "notifications/prompts/list_changed": "prompts/list",
+    "notifications/resources/list_changed": "resources/list",
+}
 _SAMPLING: Final = "sampling/createMessage"
 _TASKS: Final = "tasks/"
 _REFUSED: Final = "The request was refused by policy"
@@ -101,6 +107,8 @@ class Policy(HiddenNames):
             found += [Pattern("result", f"{_TASKS}list", "client", ("tasks",))]
         if self._methods:
             found += [Pattern("params", "*", "server", ()), Pattern("notification", "*", "server", ())]
+        if self.rules.may_deny(kind="", name=""):
+            found.append(Pattern("notification", "*", "client", ()))
         for method in sorted(QUESTIONS):
             offers = tools and method == _SAMPLING
             if offers or self.rules.may_deny(kind="", name="", method=method):
@@ -152,6 +160,8 @@ class Policy(HiddenNames):
             elif method == "tools/call":
                 self._remember(body.get("task"), info)
             return super().judge(slot, body, info)
+        if slot.part == "notification" and slot.toward == "client":
+            return self._told(slot, body, info)
         if slot.toward == "client":
             return super().judge(slot, body, info)
         if method not in TARGETS and method != COMPLETE:
@@ -191,6 +201,16 @@ class Policy(HiddenNames):
             return Deny(-32602, _REFUSED, "policy-arguments")
         found = self.rules.settle(found, ask, info.caller, arguments or {}, known)
         return PASS if found.allowed else Deny(-32603, _REFUSED, found.reason)
+
+    def _told(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+        """A notification for the client: of a list it may read, or a resource, or of the method itself."""
+        if slot.method == UPDATED and "resources" in self._active:
+            verdict = super().judge(slot, body, info)
+            if verdict is not PASS:
+                return verdict
+        found = self.rules.decide(Ask(_HEARD.get(slot.method, slot.method)), info.caller)
+        denied = not found.allowed and found.reason != "policy-default"
+        return Deny(-32603, _REFUSED, found.reason) if denied else PASS
 
     def _barred_method(self, method: str, caller: Caller) -> str:
         if not self._methods:

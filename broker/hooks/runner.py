@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Sequence
+from typing import Any
+from weakref import WeakSet
 
 import msgspec
 from msgspec import Raw
@@ -29,6 +31,8 @@ class Runner:
 
     def __init__(self, hooks: Sequence[Hook], limits: WireLimits) -> None:
         self.limits = limits
+        self.gates: WeakSet[Any] = WeakSet()
+        """The gates that judge by these hooks."""
         self.generation = 0
         """Counts the changes of policy; open calls that began under another one are reviewed, see `broker.gate`."""
         self._install(hooks)
