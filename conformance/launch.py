@@ -8,6 +8,7 @@ Invariant: leaving a `Children` block leaves no process of its own behind, whate
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -41,6 +42,14 @@ HELD_PORTS: Final = 256
 """Ports that are held for their servers; whoever was given an older one has long since listened on it."""
 _held: deque[socket.socket] = deque()
 _held_lock = threading.Lock()
+
+
+@atexit.register
+def _let_go() -> None:
+    """Close what is held; the system would do so, and Python would complain."""
+    with _held_lock:
+        while _held:
+            _held.popleft().close()
 
 
 def free_port() -> int:
