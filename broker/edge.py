@@ -38,7 +38,7 @@ _JSON_TYPE: Final = re.compile(r'application/json[ \t]*(?:;[ \t]*charset=(?:utf-
 ALLOW_HEADERS: Final = (
     "content-type, authorization, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id"
 )
-EXPOSE_HEADERS: Final = "Mcp-Session-Id"
+EXPOSE_HEADERS: Final = "Mcp-Session-Id, WWW-Authenticate"  # where pages read what to do about a refusal
 _PREFLIGHT_AGE_S: Final = "7200"  # Chromium's ceiling for Access-Control-Max-Age
 
 
@@ -105,18 +105,18 @@ class EdgeSettings:
     @classmethod
     def of(cls, settings: Settings, port: int | None = None) -> EdgeSettings:
         """The allow-lists of `settings`, on the port that was really bound."""
-        return cls.at(settings.host, settings.port if port is None else port, settings)
+        return cls.at(settings.host, settings.port if port is None else port, settings, settings.scheme)
 
     @classmethod
-    def at(cls, host: str, port: int, settings: Settings) -> EdgeSettings:
+    def at(cls, host: str, port: int, settings: Settings, scheme: str = "http") -> EdgeSettings:
         """The allow-lists of another listener, at this address."""
         own = f"[{host}]" if ":" in host else host
         names = list(LOCAL_NAMES) if own in LOCAL_NAMES else [own]
         hosts = {host for name in names for host in host_pattern(name, port)}
-        if port != DEFAULT_PORTS[settings.scheme]:
+        if port != DEFAULT_PORTS[scheme]:
             hosts -= set(names)  # without a port, a Host means 80, or 443 with TLS
         hosts |= {host for entry in settings.allowed_hosts for host in host_pattern(entry, port)}
-        origins = {origin_pattern(f"{settings.scheme}://{name}:{port}") for name in names}
+        origins = {origin_pattern(f"{scheme}://{name}:{port}") for name in names}
         return cls(hosts, origins, {origin_pattern(entry) for entry in settings.allowed_origins})
 
 

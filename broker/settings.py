@@ -21,7 +21,7 @@ from broker.settings_identity import CallerKey, Issuer, KeyOrDigest, Tls, checke
 from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy, check_together
 from broker.settings_sanitise import Clearance, Sanitise
-from broker.settings_section import SPOKEN, Filter, RevisionId, Rule, Secret, Section
+from broker.settings_section import SPOKEN, ExistingFile, Filter, RevisionId, Rule, Secret, Section
 
 __all__ = ["Backend", "Filter", "Limits", "Log", "Rule", "Settings", "SettingsError"]
 
@@ -67,7 +67,7 @@ class Settings(Section):
     public_url: str = Field(
         default="", description="Where clients reach the broker, if not at its own address: https://mcp.example.com"
     )
-    revoked: Path | None = Field(
+    revoked: ExistingFile | None = Field(
         default=None, description="File of what was revoked: token ids or digests, callers; read again when it changes."
     )
     tls: Tls | None = Field(default=None, description="TLS towards clients; absent: plain HTTP.")

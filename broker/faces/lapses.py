@@ -47,6 +47,9 @@ def end_lapsed(face: StreamableHttp) -> bool:
         elif why and call.subscription is not None:
             _tell(call.who, why, context)
             relay.cut(call, jsonrpc.response(call.number, call.subscription.ended()))
+    for pooled in list(relay.bridge.rooms.sessions.values()):
+        if lapsed(pooled.relay.speaker.who) == "revoked":
+            relay.bridge.end(pooled, "revoked")  # with the calls that are suspended in it
     return bool(len(context.sessions) or len(face.pair) or relay.calls)
 
 

@@ -208,6 +208,7 @@ class Admission:
             return BAD_CREDENTIAL
         known = identities.recall(self._name, digest_of(token)) if certificate is None else None
         if known is not None:
+            identities.shown()
             return known
         try:
             head: Head = read_head(token)

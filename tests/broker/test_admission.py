@@ -15,8 +15,10 @@ import pytest
 from aiohttp import web
 
 from broker.app import SERVERS
+from tests.broker.bridge_world import begin, serving
 from tests.broker.conftest import Journal
-from tests.broker.http1_world import within
+from tests.broker.crossing_world import ACKNOWLEDGED, LISTEN, Listened
+from tests.broker.http1_world import turn, within
 from tests.broker.issuer_world import RSA_OTHER, Server, issuing, jwk, sign
 from tests.broker.modern_world import ask, modern
 from tests.broker.pair_world import PairClient, text
@@ -332,8 +334,57 @@ async def test_c109_a_call_of_a_revoked_token_is_answered_with_an_error_and_canc
     assert [line["reason"] for line in journal() if line["event"] == "cut-off"] == ["revoked"]
 
 
+async def test_a_call_that_is_suspended_ends_with_its_revoked_credential(tmp_path: Path) -> None:
+    file = tmp_path / "revoked"
+    file.write_text("", encoding="utf-8")
+    async with guarded(limits=QUICK, revoked=file) as (here, server):
+        serving(here)
+        here.client.headers = shows(here, server)
+        assert (await begin(here)).json["result"]["resultType"] == "input_required"
+        assert here.pool.parked == 1
+        file.write_text(f"token:{server.url} ann\n", encoding="utf-8")
+        await here.backend.next("DELETE")
+        assert here.pool.parked == 0
+
+
+async def test_a_stream_is_watched_also_where_its_token_was_verified_long_ago() -> None:
+    async with guarded(limits=QUICK, new=modern) as (here, server):
+        servers = here.broker.app[SERVERS]
+        here.client.headers = shows(here, server)
+        assert (await ask(here.client)).status == 200
+
+        async def idle() -> None:
+            while servers._looking:
+                await turn()
+
+        await within(idle())
+        here.backend.on(LISTEN, Listened())
+        listen = await ask(here.client, LISTEN, {"notifications": {"toolsListChanged": True}})
+        assert (await listen.message())["method"] == ACKNOWLEDGED
+        now = servers.identities.wall
+        servers.identities.wall = lambda: now() + 1_000
+        while await listen.event() is not None:
+            pass
+
+
 async def test_c095_a_credential_that_fails_is_never_anonymous() -> None:
     async with guarded(anonymous="allow") as (here, server):
         await here.client.open()
         for bad in ("Bearer x.y.z", "Bearer x", "Basic eDp5", f"Bearer {token(here, server, exp=1)}"):
             assert (await here.client.post({"id": 1, "method": "ping"}, Authorization=bad)).status == 401
+
+
+async def test_c112_a_check_that_fails_for_a_fault_of_ours_lets_nobody_in() -> None:
+    async with guarded(anonymous="allow") as (here, server):
+        identities = here.broker.app[SERVERS].identities
+        mine, wall = shows(here, server), identities.wall
+
+        def fault() -> float:
+            raise ZeroDivisionError
+
+        identities.wall = fault
+        reply = await here.client.post({"id": 1, "method": "ping"}, **mine)
+        assert (reply.status, reply.json["error"]["code"]) == (500, -32603)
+        assert here.backend.asked == []
+        identities.wall = wall
+        assert (await here.client.open(**mine)).status == 200
