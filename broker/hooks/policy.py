@@ -27,7 +27,7 @@ import msgspec
 
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
-from broker.hooks.names import COMPLETE, KINDS, LISTEN, TARGETS, UPDATED, HiddenNames, Kind
+from broker.hooks.names import COMPLETE, KINDS, LISTEN, TARGETS, UPDATED, HiddenNames, Kind, absent
 from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
 from broker.rules.spelling import climbs, plain
 from protocol_versions.base import Slot
@@ -49,7 +49,7 @@ _USES: Final = {
     "resources": "resources/read",
     "templates": "resources/read",
 }
-_CONCERNS: Final = {COMPLETE: ("prompts", "resources", "templates"), LISTEN: ("resources", "templates")}
+_COMPLETED: Final = {"prompts", "resources", "templates"}
 _TAKE_ARGUMENTS: Final = ("tools", "prompts")
 _DOORS: Final = {
     "resources/subscribe": "resources/subscribe",
@@ -150,6 +150,8 @@ class Policy(HiddenNames):
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
         """The verdict of the rules."""
         method = slot.method
+        if method in TARGETS and slot.part == "params":
+            return self._named(method, body, info)
         if slot.toward == "client" and slot.part == "params":
             return self._question(method, body, info)
         if slot.part == "result":
@@ -164,15 +166,14 @@ class Policy(HiddenNames):
             return self._told(slot, body, info)
         if slot.toward == "client":
             return super().judge(slot, body, info)
-        if method not in TARGETS and method != COMPLETE:
-            why = self._barred_method(method, info.caller)
-            if why:
-                return _no_method(method, why)
-            if method.startswith(_TASKS):
-                return self._task(body.get("taskId"), info)
-            if method != LISTEN:
-                return PASS
-        return self._named(slot, body, info)
+        if method == COMPLETE:
+            return super().judge(slot, body, info) if self._active & _COMPLETED else PASS
+        why = self._barred_method(method, info.caller)
+        if why:
+            return _no_method(method, why)
+        if method.startswith(_TASKS):
+            return self._task(body.get("taskId"), info)
+        return super().judge(slot, body, info) if method == LISTEN and "resources" in self._active else PASS
 
     def review(self, info: CallInfo) -> Deny | None:
         """Whether a call that was let through would be refused now, whatever its arguments; None if it would not."""
@@ -183,20 +184,20 @@ class Policy(HiddenNames):
             why = "" if info.method == COMPLETE else self._barred_method(info.method, info.caller)
         return Deny(-32603, _REFUSED, why) if why else None
 
-    def _named(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
-        method = slot.method
-        if not self._active.intersection(_CONCERNS.get(method) or TARGETS[method][:1]):
-            return PASS
-        verdict = super().judge(slot, body, info)
-        if verdict is not PASS or not self._reads_arguments or method not in ("tools/call", "prompts/get"):
-            return verdict
+    def _named(self, method: str, body: Body, info: CallInfo) -> Verdict:
         kind, member = TARGETS[method]
-        known = self._annotations(body[member]) if kind == "tools" else UNKNOWN
-        ask = Ask(method, SINGULAR[kind], body[member])
+        name = body.get(member)
+        why = self.hides(kind, name, method, info)
+        if why:
+            return absent(kind, why)
+        if not self._reads_arguments or kind not in _TAKE_ARGUMENTS or kind not in self._active:
+            return PASS
+        known = self._annotations(name) if kind == "tools" else UNKNOWN  # type: ignore[arg-type]
+        ask = Ask(method, SINGULAR[kind], name)  # type: ignore[arg-type]
         found = self.rules.decide(ask, info.caller, known)
-        arguments = body.get("arguments")
         if not found.open:
             return PASS
+        arguments = body.get("arguments")
         if arguments is not None and not isinstance(arguments, dict):
             return Deny(-32602, _REFUSED, "policy-arguments")
         found = self.rules.settle(found, ask, info.caller, arguments or {}, known)

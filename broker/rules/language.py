@@ -37,8 +37,6 @@ VARIABLES: Final = {
 }
 """Every variable with its type: text, a map from text to anything, or a list of texts."""
 
-ABSENT: Final = 'UNKNOWN: No value with name "{}" found in Activation'
-
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _FIXES: Final = (
     ("undeclared reference to", "use one of " + ", ".join(VARIABLES)),

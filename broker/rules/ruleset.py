@@ -15,12 +15,13 @@ rule; the cache is bounded and holds nothing that depends on arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
 
 from broker.hooks.base import Caller
-from broker.rules.language import ABSENT, Expression, activation
+from broker.rules.language import Expression, activation
 
 MAX_KEPT: Final = 8_192
 """Decisions kept; a caller of a server with 100 tools has about 100."""
@@ -35,8 +36,6 @@ PLUMBING: Final = frozenset(
     )
 )  # fmt: skip
 """What has to pass before anything can be used; the default is not for these, a `deny` rule is."""
-
-_NO_ARGUMENTS: Final = ABSENT.format("arguments")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -71,15 +70,16 @@ class Decision(msgspec.Struct, frozen=True):
         return not self.allowed and not any(rule.effect == "allow" for rule in self.open)
 
 
-_SIMPLE: Final[dict[str, Callable[[Caller], Any]]] = {
-    "principal": lambda caller: caller.principal,
-    "credential": lambda caller: caller.kind,
-    "scopes": lambda caller: caller.scopes,
-    "client.name": lambda caller: caller.client_name,
-    "client.version": lambda caller: caller.client_version,
-    "client.revision": lambda caller: caller.client_revision,
-    "backend.revision": lambda caller: caller.backend_revision,
+_SIMPLE: Final = {
+    "principal": "principal",
+    "credential": "kind",
+    "scopes": "scopes",
+    "client.name": "client_name",
+    "client.version": "client_version",
+    "client.revision": "client_revision",
+    "backend.revision": "backend_revision",
 }
+"""What is told of callers, and the member it is in; claims are apart."""
 
 
 class Annotations(msgspec.Struct, frozen=True):
@@ -100,7 +100,8 @@ class RuleSet:
         self.default = default
         self.backend = backend
         self.mentioned = frozenset(name for rule in rules for name in rule.expression.variables)
-        self._facts = tuple(get for name, get in _SIMPLE.items() if name in self.mentioned)
+        members = [member for name, member in _SIMPLE.items() if name in self.mentioned]
+        self._facts: Callable[[Caller], Any] = attrgetter(*members) if members else lambda _caller: None
         self._by_claims = "claims" in self.mentioned
         self._kept: dict[tuple[Any, ...], tuple[Decision, Any]] = {}
 
@@ -108,7 +109,7 @@ class RuleSet:
         """What is decided without arguments; `annotations` are those of the tool, if they are known."""
         claims = caller.claims if self._by_claims and caller.claims else None
         # Claims are told apart by their identity, and kept with the decision, so that none takes another's place.
-        key = (ask, id(claims), annotations.text, *[fact(caller) for fact in self._facts])
+        key = (ask, id(claims), annotations.text, self._facts(caller))
         found = self._kept.get(key)
         if found is not None:
             return found[0]
@@ -129,7 +130,8 @@ class RuleSet:
         """What is decided in the end, with the arguments of a call."""
         if not decision.open:
             return decision
-        values = activation({**self._values(ask, caller, annotations), "arguments": arguments})
+        names = frozenset(name for rule in decision.open for name in rule.expression.variables)
+        values = self._values(names, ask, caller, annotations, arguments)
         allowed, reason = decision.allowed, decision.reason
         for rule in sorted(decision.open, key=lambda rule: rule.effect == "allow"):
             value = rule.expression.value(values)
@@ -149,8 +151,7 @@ class RuleSet:
         annotations: Annotations = UNKNOWN,
     ) -> Iterator[tuple[Rule, bool | str]]:
         """Every rule with its value: true, false, or the text of an error."""
-        given = {} if arguments is None else {"arguments": arguments}
-        values = activation({**self._values(ask, caller, annotations), **given})
+        values = self._values(self.mentioned, ask, caller, annotations, arguments)
         for rule in self.rules:
             yield rule, rule.expression.value(values)
 
@@ -162,15 +163,15 @@ class RuleSet:
         return any(type(value) is str or (value and effect == "deny") for effect, value in found)
 
     def _decide(self, ask: Ask, caller: Caller, annotations: Annotations) -> Decision:
-        values = activation(self._values(ask, caller, annotations))
+        values = self._values(self.mentioned, ask, caller, annotations)
         denied = allowed = ""
         left = []
         for rule in self.rules:
             value = rule.expression.value(values)
             if type(value) is str:
-                if value != _NO_ARGUMENTS or "arguments" not in rule.expression.variables:
+                if "arguments" not in rule.expression.variables:
                     return Decision(False, f"policy-error:{rule.name}")
-                left.append(rule)
+                left.append(rule)  # an error may be one of the missing arguments alone
             elif value and rule.effect == "deny":
                 denied = denied or f"policy:{rule.name}"
             elif value:
@@ -180,19 +181,26 @@ class RuleSet:
         by_default = self.default == "allow" or ask.method in PLUMBING
         return Decision(bool(allowed) or by_default, allowed or "policy-default", tuple(left))
 
-    def _values(self, ask: Ask, caller: Caller, annotations: Annotations) -> dict[str, Any]:
-        return {
-            "principal": caller.principal,
-            "credential": caller.kind,
-            "claims": dict(caller.claims),
-            "scopes": sorted(caller.scopes),
-            "client.name": caller.client_name,
-            "client.version": caller.client_version,
-            "client.revision": caller.client_revision,
-            "backend.name": self.backend,
-            "backend.revision": caller.backend_revision,
+    def _values(
+        self, names: frozenset[str], ask: Ask, caller: Caller, annotations: Annotations, arguments: Any = None
+    ) -> Any:
+        """What expressions that mention these variables are evaluated with; None: without arguments."""
+        values: dict[str, Any] = {
             "method": ask.method,
             "kind": ask.kind,
             "name": ask.name,
-            "annotations": annotations.values,
+            "backend.name": self.backend,
         }
+        for name in names:
+            member = _SIMPLE.get(name)
+            if member is not None:
+                values[name] = getattr(caller, member)
+        if "scopes" in values:
+            values["scopes"] = sorted(caller.scopes)
+        if "claims" in names:
+            values["claims"] = dict(caller.claims)
+        if "annotations" in names:
+            values["annotations"] = annotations.values
+        if arguments is not None:
+            values["arguments"] = arguments
+        return activation(values)
