@@ -199,8 +199,15 @@ def serve(
     for problem in problems:
         click.echo(f"dragoman: {problem.line(file)}", err=True)
     if check:
+        from broker.policy import check_hooks
+        from broker.settings_file import SettingsError
+
         if any(problem.fatal for problem in problems):
             sys.exit(CONFIGURATION)
+        try:
+            check_hooks(settings)
+        except ValueError as error:
+            raise SettingsError([f"{file}: {error}"]) from None
         click.echo(f"{file}: valid, {len(settings.servers)} servers")
         return
 

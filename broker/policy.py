@@ -19,6 +19,7 @@ from broker.hooks.base import CallInfo, Hook
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.inject_context import InjectContext, Injection, Source
 from broker.hooks.names import KINDS
+from broker.limit_values import wire_of
 from broker.settings import Backend, Settings
 from broker.watch import Watch
 from protocol_versions.jsonrpc import WireLimits
@@ -47,6 +48,16 @@ def hooks_of(
     if any(_for(name, rule.servers) for rule in settings.sanitise.rules):
         found.append(_sanitise(name, settings, limits, watch))
     return found
+
+
+def check_hooks(settings: Settings) -> None:
+    """Make the operator's own hooks, to see that they can be made.
+
+    Raises:
+        ValueError: one cannot.
+    """
+    for backend in settings.servers.values():
+        _own(backend, settings, wire_of(settings.limits), ())
 
 
 def _policy(name: str, backend: Backend, settings: Settings, before: Sequence[Hook]) -> list[Hook]:

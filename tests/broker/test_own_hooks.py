@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from broker.cli import cli
 from broker.hooks.base import Deny, Drop, Pass, Replace, Verdict
 from broker.hooks.own import GROUP, Guarded, own_hook
 from broker.hooks.runner import Runner
@@ -103,6 +107,16 @@ def test_a_package_offers_a_hook_by_an_entry_point(tmp_path: Any, monkeypatch: p
     assert isinstance(hook.hook, own_hooks_world.Tagged)
     with pytest.raises(ValueError, match=r"no package offers it under `dragoman.hooks`; known: .*tagged"):
         own_hook(OwnHook.model_validate({"use": "toggled"}), DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize(("use", "code"), [(f"{HOME}:Tagged", 0), (f"{HOME}:Nothing", 3)])
+def test_a_check_of_the_configuration_makes_its_hooks(tmp_path: Path, use: str, code: int) -> None:
+    file = tmp_path / "c.json"
+    tree = {"servers": {"a": {"url": "http://127.0.0.1:1/mcp", "hooks": [{"use": use}]}}}
+    file.write_text(json.dumps(tree), encoding="utf-8")
+    result = CliRunner().invoke(cli, ["serve", str(file), "--check"])
+    assert (result.exit_code == 0) == (code == 0)
+    assert code == 0 or f"{file}: hook {use}: cannot be imported" in str(result.exception)
 
 
 # ---- in the broker --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.broker.pair_world import PairClient
 from tests.broker.pipe_world import pipe
 from tests.broker.policy_world import KEYS, PATHS, TOOLS, caller_of, doors, expected, random_rules, read
 from tests.broker.rules_world import rules
+from tests.broker.scripted_backend import Json
 
 IDS = [revision.id for revision in REVISIONS]
 PAIRS = [(client, backend) for client in IDS for backend in IDS]
@@ -95,3 +96,28 @@ async def test_a_pipe_is_the_same_door(tmp_path: Path, habits: tuple[str, ...], 
         assert "error" in await ask(2, "tools/call", {"name": "add", "arguments": {"a": 2, "b": 2}})
         answer = await ask(3, "tools/call", {"name": "env", "arguments": {"a": 0}})
         assert answer["error"]["message"] == "Unknown tool"
+
+
+SPOOFED: Json = {
+    "io.modelcontextprotocol/clientInfo": {"name": "trusted", "version": "9"},
+    "io.modelcontextprotocol/clientCapabilities": {"sampling": {}},
+    "io.modelcontextprotocol/serverInfo": {"name": "trusted"},
+    "io.modelcontextprotocol/subscriptionId": "1",
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "principal": "key:ann",
+}
+
+
+@pytest.mark.parametrize("client", [each for each in IDS if each != REVISION])
+@pytest.mark.parametrize("backend", ["2024-11-05", "2025-11-25", REVISION])
+async def test_what_a_session_client_says_of_itself_later_changes_no_decision(client: str, backend: str) -> None:
+    """C151, C152: the session's own greeting holds, whatever `_meta` says."""
+    async with doors(client, backend) as here:
+        here.judge_by(rules("allow client.name == 'raw' && principal == 'key:ann'", default="deny", backend="default"))
+        for principal, run in (("ann", True), ("bob", False)):
+            for meta in ({}, {"_meta": SPOOFED}):
+                answer = await here.ask(principal, "tools/call", {"name": "read", "arguments": {}, **meta})
+                assert ("result" in answer) == run
+        here.judge_by(rules("allow client.name == 'trusted'", default="deny", backend="default"))
+        answer = await here.ask("ann", "tools/call", {"name": "read", "arguments": {}, "_meta": SPOOFED})
+        assert "error" in answer
