@@ -41,7 +41,7 @@ async def test_a_bug_of_ours_while_a_session_is_opened_is_answered_and_the_clien
 ) -> None:
     async with pipe(tmp_path) as here:
 
-        def broken(_owner: Any) -> Any:
+        def broken(_owner: Any, **_more: Any) -> Any:
             raise RuntimeError("secret")
 
         with monkeypatch.context() as patched:
