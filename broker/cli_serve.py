@@ -52,6 +52,7 @@ def _log_options(command: _Command) -> _Command:
 @filter_options
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
+@click.option("--audit-fsync", type=click.Choice(["off", "interval", "each"]), default="interval", show_default=True)
 @click.option("--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready and /status there.")
 @_log_options
 def proxy(target: tuple[str, ...], **given: Any) -> None:
@@ -101,7 +102,7 @@ def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Set
             keys=_pairs("--key", given["key"]),
             anonymous=given["anonymous"],
             tap=given["tap"],
-            audit=None if given["audit"] is None else {"file": {"path": given["audit"]}},
+            audit=None if given["audit"] is None else _audit(given),
             status={"port": given["status_port"]},
             log={"format": given["log_format"] or "auto", "level": given["log_level"] or "info"},
         )
@@ -122,6 +123,10 @@ def _sign_in(given: dict[str, Any]) -> bool | dict[str, Any]:
             raise click.UsageError("--client-id, --issuer and the like need --sign-in")
         return False
     return said
+
+
+def _audit(given: dict[str, Any]) -> dict[str, Any]:
+    return {"file": {"path": given["audit"], "fsync": given["audit_fsync"]}}
 
 
 def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:

@@ -23,15 +23,20 @@ TAIL: Final = len(_BEFORE) + 64 + len(_AFTER)
 class Chain:
     """The lines of one process, as they are written."""
 
-    __slots__ = ("head",)
+    __slots__ = ("head_bytes",)
 
     def __init__(self, head: str = NOTHING) -> None:
-        self.head = head
+        self.head_bytes = head.encode()
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return self.head_bytes.decode()
 
     def seal(self, body: bytes) -> bytes:
         """A whole line of a body that ends in `"prev":"HEAD"}}`; it is the head from now on."""
-        self.head = hashlib.sha256(body).hexdigest()
-        return b"%b%b%b%b\n" % (body[:-2], _BEFORE, self.head.encode(), _AFTER)
+        head = self.head_bytes = hashlib.sha256(body).hexdigest().encode()
+        return b'%b,"hash":"%b"}}\n' % (body[:-2], head)
 
 
 def sealed(line: bytes) -> str | None:

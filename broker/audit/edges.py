@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from broker.audit.edges_stateless import AuditedStatelessRelay
 from broker.audit.trail import UNAVAILABLE, UNAVAILABLE_TEXT, Trail
 from broker.backends.pooled_relay import PooledRelay
 from broker.backends.virtual_session import VirtualSession
@@ -78,6 +79,14 @@ class AuditedRelay(Relay):
 
     def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
         """Carry out what the core decided, and write down which calls that begins and ends."""
+        if len(effects) == 1 and type(effects[0]) is ToServer and effects[0].call:
+            if effects[0].call not in self.trail.calls:  # which nearly every request comes to
+                self._begins(effects[0].call, effects[0].frame)
+        else:
+            self._told(effects)
+        super().run(effects)
+
+    def _told(self, effects: list[Effect] | list[Effect | Failed]) -> None:
         trail, ended, answer, current = self.trail, [], None, self._stream
         for effect in effects:
             kind = type(effect)
@@ -98,7 +107,6 @@ class AuditedRelay(Relay):
         if self._asked is not None and answer is not None and not ended:
             asked, self._asked = self._asked, None
             trail.answered(asked, answer.frame, self.caller(0))  # type: ignore[union-attr]
-        super().run(effects)
 
     def _begins(self, call: int, frame: Frame) -> int:
         found = self.talk.book.calls.get(call)
@@ -120,11 +128,21 @@ class AuditedRelay(Relay):
             # A virtual session speaks as the server does, also where it says what the broker found out.
             ours = isinstance(self.backend, VirtualSession) and reason_of(frame)
             trail.heard(end.call, frame, peer=answer.origin == "peer" and not ours)
-        trail.end(end.call, end.outcome, self.caller(end.call))
+        record = trail.calls.get(end.call)
+        known = record is None or (record.admitted and record.revision)
+        trail.end(end.call, end.outcome, None if known else self.caller(end.call))
 
 
 class AuditedPooledRelay(AuditedRelay, PooledRelay):
     """The relay of a pooled session; a record comes from the request that waits for its call."""
+
+    def caller(self, call: int) -> Caller:
+        """Who waits for a call; callers of equal envelopes are one object, so that their lines have one shape."""
+        found = self.talk.book.calls.get(call)
+        waits = self.player.waits(found.client_id) if found is not None and type(found.client_id) is int else None
+        if waits is None or not isinstance(waits.relay, AuditedStatelessRelay):
+            return super().caller(call)
+        return waits.relay.caller(waits, self.talk.peers.server)
 
     def _begins(self, call: int, frame: Frame) -> int:
         found = self.talk.book.calls.get(call)

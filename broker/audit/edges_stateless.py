@@ -7,12 +7,13 @@ that runs it: that call may outlive the request, and another request may get its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import UNSET
 
 from broker.audit.text import digest
 from broker.audit.trail import Trail
+from broker.callers import caller_of
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_params import STATE
 from broker.faces.stateless_relay import StatelessRelay
@@ -22,7 +23,14 @@ from translators.reply import reason_of
 
 if TYPE_CHECKING:
     from broker.context import ServerContext
+    from broker.faces.stateless_params import Envelope
+    from broker.hooks.base import Caller
+    from broker.identity import Principal
     from broker.outbox import Outbox
+
+
+MAX_CALLERS: Final = 256
+"""Envelopes whose callers are remembered; a client program has one for all its requests."""
 
 
 class AuditedStatelessRelay(StatelessRelay):
@@ -31,6 +39,7 @@ class AuditedStatelessRelay(StatelessRelay):
     def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
         assert context.watch.audit is not None
         self.trail = Trail(context.watch.audit, context.name)
+        self._callers: dict[tuple[int, str], tuple[Envelope, Principal, Caller]] = {}
         super().__init__(context, outbox=outbox)
 
     def begin(self, *, peer: str = "", **parts: Any) -> StatelessCall:
@@ -40,6 +49,21 @@ class AuditedStatelessRelay(StatelessRelay):
         self._record(call, peer)
         return call
 
+    def caller(self, call: StatelessCall, revision: str = "") -> Caller:
+        """The caller of a request, before a backend of this revision, absent: of the request's own.
+
+        Requests of equal envelopes have one object for it, so that their lines have one shape.
+        """
+        key = (id(call.envelope), revision)
+        found = self._callers.get(key)
+        if found is not None and found[0] is call.envelope and found[1] is call.who:
+            return found[2]
+        caller = caller_of(call.who, call.client_info, call.modern.revision.id, revision or call.modern.revision.id)
+        if len(self._callers) >= MAX_CALLERS:
+            self._callers.clear()
+        self._callers[key] = call.envelope, call.who, caller
+        return caller
+
     def renumber(self, call: StatelessCall) -> None:
         """A call goes on by another request."""
         before = call.number
@@ -48,7 +72,8 @@ class AuditedStatelessRelay(StatelessRelay):
 
     def leave(self, call: StatelessCall) -> None:
         """Nobody waits any more."""
-        self.trail.end(call.number, "cancelled", call.caller(call.number))
+        if call.number in self.trail.calls:
+            self.trail.end(call.number, "cancelled", self.caller(call))
         super().leave(call)
 
     def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
@@ -56,7 +81,7 @@ class AuditedStatelessRelay(StatelessRelay):
         if not call.bridged:
             if call.number not in self.trail.calls:  # a session had it, and ran nothing of it
                 self._record(call, "")
-            if not self.trail.admit(call.number, frame, call.caller(call.number)):
+            if not self.trail.admit(call.number, frame, self.caller(call)):
                 from broker.audit.edges import unwritten
 
                 call.finish(unwritten(call.number))
@@ -73,7 +98,7 @@ class AuditedStatelessRelay(StatelessRelay):
             trail.heard(number, frame, peer=not reason_of(frame))
             if asks:
                 record.reason, record.suspends = "input-required", state
-            trail.end(number, "ok", call.caller(number))
+            trail.end(number, "ok", None if record.admitted else self.caller(call))
         elif call.record is not None:  # a session has it, and it goes on
             call.record.suspends = state or call.record.suspends
         super().answer(call, frame)

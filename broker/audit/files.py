@@ -12,7 +12,9 @@ processes write one file; a renamed file is never written again.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -120,7 +122,12 @@ class AuditFile:
             raise ValueError(f"{self.path} is readable by others; expected mode 0600")
         self._fd = descriptor
         self.size = state.st_size
-        self._born = self._clock()
+        self._aged()
+
+    def _aged(self) -> None:
+        """When a file of this moment is to be renamed: at that size, or, unless it is empty, at that time."""
+        self.limit = self._rotate_bytes or sys.maxsize
+        self.old_at = self._clock() + self._rotate_s if self._rotate_s else math.inf
 
     def write(self, lines: bytes) -> None:
         """Append whole lines.
@@ -132,10 +139,10 @@ class AuditFile:
             self._open()
         descriptor = self._fd
         assert descriptor is not None
-        left = lines
         try:
-            while left:
-                left = left[self._write(descriptor, left) :]
+            done = self._write(descriptor, lines)
+            while done < len(lines):
+                done += self._write(descriptor, lines[done:])
             if self.fsync == "each":
                 os.fsync(descriptor)
         except OSError:
@@ -145,14 +152,6 @@ class AuditFile:
             raise
         self.size += len(lines)
         self._dirty = True
-
-    @property
-    def due(self) -> bool:
-        """True if what comes next belongs into a new file."""
-        if not self.size:
-            return False
-        old = self._rotate_s and self._clock() - self._born >= self._rotate_s
-        return bool(old) or bool(self._rotate_bytes and self.size >= self._rotate_bytes)
 
     def rotate(self, label: str, now_ms: int) -> str:
         """Rename the file and begin a new one; the name it has now.
@@ -179,9 +178,9 @@ class AuditFile:
 
     def postpone(self) -> None:
         """Do not try to rotate again before the file has grown by half, or aged anew."""
-        self._born = self._clock()
+        self._aged()
         if self._rotate_bytes:
-            self._rotate_bytes += self._rotate_bytes // 2
+            self.limit = self.size + self._rotate_bytes // 2
 
     def _forget_old(self) -> None:
         if self._keep:

@@ -8,6 +8,7 @@ says so; no error of a sink leaves this file.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from broker.audit.redact import Redactor
 from broker.audit.sinks import Outlet, Sink
 
 if TYPE_CHECKING:
+    from broker.audit.shapes import Shape
     from broker.identity import Principal
 
 BURST: Final = 1_000
@@ -56,14 +58,16 @@ class AuditLog:
         """Calls that were admitted and have no outcome yet, by their id."""
         self._outlets = [Outlet(sink) for sink in sinks]
         self._file = next((sink for sink in (each.sink for each in self._outlets) if isinstance(sink, AuditFile)), None)
+        self._only = self._outlets[0] if len(self._outlets) == 1 and self._outlets[0].sink.whole else None
         self._on_failure = on_failure
         self._clock_ns = clock_ns
         self._begun = monotonic()
         self._chain = Chain()
         self._sequence = 0
         self._calls = 0
-        self._later = False
-        self._failing = self._closed = False
+        self._later = self._closed = False
+        self.failing = False
+        """Whether lines cannot be written now, by the last attempt."""
         self._allowance = float(BURST)
         self._allowed_at = self._begun
         self._suppressed: Counter[tuple[str, str]] = Counter()
@@ -91,6 +95,9 @@ class AuditLog:
         self.flush()
         self._closed = True
         for outlet in self._outlets:
+            if outlet.failing and not outlet.flush(math.inf):  # however lately it failed: there is no later
+                lost = len(outlet.waiting) + outlet.missed
+                telemetry.log("error", "audit lines lost", sink=outlet.sink.name, reason=outlet.failing, count=lost)
             try:
                 outlet.sink.close()
             except OSError as error:
@@ -105,10 +112,10 @@ class AuditLog:
 
     def admits(self, method: str) -> bool:
         """False if a call of this method must not be sent, because what it does could not be written down."""
-        if not self._failing:
+        if not self.failing:
             return True
         self.flush()
-        if not self._failing or self._on_failure == "allow":
+        if not self.failing or self._on_failure == "allow":
             return True
         return self._on_failure == "deny-acts" and method in READS
 
@@ -116,14 +123,34 @@ class AuditLog:
 
     def write(self, event: str, **parts: Any) -> None:
         """One line, to be flushed; `parts` are those of `lines.body_of`."""
-        file = self._file
-        if file is not None and file.due and not self._failing:
-            self._rotate(file)
-        self._line(event, parts)
+        self._line(event, parts, self._next(self.monotonic()))
+
+    def admitted(self, shape: Shape, call: str, client: bytes, server_id: int) -> None:
+        """An `admitted` line that has nothing to say but numbers."""
+        now, chain = self.monotonic(), self._chain
+        sequence = self._next(now)
+        body = shape.admitted % (
+            self._clock_ns() // 1_000_000, sequence, sequence, call.encode(), client, server_id,
+            int((now - self._begun) * 1e6), chain.head_bytes,
+        )  # fmt: skip
+        self._put(chain.seal(body))
+
+    def ended(self, shape: Shape, call: str, client: bytes, server_id: int, started: float) -> None:
+        """An `outcome` line of the same kind; `started` is of the monotonic clock."""
+        now, chain = self.monotonic(), self._chain
+        sequence, took = self._next(now), now - started
+        body = shape.ended % (
+            self._clock_ns() // 1_000_000, int(took * 1e3), sequence, sequence, call.encode(), client, server_id,
+            int(took * 1e6), int((now - self._begun) * 1e6), chain.head_bytes,
+        )  # fmt: skip
+        self._put(chain.seal(body))
 
     def flush(self) -> None:
         """Give every line that waits to the system."""
         self._later = False
+        only = self._only
+        if only is not None and not only.failing and (not only.waiting or only.flush_whole()):
+            return
         if self._closed:
             return
         now = self.monotonic()
@@ -140,7 +167,7 @@ class AuditLog:
             if outlet.failing:
                 failing = True
                 telemetry.counts["audit-failing", "", "", outlet.sink.name] += 1
-        self._failing = failing
+        self.failing = failing
 
     def flush_soon(self) -> None:
         """Flush when this turn of the loop is over: lines that nothing waits for are written together."""
@@ -190,11 +217,24 @@ class AuditLog:
 
     # ---- within -----------------------------------------------------------------------------------------------------
 
-    def _line(self, event: str, parts: dict[str, Any]) -> None:
+    def _next(self, now: float) -> int:
+        """The number of the next line, in a new file if it is time for one."""
+        file = self._file
+        if file is not None and (file.size >= file.limit or now >= file.old_at) and not self.failing:
+            self._rotate(file)
         self._sequence += 1
+        return self._sequence
+
+    def _line(self, event: str, parts: dict[str, Any], sequence: int) -> None:
         clock_us = int((self.monotonic() - self._begun) * 1e6)
-        stamp = Stamp(self._clock_ns() // 1_000_000, clock_us, self.process, self._sequence, self._chain.head)
-        line = self._chain.seal(body_of(event, stamp, **parts))
+        stamp = Stamp(self._clock_ns() // 1_000_000, clock_us, self.process, sequence, self._chain.head)
+        self._put(self._chain.seal(body_of(event, stamp, **parts)))
+
+    def _put(self, line: bytes) -> None:
+        only = self._only
+        if only is not None and not only.failing:
+            only.waiting.append(line)
+            return
         for outlet in self._outlets:
             outlet.put(line)
 
@@ -204,7 +244,10 @@ class AuditLog:
 
     def _rotate(self, file: AuditFile) -> None:
         self.flush()
-        if self._failing:
+        if self.failing:
+            return
+        if not file.size:
+            file.postpone()
             return
         try:
             name = file.rotate(f"{self._sequence:09d}-{self.process}", self._clock_ns() // 1_000_000)
@@ -213,12 +256,16 @@ class AuditLog:
             telemetry.log("warning", "audit file not rotated", reason=type(error).__name__)
             return
         ids = list(self.open)[:MOST_OPEN]
-        self._line("rotated", {"file": name, "head": self._chain.head, "process": self.process, "open": ids})
+        self._sequence += 1
+        parts = {"file": name, "head": self._chain.head, "process": self.process, "open": ids}
+        self._line("rotated", parts, self._sequence)
 
     def _gap(self, outlet: Outlet, now: float) -> None:
         missed, outlet.missed = outlet.missed, 0
         after = outlet.last[-68:-4].decode("ascii", "replace")
-        self._line("gap", {"count": missed, "sink": outlet.sink.name, "after": after, "status": FAILURE})
+        self._sequence += 1
+        parts = {"count": missed, "sink": outlet.sink.name, "after": after, "status": FAILURE}
+        self._line("gap", parts, self._sequence)
         outlet.flush(now)
 
     def _lost(self, call: str, seen: Seen | None) -> None:

@@ -4,57 +4,80 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from broker.audit.lines import SUCCESS, Lost
-from broker.gate_edge import TARGET, text_of
+from broker.gate_edge import TARGET
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
 if TYPE_CHECKING:
     from broker.audit.log import AuditLog
+    from broker.audit.shapes import Shape
 
 
-class Record:
-    """One call."""
+class Record(msgspec.Struct, gc=False):
+    """One call. `named` is what it is about, as the request holds it; `target` reads it."""
 
-    __slots__ = (
-        "actor", "admitted", "arguments", "cancelled", "client_id", "client_revision", "client_version", "code",
-        "cut", "denied", "executed", "left_out", "losses", "method", "parked", "peer", "reason", "requests",
-        "resumes", "revision", "round", "rule", "server_id", "started", "status", "suspends", "target", "uid",
-    )  # fmt: skip
+    uid: str
+    method: str
+    started: float
+    client_id: int | str
+    peer: str = ""
+    named: Any = None
+    server_id: int = 0
+    actor: Raw | None = None
+    shape: Any = None
+    client_revision: str = ""
+    client_version: str = ""
+    revision: str = ""
+    admitted: bool = False
+    denied: bool = False
+    cancelled: bool = False
+    parked: bool = False
+    """Whether this request takes up a call that is open, which has a record of its own."""
+    requests: int = 0
+    round: int = 1
+    code: int | None = None
+    status: int = SUCCESS
+    reason: str = ""
+    rule: str = ""
+    executed: str = ""
+    resumes: str = ""
+    suspends: str = ""
+    losses: list[Lost] | None = None
+    left_out: int = 0
+    cut: int = 0
+    arguments: str | None = None
 
-    def __init__(self, uid: str, method: str, started: float, client_id: int | str) -> None:
-        self.uid = uid
-        self.method = method
-        self.started = started
-        self.target: str | None = None
-        self.client_id = client_id
-        self.server_id = 0
-        self.actor: Raw | None = None
-        self.peer: Raw | None = None
-        self.client_revision = self.client_version = self.revision = ""
-        self.admitted = self.denied = self.cancelled = False
-        self.parked = False
-        """Whether this request takes up a call that is open, which has a record of its own."""
-        self.requests = 0
-        self.round = 1
-        self.code: int | None = None
-        self.status = SUCCESS
-        self.reason = self.rule = self.executed = self.resumes = self.suspends = ""
-        self.losses: list[Lost] = []
-        self.left_out = self.cut = 0
-        self.arguments: str | None = None
+    @property
+    def target(self) -> str | None:
+        """The name or URI the call is about; None if it is about none, or it cannot be read."""
+        value = plain(self.named)
+        if isinstance(value, dict):
+            value = value.get("name", value.get("uri"))
+        return None if value is None else str(value)
+
+    @property
+    def ordinary(self) -> Shape | None:
+        """The template of its outcome, if that has nothing to say but numbers."""
+        if (
+            self.status != SUCCESS or self.denied or self.cancelled or self.reason or self.suspends
+            or self.losses is not None or self.requests != 1 or self.executed != "yes"
+        ):  # fmt: skip
+            return None
+        return self.shape  # type: ignore[no-any-return]
 
 
 def about(record: Record, frame: Frame, log: AuditLog) -> None:
-    """Read what a request is about, and its arguments if they are wanted."""
+    """Note what a request is about, and read its arguments if they are wanted."""
     params: Any = frame.params
     if params is UNSET:
         return
     member = TARGET.get(record.method)
-    if member is not None and member in params:
-        record.target = text_of(frame, member)
+    if member is not None:
+        record.named = params.get(member)
     if log.arguments_bytes:
         given = params.get("arguments")
         if given is not None:

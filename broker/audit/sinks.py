@@ -40,7 +40,7 @@ class Sink(Protocol):
 class Outlet:
     """One sink, and the lines that wait for it."""
 
-    __slots__ = ("_bytes", "_retry_at", "_waiting", "failing", "last", "missed", "sink")
+    __slots__ = ("_bytes", "_retry_at", "failing", "last", "missed", "sink", "waiting")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -50,22 +50,18 @@ class Outlet:
         """Lines that were given up since it failed."""
         self.last = b""
         """The line that was written last."""
-        self._waiting: deque[bytes] = deque()
-        self._bytes = 0
+        self.waiting: deque[bytes] = deque()
+        self._bytes = 0  # that wait since it failed
         self._retry_at = 0.0
-
-    @property
-    def idle(self) -> bool:
-        """True if nothing waits."""
-        return not self._waiting and not self.missed
 
     def put(self, line: bytes) -> None:
         """Keep a line until it is flushed. Once one was given up, all that follow are, so that one gap covers them."""
-        if self.missed or self._bytes + len(line) > KEPT_BYTES:
-            self.missed += 1
-            return
-        self._waiting.append(line)
-        self._bytes += len(line)
+        if self.failing:
+            if self.missed or self._bytes + len(line) > KEPT_BYTES:
+                self.missed += 1
+                return
+            self._bytes += len(line)
+        self.waiting.append(line)
 
     def flush(self, now: float) -> bool:
         """Write what waits, unless it failed a moment ago; False if the sink fails."""
@@ -77,11 +73,22 @@ class Outlet:
             self.failing = reason_of(error)
             self._retry_at = now + RETRY_S
             return False
-        self.failing = ""
+        self.failing, self._bytes = "", 0
+        return True
+
+    def flush_whole(self) -> bool:
+        """Write what waits, of a sink that does not fail and takes several lines as one; False if it could not."""
+        waiting = self.waiting
+        try:
+            self.sink.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        except (OSError, ValueError):
+            return False
+        self.last = waiting[-1]
+        waiting.clear()
         return True
 
     def _write(self) -> None:
-        waiting = self._waiting
+        waiting = self.waiting
         if self.sink.whole and len(waiting) > 1:
             self.sink.write(b"".join(waiting))
             self.last = waiting[-1]
@@ -89,7 +96,6 @@ class Outlet:
         while waiting:
             self.sink.write(waiting[0])
             self.last = waiting.popleft()
-        self._bytes = 0
 
 
 def reason_of(error: Exception) -> str:

@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw
 
 from broker.audit.lines import ALLOWED, DENIED, FAILURE, OTHER, PENDING, SUCCESS, Lost, actor_of, source_of
 from broker.audit.record import Record, about, plain
+from broker.audit.shapes import MAX_SHAPES, Shape, client_text
 from broker.audit.text import digest, fit
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 MAX_LOSSES: Final = 16
 """Losses that are written with one call; further ones are counted."""
 
-MAX_ACTORS: Final = 256
-"""Callers of one edge that are remembered as they are written."""
-
 UNAVAILABLE: Final = "audit-unavailable"
 """Why a call was refused that could not have been written down."""
 
@@ -45,26 +43,25 @@ UNAVAILABLE_TEXT: Final = "The request was not sent: the audit log cannot be wri
 class Trail:
     """The calls of one edge, by the number it knows them by."""
 
-    __slots__ = ("_actors", "_peer", "_session", "calls", "log", "server")
+    __slots__ = ("_peer", "_session", "_shapes", "calls", "log", "server")
 
     def __init__(self, log: AuditLog, server: str, *, peer: str = "") -> None:
         self.log = log
         self.server = server
         self.calls: dict[int, Record] = {}
-        self._peer = source_of(peer)
+        self._peer = peer
         self._session = ""
-        self._actors: dict[tuple[str, str, str], Raw] = {}
+        self._shapes: dict[tuple[Any, ...], Shape] = {}
 
     def within(self, session_id: str) -> None:
         """The session's id, once there is one; its digest stands in lines."""
         self._session = digest(session_id)
-        self._actors.clear()
+        self._shapes.clear()
 
     def begin(self, call: int, method: str, client_id: int | str, frame: Frame, *, peer: str = "") -> Record:
         """A call exists; `frame` has its parameters."""
         log = self.log
-        record = self.calls[call] = Record(log.new_call(), method, log.monotonic(), client_id)
-        record.peer = source_of(peer) if peer else self._peer
+        record = self.calls[call] = Record(log.new_call(), method, log.monotonic(), client_id, peer or self._peer)
         about(record, frame, log)
         return record
 
@@ -89,15 +86,20 @@ class Trail:
             return True
         log = self.log
         record.server_id = frame.id if type(frame.id) is int else 0
-        self._name(record, caller)
-        if log.admits(record.method):
-            parts = self._parts(record)
+        record.client_revision, record.revision = caller.client_revision, caller.backend_revision
+        if not log.failing or log.admits(record.method):
+            shape = record.shape = self._shape(record, caller) if record.server_id else None
+            if shape is not None:
+                log.admitted(shape, record.uid, client_text(record.client_id), record.server_id)
+            else:
+                self._name(record, caller)
+                log.write("admitted", **self._parts(record), status=PENDING, action=ALLOWED, decision="allow")
             record.admitted, record.requests = True, 1
             log.open[record.uid] = None
-            log.write("admitted", **parts, status=PENDING, action=ALLOWED, decision="allow")
             log.flush()
-            if log.admits(record.method):
+            if not log.failing or log.admits(record.method):
                 return True
+        self._name(record, caller)
         record.denied, record.reason, record.executed = True, UNAVAILABLE, "no"
         return False
 
@@ -147,7 +149,7 @@ class Trail:
                 server=self.server,
                 correlation="" if record is None else record.uid,
                 actor=self._actor_of(caller),
-                source=self._peer,
+                source=source_of(self._peer),
                 status=FAILURE,
                 action=DENIED,
                 detail="policy",
@@ -168,12 +170,14 @@ class Trail:
                     server=self.server,
                     revision=pair[1],
                     client_revision=pair[0],
-                    source=self._peer,
+                    source=source_of(self._peer),
                     losses=some[:MAX_LOSSES],
                     losses_left_out=max(0, len(some) - MAX_LOSSES),
                 )
                 self.log.flush_soon()
             return
+        if record.losses is None:
+            record.losses = []
         for each in losses:
             if len(record.losses) < MAX_LOSSES:
                 record.losses.append(_lost(each))
@@ -196,6 +200,13 @@ class Trail:
             record.status = FAILURE
         if record.admitted:
             log.open.pop(record.uid, None)
+            shape = record.ordinary
+            if shape is not None and outcome != "cancelled":
+                log.ended(shape, record.uid, client_text(record.client_id), record.server_id, record.started)
+                log.flush_soon()
+                return
+            if record.shape is not None:
+                self._name(record, record.shape.caller)
         took = log.monotonic() - record.started
         event = "outcome"
         if not record.admitted:
@@ -218,7 +229,7 @@ class Trail:
             suspends=record.suspends,
             executed=(record.executed or "unknown") if record.admitted else "" if event == "resumed" else "no",
             latency_us=int(took * 1e6),
-            losses=record.losses,
+            losses=record.losses or [],
             losses_left_out=record.left_out,
         )
         log.flush_soon()
@@ -244,7 +255,7 @@ class Trail:
             "client_id": str(record.client_id),
             "correlation": record.uid,
             "target": record.target,
-            "source": record.peer,
+            "source": source_of(record.peer),
             "client_revision": record.client_revision,
             "client_version": record.client_version,
             "server_request_id": record.server_id,
@@ -263,13 +274,25 @@ class Trail:
         record.client_version = fit(caller.client_version)
 
     def _actor_of(self, caller: Caller) -> Raw:
-        key = (caller.principal, caller.kind, caller.client_name)
-        actor = self._actors.get(key)
-        if actor is None:
-            actor = actor_of(*key, self._session)
-            if len(self._actors) < MAX_ACTORS:
-                self._actors[key] = actor
-        return actor
+        return actor_of(caller.principal, caller.kind, caller.client_name, self._session)
+
+    def _shape(self, record: Record, caller: Caller) -> Shape | None:
+        """The template of this kind of call; None if its line says more than numbers."""
+        if record.arguments is not None or record.resumes or record.round != 1 or not record.revision:
+            return None
+        named = record.named
+        key = (id(caller), record.method, bytes(named) if type(named) is Raw else named, record.peer)
+        try:
+            shape = self._shapes.get(key)
+        except TypeError:  # what it names is an object
+            return None
+        if shape is None:
+            self._name(record, caller)
+            shape = Shape(self.log.process, caller, self._parts(record))
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = shape
+        return shape
 
 
 def _lost(noted: Noted) -> Lost:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,3 +205,34 @@ def test_a_line_has_no_member_that_is_not_in_the_reference() -> None:
     assert {"outcome", "unsent", "degraded", "denied"} <= set(events(sink.lines)) <= fields.EVENTS.keys()
     for line in sink.lines:
         assert members(line) <= fields.FIELDS.keys(), line
+
+
+class Plain(Trail):
+    """A trail without templates."""
+
+    def _shape(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize("client_id", [7, "seven", 'se"ven\u202e', "x" * 1_000, ""])
+@pytest.mark.parametrize("name", ["read", "100%d %(time)s", 'a"b\\c', "\u202e"])
+def test_lines_from_a_template_are_those_of_the_usual_way(client_id: int | str, name: str) -> None:
+    told = msgspec.structs.replace(ALICE, backend_revision="2025-11-25")
+
+    def written(*, plain: bool) -> bytes:
+        sink, clocks = Memory(), Clocks()
+        log = clocks.log(sink)
+        trail = (Plain if plain else Trail)(log, "files", peer="192.0.2.7")
+        trail.within("session")
+        for _ in range(2):
+            trail.begin(7, "tools/call", client_id, call(name=name))
+            clocks.now += 0.5
+            clocks.wall += 0.5
+            trail.admit(7, call(name=name), told)
+            clocks.now += 0.25
+            trail.heard(7, Frame(id=7, result={}), peer=True)
+            trail.end(7, "ok")
+        log.flush()
+        return sink.text
+
+    assert written(plain=False) == written(plain=True)
