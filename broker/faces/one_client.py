@@ -31,7 +31,7 @@ from broker.relay import Relay
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
-from translators.reply import TEXTS, broken
+from translators.reply import TEXTS, answered, broken
 
 if TYPE_CHECKING:
     from broker.faces.one_stateless import OneStatelessClient
@@ -125,6 +125,9 @@ class OneClient:
                 return
             self._state = "opening"
             self._task = asyncio.ensure_future(self._open(decoded))
+        elif decoded.method == "ping" and decoded.id is not UNSET:
+            # 2025-11-25/basic/lifecycle: the one request that may come before `initialize` was answered.
+            self._write(jsonrpc.encode(answered(decoded.id, {})))
         elif decoded.id is not UNSET and decoded.method is not UNSET:
             message = "Invalid Request: the session is not initialized"
             self._refuse(decoded.id, jsonrpc.INVALID_REQUEST, message, "not-initialized")

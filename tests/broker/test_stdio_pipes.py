@@ -1,9 +1,13 @@
-"""The broker's own standard output: what waits for a client that does not read it is bounded."""
+"""The broker's own standard input and output: any kind of them, and a bound on what waits to be read."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +52,14 @@ async def test_a_client_that_reads_late_is_given_every_message() -> None:
         await output.close()
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize("given", ["file", "null"])
+def test_files_and_the_null_device_do_where_no_loop_can_wait_for_them(tmp_path: Path, given: str) -> None:
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    asked.write_text('{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+    with Path(asked if given == "file" else os.devnull).open("rb") as source, answered.open("wb") as sink:
+        line = [sys.executable, "-m", "broker", "stdio", "--", sys.executable, "-c", "input()"]
+        assert subprocess.run(line, stdin=source, stdout=sink, timeout=30, check=False).returncode == 0
+    said = [json.loads(text) for text in answered.read_text().splitlines()]
+    assert said == ([{"jsonrpc": "2.0", "id": 1, "result": {}}] if given == "file" else [])
