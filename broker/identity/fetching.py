@@ -75,13 +75,17 @@ async def exchange(
 
     if not is_fetchable(url):
         raise NotFetched("issuer-address")
+    lines = {**_ACCEPT, **(headers or {})}
     try:
         async with (
             asyncio.timeout(timeout_s),
-            aiohttp.ClientSession(auto_decompress=False, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as web,
-            web.request(
-                method, url, ssl=context, allow_redirects=False, data=form, headers={**_ACCEPT, **(headers or {})}
-            ) as answer,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True, ssl=context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            ) as web,
+            web.request(method, url, allow_redirects=False, data=form, headers=lines) as answer,
         ):
             body = await answer.content.read(max_bytes + 1)
             while len(body) <= max_bytes and (more := await answer.content.read(max_bytes + 1 - len(body))):
