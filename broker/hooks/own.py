@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import re
 from collections.abc import Awaitable
 from importlib.metadata import entry_points
 from typing import Any, Final, get_args
@@ -27,7 +28,11 @@ GROUP: Final = "dragoman.hooks"
 MAX_MESSAGE: Final = 1_000
 """Characters of what a client is told of a refusal."""
 
+MAX_REASONS: Final = 32
+"""Different reasons of one hook that are told apart in reports; all further ones are `other`."""
+
 _REFUSED: Final = "The request was refused by policy"
+_NO_SLUG: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Guarded(Hook):
@@ -43,6 +48,7 @@ class Guarded(Hook):
         self.slots = hook.slots
         self._timeout_s = timeout_s
         self._limits = limits
+        self._reasons: set[str] = set()
 
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
         """The hook's verdict, or a refusal in its place."""
@@ -89,11 +95,19 @@ class Guarded(Hook):
         if isinstance(verdict, Replace) and isinstance(verdict.body, dict) and not verdict.headers:
             return Replace({name: self._value(value) for name, value in verdict.body.items() if _is_text(name)})
         if isinstance(verdict, Drop) and isinstance(verdict.reason, str):
-            return Drop(f"hook:{self.label}:{verdict.reason}")
+            return Drop(self._reason(verdict.reason))
         if isinstance(verdict, Deny) and isinstance(verdict.message, str) and isinstance(verdict.reason, str):
             code = verdict.code if type(verdict.code) is int else jsonrpc.INTERNAL_ERROR
-            return Deny(code, verdict.message[:MAX_MESSAGE] or _REFUSED, f"hook:{self.label}:{verdict.reason}")
+            return Deny(code, verdict.message[:MAX_MESSAGE] or _REFUSED, self._reason(verdict.reason))
         return self._failed("no-verdict")
+
+    def _reason(self, text: str) -> str:
+        """The hook's reason as reports take it: a slug, of which there are not ever more."""
+        slug = _NO_SLUG.sub("-", text[:64]) or "none"
+        if slug not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            slug = "other"
+        self._reasons.add(slug)
+        return f"hook:{self.label}:{slug}"
 
     def _value(self, value: Any) -> Any:
         """What will be sent, read as a peer reads it. Raises for what is no JSON, or too deep or too much."""

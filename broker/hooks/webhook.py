@@ -104,7 +104,7 @@ class Webhook(Hook):
             # What the webhook was not shown stays as it is.
             hidden = {} if members is None else {name: value for name, value in body.items() if name not in members}
             return Replace({**hidden, **found["body"]})
-        reason = str(found.get("reason", "webhook"))[:128] if isinstance(found, dict) else ""
+        reason = str(found.get("reason", "webhook")) if isinstance(found, dict) else ""
         if said == "drop":
             return Drop(reason)
         if said == "deny":

@@ -95,6 +95,19 @@ class Hangs(Hook):
         self.over.set()
 
 
+class Reasons(Hook):
+    """Denies with another reason each time."""
+
+    slots = CALLS
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
+        self.number += 1
+        return Deny(-5, "No", f"not today\n{self.number - 1}")
+
+
 class NoSlots(Hook):
     """Says nothing of what it wants."""
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from broker.cli import cli
 from broker.hooks.base import Deny, Drop, Pass, Replace, Verdict
-from broker.hooks.own import GROUP, Guarded, own_hook
+from broker.hooks.own import GROUP, MAX_REASONS, Guarded, own_hook
 from broker.hooks.runner import Runner
 from broker.settings_policy import OwnHook
 from protocol_versions.jsonrpc import DEFAULT_LIMITS
@@ -52,6 +52,18 @@ async def test_a_verdict_is_given_on_and_names_its_hook_to_the_operator(later: b
     denied = await verdict_of(made("Says", answer="deny", later=later))
     assert denied == Deny(-5, "Not today", f"hook:{HOME}:Says:budget")
     assert await verdict_of(made("Says", answer="drop", later=later)) == Drop(f"hook:{HOME}:Says:why")
+
+
+async def test_reasons_are_slugs_and_there_are_not_ever_more_of_them() -> None:
+    hook = made("Reasons")
+    said = []
+    for _ in range(MAX_REASONS + 3):
+        verdict = await verdict_of(hook)
+        assert isinstance(verdict, Deny)
+        said.append(verdict.reason)
+    assert said[0] == f"hook:{HOME}:Reasons:not-today-0"
+    assert len(set(said)) == MAX_REASONS + 1
+    assert said[-1] == f"hook:{HOME}:Reasons:other"
 
 
 async def test_a_hook_that_hangs_refuses_when_its_time_is_over() -> None:

@@ -252,6 +252,13 @@ def test_a_task_of_a_tool_that_is_hidden_now_is_unknown() -> None:
     assert listed.body["tasks"] == [{"taskId": "t2"}]
 
 
+@pytest.mark.parametrize("task_id", [None, 7, ["t1"], {}])
+def test_a_task_without_a_plain_id_is_nobodys(task_id: Any) -> None:
+    runner = judging(RULES[0])
+    assert said(runner, "result", "tools/call", {"task": {"taskId": task_id}}, BOB, target="read_file") == PASS
+    assert said(runner, "params", "tasks/get", {"taskId": task_id}, BOB) == PASS
+
+
 def test_tools_that_are_hidden_are_not_offered_to_a_model_either() -> None:
     """C144."""
     tools = [{"name": "delete_file"}, {"name": "read_file"}, {}]

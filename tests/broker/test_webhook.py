@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.hooks.base import Deny, Drop, Pass, Replace, Verdict
+from broker.hooks.base import Deny, Drop, Pass, Pattern, Replace, Verdict
 from broker.hooks.own import Guarded, own_hook
 from broker.hooks.runner import Runner
 from broker.settings_policy import OwnHook
@@ -127,6 +127,15 @@ async def test_only_the_members_it_names_are_shown_and_the_others_stay() -> None
         assert isinstance(verdict, Replace)
         assert verdict.body["name"] == "y"
         assert bytes(verdict.body["arguments"]) == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("part", "toward"), [("params", "server"), ("notification", "server"), ("result", "client"), ("error", "client")]
+)
+def test_who_reads_a_message_need_not_be_said(part: str, toward: Side) -> None:
+    slots = [{"part": part, "methods": "tools/*"}]
+    entry = OwnHook.model_validate({"webhook": "https://h.example/", "secret": SECRET, "slots": slots})
+    assert own_hook(entry, DEFAULT_LIMITS).slots == (Pattern(part, "tools/*", toward, None),)  # type: ignore[arg-type]
 
 
 def replies(status: int, body: bytes = b'{"verdict":"pass"}', kind: str = "application/json", **headers: str) -> Answer:
