@@ -17,6 +17,9 @@ from protocol_versions.base import Traits
 MAX_HELD = 256
 """Notifications held for a client that has no stream yet; further ones are dropped, and counted."""
 
+MAX_HELD_BYTES = 1024 * 1024
+"""Bytes of what is held for such a client, the first message not counted; as much as is kept of a stream for replay."""
+
 MAX_QUESTIONS = 32
 """Requests of the backend held for such a client; further ones are answered with an error."""
 
@@ -98,16 +101,8 @@ class Outbox:
     """All exchanges and streams of one client session."""
 
     __slots__ = (
-        "_finished",
-        "_held",
-        "_max_questions",
-        "_numbers",
-        "_questions",
-        "_stream_bytes",
-        "_stream_events",
-        "_traits",
-        "exchanges",
-        "standing",
+        "_finished", "_held", "_held_bytes", "_max_questions", "_numbers", "_questions", "_stream_bytes",
+        "_stream_events", "_traits", "exchanges", "standing",
     )  # fmt: skip
 
     def __init__(
@@ -126,6 +121,7 @@ class Outbox:
         self.exchanges: dict[int, Exchange] = {}
         self.standing: list[Stream] = []
         self._held: list[bytes] = []
+        self._held_bytes = 0
         self._questions = 0
         self._max_questions = max_questions
         self._finished: deque[Stream] | None = None
@@ -210,6 +206,8 @@ class Outbox:
         if self.standing and self.standing[-1].resumable:
             self.standing[-1].send(data)  # its reader is away for a moment: the history keeps it for the resume
             return True
+        if self._held and self._held_bytes + len(data) > MAX_HELD_BYTES:
+            return False
         if question:
             if self._questions >= self._max_questions:
                 return False
@@ -217,6 +215,7 @@ class Outbox:
         elif len(self._held) - self._questions >= MAX_HELD:
             return False
         self._held.append(data)
+        self._held_bytes += len(data)
         return True
 
     def carrier(self, *, commit: bool = False) -> Stream | None:
@@ -241,7 +240,7 @@ class Outbox:
         self.standing = [stream for stream in self.standing if stream.attached]
         stream = self._new(f"g{next(self._numbers):x}")
         self.standing.append(stream)
-        held, self._held, self._questions = self._held, [], 0
+        held, self._held, self._held_bytes, self._questions = self._held, [], 0, 0
         for data in held:
             stream.send(data)
         return stream

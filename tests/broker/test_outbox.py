@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from broker.outbox import MAX_FINISHED, MAX_HELD, Exchange, Outbox
+from broker.outbox import MAX_FINISHED, MAX_HELD, MAX_HELD_BYTES, Exchange, Outbox
 from broker.sse import Parser
 from broker.streams import Stream
 from protocol_versions import by_id
@@ -296,3 +296,12 @@ async def test_a_stream_whose_client_left_before_it_was_written_keeps_nothing_in
     assert (stream.queued, stream.take()) == (0, b"")
     assert box.resume(f"{stream.key}-0") is stream  # what can be replayed is kept, within its bounds
     assert [data for _, data in told(stream)] == [b"note"]
+
+
+async def test_what_is_held_for_a_client_without_a_stream_is_bounded_in_bytes_too() -> None:
+    box = outbox()
+    large = b"x" * (MAX_HELD_BYTES // 3)
+    took = [box.send(0, large, final=False, question=question) for question in (False, True, False, False, True)]
+    assert took == [True, True, True, False, False]
+    assert len(told(stand(box))) == 3
+    assert outbox().send(0, b"x" * (MAX_HELD_BYTES + 1), final=False)  # one message may be as long as it is
