@@ -14,12 +14,13 @@ MAX_TOLD = 256
 
 
 class Speaker:
-    """The client of a session: whose credential it showed last, and how it introduced itself."""
+    """The client of a session: whose credential it showed last and from which address, and how it introduced itself."""
 
-    __slots__ = ("_told", "who")
+    __slots__ = ("_told", "address", "who")
 
-    def __init__(self, who: Principal) -> None:
+    def __init__(self, who: Principal, address: str = "") -> None:
         self.who = who
+        self.address = address
         self._told: tuple[Principal, Caller] | None = None
 
     def caller(self, peers: Peers, backend_revision: str | None = None) -> Caller:

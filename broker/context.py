@@ -20,6 +20,7 @@ from broker.faces.classify import UNSUPPORTED_VERSION, listed
 from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.negotiate import AUTO, SESSION_REVISIONS
+from broker.quotas.quotas import Quotas
 from broker.seal import Seal
 from broker.styles import Styles
 from broker.version import VERSION
@@ -77,6 +78,8 @@ class ServerContext:
         self.era = EraCache(wheel.clock)
         self.styles = Styles(wheel.clock, self._mismatch)
         self.numbers = itertools.count(1)
+        self.quotas = Quotas((), None, at_once=limits.calls_per_principal).of(name)
+        """What each call has to be within; where several servers share one set, they are given it."""
         self.max_streams = limits.streams_per_session
         self.max_questions = limits.held_questions
         self.max_events = limits.event_store_events

@@ -77,6 +77,7 @@ class LimitValues(msgspec.Struct, frozen=True):
     sessions_per_principal: int = 1_000
     sessions: int = 10_000
     streams_per_session: int = 100
+    calls_per_principal: int = 2_048
     held_questions: int = 32
     stream_queue_bytes: int = 64 * KIB
     event_store_s: float = 5 * MINUTE

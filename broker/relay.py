@@ -23,10 +23,10 @@ from broker.identity import Principal
 from broker.outbox import Outbox
 from broker.pressure import press
 from broker.stream_wait import StreamWait
-from broker.telling import told
+from broker.telling import answer_here, rejection, told
 from broker.watch import Watch
 from broker.wheel import Wheel
-from protocol_versions import by_id, jsonrpc
+from protocol_versions import by_id
 from protocol_versions.jsonrpc import Frame
 from translators import handshake
 from translators.conversation import Conversation
@@ -59,6 +59,7 @@ from translators.machine import (
 from translators.reply import answered, broken
 
 if TYPE_CHECKING:
+    from broker.quotas.meter import Meter
     from broker.styles import SessionStyles
 
 
@@ -82,6 +83,7 @@ class Relay:
         self.gate = Gate(self, hooks)
         self.wheel, self.watch = wheel, watch
         self.speaker: Speaker = Speaker(who)
+        self.meter: Meter | None = None
         self.name = name
         self.backend: SessionBackend | None = None
         self.on_migrate: Callable[[Relay, bool | None], None] = lambda _relay, _stateless: None
@@ -97,13 +99,13 @@ class Relay:
         if self.watch.tapping:
             self.watch.frame("client", "in", self.name, frame)
         try:
-            self.feed(FromClient(exchange, frame))
+            if self.meter is None:
+                self.feed(FromClient(exchange, frame))
+            else:
+                self.meter.take(self, exchange, frame)
         except Exception as error:
             self.watch.bug(self.name, error)
-            if frame.method is not UNSET and frame.id is not UNSET:
-                self.outbox.send(exchange, jsonrpc.encode(broken(frame.id, "internal")), final=True, error=True)
-            else:
-                self.accept(exchange)
+            answer_here(self, exchange, frame, broken(frame.id, "internal"))  # type: ignore[arg-type]
 
     def close(self) -> None:
         """The session is over: calls end, streams end, the backend's session is deleted."""
@@ -196,6 +198,8 @@ class Relay:
                 if not self.gate.idle:
                     self.gate.forget(effect.call)  # type: ignore[union-attr]
                 self.link.ended(effect.call)  # type: ignore[union-attr]
+                if self.meter is not None:
+                    self.meter.ended(effect.call)  # type: ignore[union-attr]
                 self._resend.pop(effect.call, None)  # type: ignore[union-attr]
                 self._headers.pop(effect.call, None)  # type: ignore[union-attr]
             else:
@@ -210,9 +214,7 @@ class Relay:
             case Accept(exchange=exchange):
                 self.accept(exchange)
             case Reject():
-                data = {"origin": "broker", "reason": effect.reason}
-                reply = jsonrpc.error_response(UNSET, effect.code, effect.message, data)
-                self.outbox.reject(effect.exchange, jsonrpc.encode(reply))
+                self.outbox.reject(effect.exchange, rejection(effect))
             case OpenStream(then=then):
                 self._open_stream(then)
             case Abort(call=call):

@@ -31,7 +31,7 @@ from broker.policy import hooks_of
 from broker.reaching import reach_of
 from broker.review import review
 from broker.seal import Seal, key_of
-from broker.settings import Backend, Settings
+from broker.settings import Backend, Limits, Settings
 from broker.table import Table
 from broker.tap import Tap
 from broker.watch import Watch
@@ -116,6 +116,7 @@ class Servers:
         self._seal = Seal(key_of(key.get_secret_value()) for key in settings.seal_keys)
         self._tap = tap
         self.identities = Identities(settings)
+        self._quotas = settings.quotas.counts(settings.limits, self._wheel.clock)
         self.identities.shown = self._look_for_lapses
         self._looking = False
         self._place = Place(settings.scheme, settings.public_url, self.door)
@@ -171,12 +172,13 @@ class Servers:
         backend, path = settings.servers[name], settings.path_of(name)
         urls = tuple(origin + path for origin in self._place.origins())
         admission = Admission(name, backend, self.identities, urls)
-        watch = Watch(telemetry, self._tap, settings.limits.stream_queue_bytes, self.audit)
+        limits = limits_of(backend, settings.limits)
+        watch = Watch(telemetry, self._tap, limits.stream_queue_bytes, self.audit)
         context = FaceContext(
             name,
             backend,
             settings,
-            reach=reach_of(name, backend, settings.limits, self._wheel),
+            reach=reach_of(name, backend, limits, self._wheel),
             wheel=self._wheel,
             hooks=Runner(hooks_of(name, backend, settings, self._wire, watch), self._wire),
             watch=watch,
@@ -186,6 +188,7 @@ class Servers:
             admission=admission,
             metadata=Metadata(admission, self._place, self.door, path, name),
         )
+        context.quotas = self._quotas.of(name)
         return VirtualServer(context, backend, settings)
 
     def _hooks_of(self, name: str, settings: Settings) -> list[Hook]:
@@ -248,6 +251,11 @@ class Servers:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), LOOK_S)
         await _ended(server, "reloaded")
+
+
+def limits_of(backend: Backend, limits: Limits) -> Limits:
+    """The limits that hold for one server's answers."""
+    return limits if backend.result_bytes is None else limits.model_copy(update={"result_bytes": backend.result_bytes})
 
 
 async def _ended(server: VirtualServer, why: str) -> None:

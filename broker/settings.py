@@ -20,6 +20,7 @@ from broker.settings_file import SettingsError, problems_of, read
 from broker.settings_identity import CallerKey, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
 from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy, check_together
+from broker.settings_quotas import Forwarded, Quotas
 from broker.settings_sanitise import Clearance, Sanitise
 from broker.settings_section import SPOKEN, ExistingFile, Filter, RevisionId, Rule, Secret, Section
 
@@ -90,6 +91,10 @@ class Settings(Section):
     policy: Policy = Field(default=Policy(), description="Rules on who may do what, of every server.")
     hooks: tuple[OwnHook, ...] = Field(default=(), description="Hooks of your own that judge what passes, in order.")
     limits: Limits = Field(default=Limits(), description="Deadlines and limits.")
+    quotas: Quotas = Field(default=Quotas(), description="How many calls there may be in a time, and at once, by whom.")
+    forwarded: Forwarded | None = Field(
+        default=None, description="Proxies before the broker that say whose requests they pass on."
+    )
     status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
     audit: Audit | None = Field(default=None, description="Write an audit log; absent: none is written.")

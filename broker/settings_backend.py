@@ -130,6 +130,12 @@ class Backend(Section):
     proxy: Literal["environment", "none"] = Field(
         default="none", description="`environment` goes through HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
     )
+    result_bytes: int | None = Field(
+        default=None,
+        ge=1_024,
+        le=1_073_741_824,
+        description="Longest message it may send, where that is not `limits.result_bytes`.",
+    )
     filter: Filter = Field(default=Filter(), description="What of it may be seen and used.")
     token: BackendToken | None = Field(default=None, description="Access tokens that the broker gets for it by itself.")
     scopes: tuple[Scope, ...] = Field(default=(), description="Scopes a caller needs for anything.")

@@ -99,6 +99,9 @@ class Limits(BaseModel):
     """Live sessions of the whole process. Precedent: at 40 KB each, 400 MB."""
     streams_per_session: int = within(V.streams_per_session, 1, 10_000)
     """Open SSE streams and calls in flight of one session. Precedent: Envoy edge guide, 100 concurrent streams."""
+    calls_per_principal: int = within(V.calls_per_principal, 0, 1_000_000)
+    """Open calls of one caller, over all its sessions and all servers; 0: any number. Precedent: half of
+    `pool_connections`, so that no caller has them all; Envoy's circuit breaker, max_requests 1024."""
     held_questions: int = within(V.held_questions, 1, 1_000)
     """A backend's requests waiting for one session's client. Precedent: far above what a person answers at once."""
     stream_queue_bytes: int = within(V.stream_queue_bytes, 4 * KIB, 64 * MIB)

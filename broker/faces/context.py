@@ -9,6 +9,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from broker import edge, telemetry
+from broker.addresses import Addresses
 from broker.backends.base import Reach
 from broker.backends.session_policy import SessionPolicy
 from broker.context import ServerContext
@@ -18,6 +19,8 @@ from broker.hooks.runner import Runner
 from broker.identity import Principal, Refused
 from broker.identity.admission import Admission
 from broker.patience import Patience
+from broker.quotas.meter import REASONS, TEXT, seconds
+from broker.quotas.quotas import Over
 from broker.seal import Seal
 from broker.sessions import Session, Sessions
 from broker.settings import Backend, Settings
@@ -87,6 +90,7 @@ class FaceContext(ServerContext):
         # headers that the short answer does not have.
         self.knows_heads = not (door.cross_origins or certificates or admission.per_method)
         self.strict_version = settings.strict_version_header
+        self.addresses = Addresses() if settings.forwarded is None else settings.forwarded.addresses()
         self.retired = False
         """Whether another server of this name, or none, takes what comes from now on."""
         self.post: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -125,6 +129,10 @@ class FaceContext(ServerContext):
         found = await self.admission.verify(request.headers, self._certificate(request), self.metadata.url(request))
         return self._refused(request, found) if isinstance(found, Refused) else self._known(request, found)
 
+    def address(self, request: web.Request) -> str:
+        """The client's address; empty where there is none."""
+        return self.addresses.of(request.remote or "", self.addresses.said(request.headers))
+
     def _known(self, request: web.Request, principal: Principal) -> Principal:
         if self.watch.audit is not None:
             request[CALLER] = principal
@@ -151,12 +159,22 @@ class FaceContext(ServerContext):
     def _refused(
         self, request: web.Request, refused: Refused, principal: Principal | None = None, frame_id: Any = UNSET
     ) -> web.Response:
+        if refused.status == 401 and self.quotas.by_address:
+            over = self.quotas.admit("", self.address(request), "authorization")
+            if isinstance(over, Over):
+                return self.too_many(request, over)
         # The caller is told less than the log: what exactly is wrong with a credential helps who makes them up.
         self.audit(request, refused.detail or refused.reason, refused.status, principal)
         code = jsonrpc.INTERNAL_ERROR if refused.status == 503 else jsonrpc.INVALID_REQUEST
         data = {"origin": "broker", "reason": refused.reason}
         response = refuse(refused.status, jsonrpc.encode(jsonrpc.error_response(frame_id, code, refused.message, data)))
         response.headers.update(refused.headers)
+        return response
+
+    def too_many(self, request: web.Request, over: Over) -> web.Response:
+        """The answer to a request that is too much before it is anybody's."""
+        response = self.deny(request, 429, TEXT, REASONS[over.reason], code=jsonrpc.INTERNAL_ERROR)
+        response.headers["Retry-After"] = seconds(over)
         return response
 
     def _certificate(self, request: web.Request) -> bytes | None:
@@ -206,7 +224,7 @@ class FaceContext(ServerContext):
     def audit(self, request: web.Request, reason: str, status: int, principal: Principal | None = None) -> None:
         """One line for a refused input, and one in the audit log."""
         principal = principal or request.get(CALLER)
-        self.refused(reason, principal, peer=request.remote or "", status=status, method=request.method)
+        self.refused(reason, principal, peer=self.address(request), status=status, method=request.method)
         self.report(request, reason, status, principal)
 
     def report(self, request: web.Request, reason: str, status: int, principal: Principal | None = None) -> None:
@@ -216,7 +234,7 @@ class FaceContext(ServerContext):
             reason=reason,
             principal="" if principal is None else principal.id,
             backend=self.name,
-            peer=request.remote or "",
+            peer=self.address(request),
             status=status,
             http_method=request.method,
         )

@@ -91,7 +91,7 @@ class LegacySse:
             if stream.queued > limit:  # nothing can be replayed here: a reader that is so far behind has to begin anew
                 stream.end()
 
-        pair.client = OneClient(context, principal, write, stateless=False, peer=request.remote or "")
+        pair.client = OneClient(context, principal, write, stateless=False, peer=context.address(request))
         self._pairs[key] = pair
         stream.push(sse.encode(f"{self._messages}?{SESSION}={key}".encode(), name="endpoint"))
         try:
@@ -117,7 +117,7 @@ class LegacySse:
             if lacking is not None:
                 return lacking
         pair.principal = principal
-        pair.client.speaks(principal)
+        pair.client.speaks(principal, context.address(request))
         pair.client.line(body)
         return web.Response(status=202, text="Accepted")
 

@@ -62,11 +62,11 @@ class OneClient:
         self._batching = False
         self._task: asyncio.Task[None] | None = None
 
-    def speaks(self, principal: Principal) -> None:
-        """What comes next was sent with this credential of the same caller."""
-        self.principal = principal
+    def speaks(self, principal: Principal, peer: str) -> None:
+        """What comes next was sent with this credential of the same caller, from the address `peer`."""
+        self.principal, self._peer = principal, peer
         if self.relay is not None:
-            self.relay.speaker.who = principal
+            self.relay.speaker.who, self.relay.speaker.address = principal, peer
 
     def line(self, text: bytes) -> None:
         """One line of the client."""

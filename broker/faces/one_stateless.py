@@ -17,10 +17,10 @@ from broker.context import ServerContext
 from broker.faces.classify import PROTOCOL_VERSION, VERSION_HEADER, Modern, Refusal, classify, stands_alone
 from broker.faces.pipe_outbox import StatelessPipe, Write
 from broker.faces.stateless_call import StatelessCall
-from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
-from broker.faces.stateless_params import STATE, declared
+from broker.faces.stateless_entry import away, session_key
+from broker.faces.stateless_params import declared
+from broker.faces.stateless_quota import entered
 from broker.identity import Principal
-from broker.seal import NotOpened
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators import tree
@@ -108,25 +108,23 @@ class OneStatelessClient:
             if kept is not None:
                 self._write(jsonrpc.encode(jsonrpc.response(frame.id, kept)))
                 return
-        inner, rounds = None, 0
-        if STATE in verdict.params:
-            try:
-                inner, rounds, bridged = opened_state(context, self.principal, verdict, bridged=bridged)
-            except NotOpened:
-                self._refuse(BAD_STATE, frame)
-                return
+        entry = entered(context, self.principal, "", verdict, bridged=bridged)
+        if isinstance(entry, Refusal):
+            self._refuse(entry, frame)
+            return
         call = self.relay.begin(
             modern=verdict,
             client_id=frame.id,
             caller=self.principal,
-            round=rounds + 1,
-            bridged=bridged,
-            session_key=session_key(context, {}, verdict) if bridged else "",
+            round=entry.round,
+            bridged=entry.bridged,
+            session_key=session_key(context, {}, verdict) if entry.bridged else "",
+            ticket=entry.ticket,
         )
         self._calls[frame.id] = call
         call.exchange.told = functools.partial(self._answered, call)
         try:
-            call.start(inner)
+            call.start(entry.inner)
         except Exception as error:
             self.relay.bug(call, error)
 

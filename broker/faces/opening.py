@@ -15,6 +15,7 @@ from broker.identity import Principal
 from broker.migration import Migration
 from broker.negotiate import AUTO, backend_offer
 from broker.outbox import Exchange, Outbox
+from broker.quotas.meter import Meter
 from broker.relay import Relay
 from broker.styles import SessionStyles
 from protocol_versions import by_id
@@ -58,6 +59,8 @@ def open_relay(
     # The relay's own edge is the backend's only before a session backend; a virtual session has hooks of its own.
     hooks = Runner((), context.wire) if stateless else context.hooks
     relay = _made(context, peer, talk, outbox, hooks, context.wheel, context.watch, who=principal, name=context.name)
+
+    relay.speaker.address, relay.meter = peer, Meter(context.quotas)
 
     def build(relay: Relay, stateless: bool) -> SessionBackend:
         return _stateless(context, principal, relay) if stateless else _session(context, relay)

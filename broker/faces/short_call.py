@@ -7,7 +7,7 @@ ordinary call or not answered by one JSON body goes the usual way.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class SessionHead:
     """What the head of a session's POST stands for: this session, of this caller."""
 
-    __slots__ = ("_context", "_principal", "_session_id")
+    __slots__ = ("_context", "_forwarded", "_principal", "_session_id")
 
-    def __init__(self, context: FaceContext, session: Session) -> None:
+    def __init__(self, context: FaceContext, session: Session, headers: Any) -> None:
         self._context = context
+        self._forwarded = context.addresses.said(headers)
         self._session_id = session.id
         self._principal = session.relay.speaker.who
 
@@ -46,7 +47,10 @@ class SessionHead:
             return None
         if type(frame) is not Frame or frame.method is UNSET or frame.id is UNSET or frame.method == "initialize":
             return None
-        session.relay.speaker.who = self._principal
+        speaker = session.relay.speaker
+        speaker.who = self._principal
+        if context.quotas.by_address:
+            speaker.address = context.addresses.of(connection.peer, self._forwarded)
         return ShortCall(context, session, connection, frame)
 
 

@@ -15,14 +15,14 @@ from msgspec import UNSET
 from broker.faces.classify import MODERN, SESSION_ID, VERSION_HEADER, Modern, Refusal, classify
 from broker.faces.context import FaceContext
 from broker.faces.stateless_call import StatelessCall
-from broker.faces.stateless_entry import BAD_STATE, away, opened_state, session_key
+from broker.faces.stateless_entry import away, session_key
 from broker.faces.stateless_fit import params_of, unfit
-from broker.faces.stateless_params import STATE, declared
+from broker.faces.stateless_params import declared
+from broker.faces.stateless_quota import Entry, entered
 from broker.faces.stateless_short import DISCOVER, HEAD, BareCall, BareHead, knowable
 from broker.faces.whole import answer
 from broker.faces.writer import write_stream
 from broker.identity import Principal
-from broker.seal import NotOpened
 from broker.serve_connection import Connection
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -93,26 +93,23 @@ class StatelessFace:
                 return self._whole(request, 200, jsonrpc.encode(jsonrpc.response(_id(frame), kept)))
         if refusal is None:
             refusal = unfit(context, relay.listening, request.headers, principal, modern, given=given, bridged=bridged)
-        inner, rounds = None, 0
-        if refusal is None and STATE in modern.params:
-            try:
-                inner, rounds, bridged = opened_state(context, principal, modern, bridged=bridged)
-            except NotOpened:
-                refusal = BAD_STATE
-        if refusal is not None:
-            return self._refuse(request, refusal, frame, principal)
+        peer = context.address(request)
+        entry = refusal or entered(context, principal, peer, modern, bridged=bridged)
+        if type(entry) is not Entry:
+            return self._refuse(request, entry, frame, principal)  # type: ignore[arg-type]
         call = relay.begin(
-            peer=request.remote or "",
+            peer=peer,
             modern=modern,
             client_id=_id(frame),
             caller=principal,
-            round=rounds + 1,
+            round=entry.round,
             param_headers=given,
-            bridged=bridged,
-            session_key=session_key(context, request.headers, modern) if bridged else "",
+            bridged=entry.bridged,
+            session_key=session_key(context, request.headers, modern) if entry.bridged else "",
+            ticket=entry.ticket,
         )
         try:
-            call.start(inner)
+            call.start(entry.inner)
         except Exception as error:
             relay.bug(call, error)
         return await self._answered(request, call)
@@ -162,7 +159,11 @@ def refuse(refusal: Refusal, frame_id: Any) -> web.Response:
     """The answer to a request that is not served."""
     data = {"origin": "broker", "reason": refusal.reason, **refusal.data}
     reply = jsonrpc.error_response(frame_id, refusal.code, refusal.message, data)
-    return web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")
+    response = web.Response(status=refusal.status, body=jsonrpc.encode(reply), content_type="application/json")
+    wait_ms = refusal.data.get("retryAfterMs")
+    if wait_ms is not None:
+        response.headers["Retry-After"] = str(-(-wait_ms // 1_000))
+    return response
 
 
 def _id(frame: Frame) -> int | str:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from broker.faces.stateless_relay import StatelessRelay
     from broker.identity import Principal
     from broker.outbox import Exchange
+    from broker.quotas import Ticket
 
 PROGRESS: Final = "notifications/progress"
 MESSAGE: Final = "notifications/message"
@@ -77,6 +78,7 @@ class StatelessCall:
         bridged: bool = False,
         session_key: str = "",
         envelope: Envelope | None = None,
+        ticket: Ticket | None = None,
     ) -> None:
         self.relay = relay
         self.number = number
@@ -95,6 +97,7 @@ class StatelessCall:
         self.told, self.capabilities = self.envelope.told, self.envelope.capabilities
         self.token, self.level = self.envelope.token, self.envelope.level
         self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
+        self.ticket = ticket
         self.open = True
         self.fault = ""
         """Why the broker refused this request, for the audit."""
@@ -157,6 +160,8 @@ class StatelessCall:
     def close(self) -> None:
         """Nothing more is to be said or done for it."""
         self.open = False
+        if self.ticket is not None:
+            self.ticket.leave()
         if self.gate is not None:
             self.gate.close()
 

@@ -19,7 +19,9 @@ from broker.faces.stateless_entry import away, session_key
 from broker.faces.stateless_fit import params_of, unfit
 from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_params import STATE, Envelope, read_envelope
+from broker.faces.stateless_quota import admitted
 from broker.faces.whole import written
+from broker.quotas.quotas import Over
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
@@ -48,7 +50,18 @@ def knowable(modern: Modern, headers: Mapping[str, str]) -> bool:
 class BareHead:
     """What the head of a request stands for: its caller, and what the headers say that repeat the body."""
 
-    __slots__ = ("_context", "_envelope", "_headers", "_meta", "_principal", "_relay", "_seen", "_target")
+    __slots__ = (
+        "_context",
+        "_envelope",
+        "_forwarded",
+        "_headers",
+        "_located",
+        "_meta",
+        "_principal",
+        "_relay",
+        "_seen",
+        "_target",
+    )
 
     def __init__(
         self, context: FaceContext, relay: StatelessRelay, principal: Principal, headers: Mapping[str, str]
@@ -58,6 +71,8 @@ class BareHead:
         self._principal = principal
         names = (*_REPEATED, context.bridge.key_header)
         self._headers = CIMultiDict((name, headers[name]) for name in names if name and name in headers)
+        self._forwarded = context.addresses.said(headers)
+        self._located = context.quotas.by_address or context.watch.audit is not None
         self._seen: Modern | None = None
         self._envelope: Envelope | None = None  # None for one that is too long to be remembered
         self._meta = self._target = b""
@@ -84,9 +99,13 @@ class BareHead:
         if unfit(context, relay.listening, headers, caller, modern, given=(), bridged=not stateless) is not None:
             return None
         own = session_key(context, headers, modern) if not stateless else ""
+        peer = context.addresses.of(connection.peer, self._forwarded) if self._located else ""
+        ticket = admitted(context, caller, peer, modern)
+        if type(ticket) is Over:
+            return None  # nothing was counted: the usual way finds the same, and says so
         parts = {
             "modern": modern, "client_id": frame.id, "caller": caller, "envelope": self._envelope,
-            "bridged": not stateless, "session_key": own,
+            "bridged": not stateless, "session_key": own, "ticket": ticket, "peer": peer,
         }  # fmt: skip
         return BareCall(context, relay, connection, frame, parts)
 
@@ -133,8 +152,7 @@ class BareCall:
         context = self._context
         if context.watch.tapping:
             context.watch.frame("client", "in", context.name, self._frame)
-        peer = "" if context.watch.audit is None else self._connection.peer
-        call = self.call = self._relay.begin(peer=peer, **self._parts)
+        call = self.call = self._relay.begin(**self._parts)
         exchange = call.exchange
         try:
             call.start(None)

@@ -161,7 +161,7 @@ class StreamableHttp:
             return self.context.deny(request, 429, "Too Many Requests: session limit reached", "sessions", frame.id)
 
     async def _open(self, request: web.Request, principal: Principal, frame: Frame) -> web.StreamResponse:
-        context, peer = self.context, request.remote or ""
+        context, peer = self.context, self.context.address(request)
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
         revision = client_revision(tree.deep(params.get("protocolVersion")), context.served)
         stateless = await context.stateless()
@@ -216,7 +216,8 @@ class StreamableHttp:
         if type(connection) is not Connection:
             return
         known = session is not None and context.knows_heads and request.headers.get(VERSION) not in MODERN
-        connection.prove(request, body, SessionHead(context, session) if session is not None and known else None)
+        head = SessionHead(context, session, request.headers) if session is not None and known else None
+        connection.prove(request, body, head)
 
     async def _answered(self, request: web.Request, session: Session, exchange: Exchange) -> web.StreamResponse:
         context = self.context
@@ -263,6 +264,8 @@ class StreamableHttp:
         found = self.context.sessions.find(session_id, principal.id) if session_id else None
         if found is not None:
             found.relay.speaker.who = principal
+            if self.context.quotas.by_address:
+                found.relay.speaker.address = self.context.address(request)
         return found
 
     def _no_session(self, request: web.Request) -> web.Response:

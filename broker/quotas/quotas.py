@@ -1,0 +1,178 @@
+"""Quotas: rules that count calls by caller, address, server or tool, and refuse what is too much.
+
+A rule covers the requests that its globs match, and keeps a count for each combination of what it is `per`. A request
+is admitted if every rule that covers it allows one more; only then is it counted, so that what is refused costs
+nothing. What is at once is held by a `Ticket` until the call is over, whoever still waits for it. Invariants: all
+servers of a broker share the counts, so that no caller gets more by way of several sessions, revisions, transports or
+servers; nothing a client says of itself is part of a key; what is kept is bounded.
+
+Loads neither a library of settings nor one of limits.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from broker.addresses import counted_as
+
+if TYPE_CHECKING:
+    from broker.quotas.store import Store
+
+Per = Literal["principal", "address", "server", "tool"]
+
+MAX_SHAPES: Final = 4_096
+"""Pairs of method and tool whose rules are remembered; servers have a few hundred tools at most."""
+
+MAX_RETRIES: Final = 16_384
+"""States of suspended calls that are known to have been brought back once: those of 2,000 parked calls, eight times."""
+
+BUSY_RETRY_S: Final = 1.0
+"""What is told of the wait for a call to end, which nobody knows: calls of models take seconds."""
+
+UNCOUNTED: Final = frozenset(("server/discover", "ping"))
+"""Methods that `*` does not mean: a client that cannot discover takes the server for one of another era."""
+
+Key = tuple[Any, ...]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One limit: of a `rate` (as the library reads it), or of how many there are at once (`concurrent`, 0: any)."""
+
+    name: str
+    per: tuple[Per, ...] = ("principal",)
+    rate: Any = None
+    concurrent: int = 0
+    servers: tuple[str, ...] = ("*",)
+    methods: tuple[str, ...] = ("*",)
+    tools: tuple[str, ...] = ("*",)
+    principals: tuple[str, ...] = ("*",)
+
+    def covers(self, method: str, tool: str) -> bool:
+        """Whether a request of this method counts; `tool` is empty for what is no call of one."""
+        methods = [glob for glob in self.methods if glob != "*" or method not in UNCOUNTED]
+        return _any(methods, method) and (self.tools == ("*",) or (bool(tool) and _any(self.tools, tool)))
+
+
+class Over(msgspec.Struct, frozen=True):
+    """A request is too much: `reason` is `rate` or `concurrency`, `rule` the name of the limit."""
+
+    reason: str
+    rule: str
+    retry_after_s: float
+
+
+class Ticket:
+    """What a call holds while it is open."""
+
+    __slots__ = ("_keys", "_running")
+
+    def __init__(self, running: dict[Key, int], keys: list[Key]) -> None:
+        self._running = running
+        self._keys = keys
+        for key in keys:
+            running[key] = running.get(key, 0) + 1
+
+    def leave(self) -> None:
+        """The call is over. Harmless when repeated."""
+        keys, self._keys = self._keys, []
+        for key in keys:
+            left = self._running[key] - 1
+            if left:
+                self._running[key] = left
+            else:
+                del self._running[key]
+
+
+class Quotas:
+    """What all servers of one broker count together. `at_once`: open calls of one caller; 0: any number."""
+
+    def __init__(self, rules: tuple[Rule, ...], store: Store | None, *, at_once: int) -> None:
+        whole = Rule("calls_per_principal", concurrent=at_once)
+        self.rules = (whole, *rules) if at_once else rules
+        self.store = store
+        self.running: dict[Key, int] = {}
+
+    def of(self, server: str) -> ServerQuotas:
+        """Those of one server."""
+        return ServerQuotas(self, server)
+
+
+class ServerQuotas:
+    """The quotas as one server's faces ask for them."""
+
+    __slots__ = ("_all", "_brought", "_found", "_rules", "_server", "by_address", "by_tool")
+
+    def __init__(self, quotas: Quotas, server: str) -> None:
+        self._all = quotas
+        self._server = server
+        self._rules = [(number, rule) for number, rule in enumerate(quotas.rules) if _any(rule.servers, server)]
+        self.by_tool = any("tool" in rule.per or rule.tools != ("*",) for _, rule in self._rules)
+        """Whether the name of a tool has to be looked up."""
+        self.by_address = any("address" in rule.per for _, rule in self._rules)
+        self._found: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        self._brought: OrderedDict[str, None] = OrderedDict()
+
+    def admit(
+        self, principal: str, address: str, method: str, tool: str = "", *, counted: bool = True
+    ) -> Ticket | Over | None:
+        """What a request holds while it is open, None for nothing, or why it is refused.
+
+        `counted`: whether it counts where rates are counted; how many there are at once counts in any case. A request
+        of nobody (an empty `principal`: its credential was refused) counts for its address alone.
+        """
+        address = counted_as(address) if self.by_address else ""
+        keys: list[Key] = []
+        rates: list[tuple[Any, str]] = []
+        running, store, worst = self._all.running, self._all.store, None
+        for number, rule in self._covering(method, tool):
+            if rule.principals != ("*",) and not _any(rule.principals, principal):
+                continue
+            if not principal and "address" not in rule.per:
+                continue
+            key = self._key(rule, number, principal, address, tool)
+            if rule.concurrent:
+                if running.get(key, 0) >= rule.concurrent:
+                    return Over("concurrency", rule.name, BUSY_RETRY_S)
+                keys.append(key)
+            if rule.rate is not None and store is not None and counted:
+                text = "\0".join(map(str, key))
+                wait = store.wait_s(rule.rate, text)
+                if wait and (worst is None or wait > worst.retry_after_s):
+                    worst = Over("rate", rule.name, wait)
+                rates.append((rule.rate, text))
+        if worst is not None:
+            return worst
+        for rate, text in rates:
+            store.count(rate, text)  # type: ignore[union-attr]
+        return Ticket(running, keys) if keys else None
+
+    def first_time(self, state: str) -> bool:
+        """True once for each state of a suspended call: its retry is no new call, its repetitions are."""
+        if state in self._brought:
+            return False
+        self._brought[state] = None
+        if len(self._brought) > MAX_RETRIES:
+            self._brought.popitem(last=False)
+        return True
+
+    def _covering(self, method: str, tool: str) -> list[tuple[int, Rule]]:
+        found = self._found.get((method, tool))
+        if found is None:
+            found = [(number, rule) for number, rule in self._rules if rule.covers(method, tool)]
+            if len(self._found) < MAX_SHAPES:
+                self._found[method, tool] = found
+        return found
+
+    def _key(self, rule: Rule, number: int, principal: str, address: str, tool: str) -> Key:
+        if rule.per == ("principal",):
+            return (number, principal)
+        said = (("principal", principal), ("address", address), ("server", self._server), ("tool", tool))
+        return (number, *(value for each, value in said if each in rule.per))  # the tool last: it may hold anything
+
+
+def _any(globs: Any, text: str) -> bool:
+    return any(glob == "*" or fnmatch.fnmatchcase(text, glob) for glob in globs)
