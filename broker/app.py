@@ -20,6 +20,7 @@ from broker.tap import Tap
 
 if TYPE_CHECKING:
     from broker.audit.log import AuditLog
+    from broker.metering.meter import Meter
 
 WIND_DOWN: web.AppKey[list[Callable[[], None]]] = web.AppKey("wind_down", list)
 """What `broker.serve` calls before it waits for calls in flight: subscriptions have no end of their own."""
@@ -40,11 +41,16 @@ SERVERS: web.AppKey[Servers] = web.AppKey("servers", Servers)
 
 
 def create_app(
-    settings: Settings, *, port: int | None = None, tap: Tap | None = None, audit: AuditLog | None = None
+    settings: Settings,
+    *,
+    port: int | None = None,
+    tap: Tap | None = None,
+    audit: AuditLog | None = None,
+    meter: Meter | None = None,
 ) -> web.Application:
     """The application for these settings. It opens no connection before its first request.
 
-    `audit` replaces the audit log that the settings ask for; either is closed with the application.
+    `audit` replaces the audit log that the settings ask for, `meter` who measures; all is closed with the application.
 
     Raises:
         ValueError: the audit log cannot be written, or what a server needs cannot be used.
@@ -59,7 +65,11 @@ def create_app(
             audit = open_log(settings.audit.options(settings.secrets()))
         except (OSError, ValueError) as error:
             raise ValueError(f"audit: {error}") from None
-    servers = Servers(settings, port=port, tap=tap, audit=audit)
+    if meter is None and settings.measured:
+        from broker.metering.meter import meter_of
+
+        meter = meter_of(settings)
+    servers = Servers(settings, port=port, tap=tap, audit=audit, meter=meter)
     edge.install_cors(app, servers.door)
     app.router.register_resource(servers.table)
     app[SERVERS] = servers

@@ -53,7 +53,9 @@ def _log_options(command: _Command) -> _Command:
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
 @click.option("--audit-fsync", type=click.Choice(["off", "interval", "each"]), default="interval", show_default=True)
-@click.option("--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready and /status there.")
+@click.option(
+    "--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready, /status and /metrics there."
+)
 @_log_options
 def proxy(target: tuple[str, ...], **given: Any) -> None:
     """Serve an MCP server, at a URL or a command, to clients of every revision, at http://HOST:PORT/mcp.

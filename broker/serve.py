@@ -237,11 +237,11 @@ async def run(
         ready(broker)
         status = None
         if listener is not None:
-            from broker.app import FACES
+            from broker.app import FACES, SERVERS
             from broker.status import Status
 
-            faces = broker.app[FACES]
-            status = await Status(lambda: faces, lambda: not stop.is_set()).listen(listener, settings)
+            faces, meter = broker.app[FACES], broker.app[SERVERS].meter
+            status = await Status(lambda: faces, lambda: not stop.is_set(), meter).listen(listener, settings)
         await stop.wait()
         if going is not None:
             going.cancel()

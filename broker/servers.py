@@ -39,6 +39,7 @@ from broker.wheel import Wheel
 
 if TYPE_CHECKING:
     from broker.audit.log import AuditLog
+    from broker.metering.meter import Meter
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -98,12 +99,21 @@ class VirtualServer:
 class Servers:
     """All of them. `contexts`, `faces`, `posts` and `pools` are views that follow every change."""
 
-    def __init__(self, settings: Settings, *, port: int | None, tap: Tap | None, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        port: int | None,
+        tap: Tap | None,
+        audit: AuditLog | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         """Raises ValueError for what is only found out when it is used: certificates, proxy addresses.
 
-        `audit` is written to, and closed when all servers have ended.
+        `audit` is written to, and `meter` told of calls; both are closed when all servers have ended.
         """
         self.audit = audit
+        self.meter = meter
         self.settings = settings
         self.door = EdgeSettings.of(settings, port)
         self.table = Table()
@@ -167,13 +177,15 @@ class Servers:
         self._wheel.close()
         if self.audit is not None:
             self.audit.close()
+        if self.meter is not None:
+            self.meter.close()
 
     def _build(self, name: str, settings: Settings) -> VirtualServer:
         backend, path = settings.servers[name], settings.path_of(name)
         urls = tuple(origin + path for origin in self._place.origins())
         admission = Admission(name, backend, self.identities, urls)
         limits = limits_of(backend, settings.limits)
-        watch = Watch(telemetry, self._tap, limits.stream_queue_bytes, self.audit)
+        watch = self._watch(name, backend, limits.stream_queue_bytes)
         context = FaceContext(
             name,
             backend,
@@ -190,6 +202,16 @@ class Servers:
         )
         context.quotas = self._quotas.of(name)
         return VirtualServer(context, backend, settings)
+
+    def _watch(self, name: str, backend: Backend, queue_bytes: int) -> Watch:
+        watch = Watch(telemetry, self._tap, queue_bytes, self.audit)
+        if self.meter is not None:
+            watch.calls = self.meter.server(name, pipe=bool(backend.command))
+            if self.audit is None:
+                from broker.metering.quiet import QuietLog
+
+                watch.audit = QuietLog()
+        return watch
 
     def _hooks_of(self, name: str, settings: Settings) -> list[Hook]:
         """The hooks of a server that is kept; those whose configuration is what it was are the same ones."""

@@ -23,6 +23,7 @@ from broker.settings_policy import OwnHook, Policy, check_together
 from broker.settings_quotas import Forwarded, Quotas
 from broker.settings_sanitise import Clearance, Sanitise
 from broker.settings_section import SPOKEN, ExistingFile, Filter, RevisionId, Rule, Secret, Section
+from broker.settings_telemetry import Telemetry
 
 __all__ = ["Backend", "Filter", "Limits", "Log", "Rule", "Settings", "SettingsError"]
 
@@ -96,6 +97,7 @@ class Settings(Section):
         default=None, description="Proxies before the broker that say whose requests they pass on."
     )
     status: StatusPort = Field(default=StatusPort(), description="Where health and status are answered.")
+    telemetry: Telemetry = Field(default=Telemetry(), description="What is measured and traced of calls.")
     tap: Path | None = Field(default=None, description="Write every frame to this file, as JSON lines.")
     audit: Audit | None = Field(default=None, description="Write an audit log; absent: none is written.")
     log: Log = Field(default=Log(), description="Format and level of the log.")
@@ -193,6 +195,11 @@ class Settings(Section):
     def anonymous_allowed(self) -> bool:
         """True if callers without a credential are served."""
         return self.anonymous == "allow" or (self.anonymous == "auto" and self.local and not self.identifies)
+
+    @property
+    def measured(self) -> bool:
+        """True if calls are measured."""
+        return self.status.port is not None and self.telemetry.metrics
 
     @property
     def scheme(self) -> str:

@@ -2,6 +2,7 @@
 
     /health   200 while the process answers
     /ready    200 while new calls are accepted, 503 before and while the broker stops
+    /metrics  what is counted and measured, as Prometheus reads it
     /status   JSON: for each server its transport, era, revision, sessions, open and suspended calls, last failure
 
 Invariants: nothing here is secret, names a session or a caller, or asks a backend anything; only the hosts that belong
@@ -13,7 +14,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,13 +25,24 @@ from broker.faces.streamable_http import StreamableHttp
 from broker.settings import Settings
 from broker.version import VERSION
 
+if TYPE_CHECKING:
+    from broker.metering.exposition import Exposition
+    from broker.metering.meter import Meter
+
 Json = dict[str, Any]
 
 
 class Status:
     """What is asked of one running broker. `accepting()` says whether it takes new calls."""
 
-    def __init__(self, faces: Callable[[], Mapping[str, StreamableHttp]], accepting: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        faces: Callable[[], Mapping[str, StreamableHttp]],
+        accepting: Callable[[], bool],
+        meter: Meter | None = None,
+    ) -> None:
+        self._meter = meter
+        self._exposition: Exposition | None = None
         self._faces = faces
         self._accepting = accepting
         self._began = time.monotonic()
@@ -51,6 +63,7 @@ class Status:
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/status", self._status)
+        app.router.add_get("/metrics", self._metrics)
         return app
 
     async def listen(self, listener: socket.socket, settings: Settings) -> web.AppRunner:
@@ -68,6 +81,14 @@ class Status:
     async def _ready(self, _request: web.Request) -> web.Response:
         accepting = self._accepting()
         return web.json_response({"ready": accepting}, status=200 if accepting else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if self._exposition is None:
+            from broker.metering.exposition import Exposition
+
+            self._exposition = Exposition(self._faces, self._accepting, self._began, self._meter)
+        text, content_type = self._exposition.text(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
 
     async def _status(self, _request: web.Request) -> web.Response:
         servers = {name: described(face) for name, face in self._faces().items()}

@@ -26,6 +26,7 @@ SAMPLE_S: Final = 10.0  # then one line in this time, with the exact count; Kube
 AUDIT_BURST: Final = 200  # audit lines at once; above, they are counted and the count is logged
 AUDIT_PER_S: Final = 50.0  # audit lines a second for ever; at 300 bytes a line, 1.3 GB a day at worst
 LONGEST_VALUE: Final = 256  # characters of one value in a line
+MAX_COUNTS: Final = 10_000  # distinct counts; kinds and reasons are ours, methods may be any text of a peer's
 MAX_KEYS: Final = 1000  # distinct events with a rate of their own; slugs are ours, so this is a safety net
 
 losses: Counter[tuple[str, str, str, str, str]] = Counter()
@@ -108,7 +109,7 @@ def _write(level: Level, event: str, fields: dict[str, Any]) -> None:
 
 def note(kind: str, *, backend: str = "", method: str = "", reason: str = "", pair: str = "", **more: Any) -> None:
     """Count an event; log the first few of its kind, then samples with the exact number seen."""
-    counts[kind, backend, method, reason] += 1
+    _count((kind, backend, method, reason))
     if kind == "failed" and len(last_failures) < MAX_KEYS:
         last_failures[backend] = (reason, time.monotonic())
     rate = _rate((kind, backend, reason))
@@ -120,7 +121,8 @@ def note(kind: str, *, backend: str = "", method: str = "", reason: str = "", pa
 def note_loss(*, backend: str, pair: str, method: str, path: str, change: str, loss: Loss | str) -> None:
     """Count what a translation lost; log the first few of each place, then samples."""
     name = loss.name if isinstance(loss, Loss) else loss
-    losses[pair, method, path, change, name] += 1
+    key = (pair, method, path, change, name)
+    losses[key if key in losses or len(losses) < MAX_COUNTS else (pair, "other", "other", "other", name)] += 1
     rate = _rate(("loss", pair, method, path))
     if rate.due(time.monotonic()):
         _say_rated("info", "loss", rate, backend=backend, pair=pair, method=method, path=path, change=change, loss=name)
@@ -139,7 +141,7 @@ def audit(event: str, *, reason: str, principal: str = "", backend: str = "", pe
 
     Give no content of the input: `reason` and `event` are slugs of ours.
     """
-    counts[event, backend, "", reason] += 1
+    _count((event, backend, "", reason))
     now = time.monotonic()
     state = _state
     state.allowance = min(AUDIT_BURST, state.allowance + (now - state.allowance_at) * AUDIT_PER_S)
@@ -181,6 +183,12 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
 def slot_text(slot: Slot) -> str:
     """A slot as it stands in log lines: `result tools/call toward client`."""
     return f"{slot.part} {slot.method} toward {slot.toward}"
+
+
+def _count(key: tuple[str, str, str, str]) -> None:
+    if key not in counts and len(counts) >= MAX_COUNTS:
+        key = (key[0], key[1], "other", "other")  # peers choose methods
+    counts[key] += 1
 
 
 def _rate(key: tuple[str, ...]) -> _Rate:

@@ -10,6 +10,8 @@ from translators.machine import Note
 
 if TYPE_CHECKING:
     from broker.audit.log import AuditLog
+    from broker.audit.trail import Trail
+    from broker.metering.calls import ServerCalls
 
 
 class Tap(Protocol):
@@ -27,12 +29,14 @@ class Reports(Protocol):
 
 
 class Watch:
-    """One backend's reporting. `audit` is the process's audit log, if there is to be one."""
+    """One backend's reporting. `audit` is the process's audit log, if there is to be one, or what is heard of calls
+    must be measured, by `calls`."""
 
-    __slots__ = ("audit", "queue_bytes", "reports", "tap", "tapping")
+    __slots__ = ("audit", "calls", "queue_bytes", "reports", "tap", "tapping")
 
     def __init__(self, reports: Reports, tap: Tap | None, queue_bytes: int, audit: AuditLog | None = None) -> None:
         self.audit = audit
+        self.calls: ServerCalls | None = None
         self.reports = reports
         self.tap = tap
         self.tapping = tap is not None
@@ -42,6 +46,15 @@ class Watch:
         """One frame crossed an edge."""
         if self.tap is not None:
             self.tap.frame(side, direction, backend, frame)
+
+    def trail(self, server: str, *, peer: str = "") -> Trail:
+        """What hears of the calls of one edge, if there is an audit log."""
+        assert self.audit is not None
+        if self.calls is not None:
+            return self.calls.trail(self.audit, peer=peer)
+        from broker.audit.trail import Trail
+
+        return Trail(self.audit, server, peer=peer)
 
     def note(self, backend: str, kind: str, method: str = "", reason: str = "", pair: str = "") -> None:
         """Something worth counting."""

@@ -62,10 +62,14 @@ class AuditedRelay(Relay):
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
         """What is lost while this message is translated belongs to its call."""
         before, self._stream = self._stream, stream
+        real = origin == "peer" and not isinstance(self.backend, VirtualSession)
+        since = self.trail.arrived(stream, frame) if real else 0.0
         try:
             super().from_backend(stream, frame, origin)
         finally:
             self._stream = before
+            if since:
+                self.trail.passed(stream, frame, since)
 
     def to_backend(self, effect: ToServer) -> None:
         """Send what policy has passed, once it is written down."""
@@ -182,11 +186,15 @@ class AuditedSession(VirtualSession):
 
     def from_backend(self, stream: int, frame: Frame, origin: Origin = "peer") -> None:
         """What is lost while this message is translated belongs to its call."""
-        self.relay._stream = self.talk.legs.get(stream, 0)
+        call = self.relay._stream = self.talk.legs.get(stream, 0)
+        trail = self.relay.trail
+        since = trail.arrived(call, frame) if origin == "peer" else 0.0
         try:
             super().from_backend(stream, frame, origin)
         finally:
             self.relay._stream = 0
+            if since:
+                trail.passed(call, frame, since)
 
     def _rare(self, effect: Effect) -> None:
         if isinstance(effect, Note) and effect.losses:

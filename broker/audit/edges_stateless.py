@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from msgspec import UNSET
 
 from broker.audit.text import digest
-from broker.audit.trail import Trail
 from broker.callers import caller_of
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_params import STATE
@@ -38,7 +37,7 @@ class AuditedStatelessRelay(StatelessRelay):
 
     def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
         assert context.watch.audit is not None
-        self.trail = Trail(context.watch.audit, context.name)
+        self.trail = context.watch.trail(context.name)
         self._callers: dict[tuple[int, str], tuple[Envelope, Principal, Caller]] = {}
         super().__init__(context, outbox=outbox)
 
@@ -102,6 +101,14 @@ class AuditedStatelessRelay(StatelessRelay):
         elif call.record is not None:  # a session has it, and it goes on
             call.record.suspends = state or call.record.suspends
         super().answer(call, frame)
+
+    def leg_message(self, leg: int, frame: Frame) -> None:
+        """One message of a leg, or of the session that stands for it."""
+        call = self.calls.get(leg)
+        since = self.trail.arrived(leg, frame) if call is not None and not call.bridged else 0.0
+        super().leg_message(leg, frame)
+        if since:
+            self.trail.passed(leg, frame, since)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A call gets no answer from the backend."""

@@ -20,6 +20,7 @@ from broker.audit.lines import ALLOWED, DENIED, FAILURE, OTHER, PENDING, SUCCESS
 from broker.audit.record import Record, about, plain
 from broker.audit.shapes import MAX_SHAPES, Shape, client_text
 from broker.audit.text import digest, fit
+from broker.audit.unmeasured import Unmeasured
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.loss import Loss, Noted
@@ -40,7 +41,7 @@ UNAVAILABLE: Final = "audit-unavailable"
 UNAVAILABLE_TEXT: Final = "The request was not sent: the audit log cannot be written"
 
 
-class Trail:
+class Trail(Unmeasured):
     """The calls of one edge, by the number it knows them by."""
 
     __slots__ = ("_peer", "_session", "_shapes", "calls", "log", "server")

@@ -71,15 +71,13 @@ def open_session(
 
 def _maker(context: ServerContext) -> Callable[..., PooledRelay]:
     """What makes the relay, with an audit trail if there is to be one."""
-    audit = context.watch.audit
-    if audit is None:
+    if context.watch.audit is None:
         return PooledRelay
     from broker.audit.edges import AuditedPooledRelay
-    from broker.audit.trail import Trail
 
     def make(*parts: Any, **more: Any) -> PooledRelay:
         relay = AuditedPooledRelay(*parts, **more)
-        relay.trail = Trail(audit, context.name)
+        relay.trail = context.watch.trail(context.name)
         return relay
 
     return make

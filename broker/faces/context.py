@@ -103,8 +103,13 @@ class FaceContext(ServerContext):
             per_principal=limits.sessions_per_principal,
             total=limits.sessions,
             event_store_s=limits.event_store_s,
-            on_end=lambda _session, why: telemetry.note("session-ended", backend=name, reason=why),
+            on_end=self._session_ended,
         )
+
+    def _session_ended(self, session: Session, why: str) -> None:
+        telemetry.note("session-ended", backend=self.name, reason=why)
+        if self.watch.calls is not None:
+            self.watch.calls.session_ended(session.revision, why, self.wheel.clock() - session.created)
 
     def admit(self, request: web.Request) -> Principal | web.Response | None:
         """The caller, once Host, Origin, framing and credential are in order; else the answer that refuses.

@@ -87,14 +87,12 @@ async def greeted(relay: Relay, frame: Frame) -> tuple[Relay, Exchange]:
 
 
 def _made(context: ServerContext, peer: str, *parts: Any, **more: Any) -> Relay:
-    audit = context.watch.audit
-    if audit is None:
+    if context.watch.audit is None:
         return Relay(*parts, **more)
     from broker.audit.edges import AuditedRelay
-    from broker.audit.trail import Trail
 
     relay = AuditedRelay(*parts, **more)
-    relay.trail = Trail(audit, context.name, peer=peer)
+    relay.trail = context.watch.trail(context.name, peer=peer)
     return relay
 
 

@@ -315,7 +315,12 @@ class World:
 
 @asynccontextmanager
 async def world(
-    *, backend: Json | None = None, limits: Json | None = None, audit_log: Any = None, **settings: Any
+    *,
+    backend: Json | None = None,
+    limits: Json | None = None,
+    audit_log: Any = None,
+    meter: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     """Everything up; at the end everything is down again, whatever happened."""
     from broker.app import CONTEXTS, POOLS
@@ -334,7 +339,7 @@ async def world(
     pools: list[SessionPool] = []
 
     def create(config: Settings, port: int) -> Any:
-        app = create_app(config, port=port, audit=audit_log)
+        app = create_app(config, port=port, audit=audit_log, meter=meter)
         contexts.extend(app[CONTEXTS].values())
         pools.extend(app[POOLS].values())
         return app
