@@ -21,6 +21,7 @@ from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.negotiate import AUTO, SESSION_REVISIONS
 from broker.quotas.quotas import Quotas
+from broker.remembered import Remembered
 from broker.seal import Seal
 from broker.styles import Styles
 from broker.version import VERSION
@@ -86,9 +87,9 @@ class ServerContext:
         self.max_event_bytes = limits.event_store_bytes
         # Of a revision with two transports it has to be found out which one leads there.
         self._unsettled = revision != AUTO and by_id(revision).traits.http_sse
-        self._hubs: dict[str, ListenHub] = {}
-        self._facts: dict[tuple[str, str], Facts] = {}
-        self._task_ids: dict[str, TaskIds] = {}
+        self._hubs = Remembered[str, ListenHub](limits.callers, lambda hub: not hub.idle)
+        self._facts = Remembered[tuple[str, str], Facts](limits.callers)
+        self._task_ids = Remembered[str, TaskIds](limits.callers)
 
     async def stateless(self, *, client: bool = False, tool: str | None = None, look: bool = False) -> bool:
         """True if the backend is spoken to in stateless requests for a client that is stateless itself, or is not.
@@ -179,8 +180,7 @@ class ServerContext:
 
     def forget_tools(self, principal: str) -> None:
         """The tools may be others now, as this caller sees them; as everybody does, for the empty name."""
-        for key in [key for key in self._facts if not principal or key[0] == principal]:
-            del self._facts[key]
+        self._facts.forget(lambda key: not principal or key[0] == principal)
 
     def audience(self, principal: Principal) -> str:
         """Which of a caller's credentials may share answers; empty: all of them."""
@@ -190,31 +190,24 @@ class ServerContext:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
         if not principal.input_capabilities:
             return Facts()
-        key = principal.id, self.audience(principal)
-        found = self._facts.get(key)
-        if found is None:
-            found = self._facts[key] = Facts()
-        return found
+        return self._facts.of((principal.id, self.audience(principal)), Facts)
 
     def hub(self, principal: Principal) -> ListenHub:
         """The shared listen stream of a caller; nobody in particular shares nothing."""
-        found = self._hubs.get(principal.id)
-        if found is None:
-            hub = found = ListenHub()
-            hub.http = self.reach.legs(hub, who=lambda: hub.who)
-            if principal.input_capabilities:
-                self._hubs[principal.id] = found
+        found = self._hubs.of(principal.id, self._new_hub) if principal.input_capabilities else self._new_hub()
         found.who = principal
         return found
+
+    def _new_hub(self) -> ListenHub:
+        hub = ListenHub()
+        hub.http = self.reach.legs(hub, who=lambda: hub.who)
+        return hub
 
     def task_ids(self, principal: Principal) -> TaskIds | None:
         """The task ids of a caller, shared by its sessions; nobody in particular has none to come back for."""
         if not principal.input_capabilities:
             return TaskIds(_task_id)
-        found = self._task_ids.get(principal.id)
-        if found is None:
-            found = self._task_ids[principal.id] = TaskIds(_task_id)
-        return found
+        return self._task_ids.of(principal.id, lambda: TaskIds(_task_id))
 
 
 def _task_id() -> str:

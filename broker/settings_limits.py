@@ -37,6 +37,9 @@ class Limits(BaseModel):
     connections: int = within(V.connections, 1, 1_000_000)
     """Open client connections; further ones are closed at once. Precedent: Envoy edge guide, global downstream
     connection limit."""
+    callers: int = within(V.callers, 1, 1_000_000)
+    """Callers of one backend for whom its catalogue, their task ids and their shared streams are remembered; those who
+    came longest ago are forgotten. Precedent: one for each of `connections`."""
     header_bytes: int = within(V.header_bytes, 1 * KIB, 256 * KIB)
     """Longest request line and longest header field. Precedent: Node.js --max-http-header-size 16 KiB."""
     header_count: int = within(V.header_count, 16, 1_000)

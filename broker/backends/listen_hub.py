@@ -75,6 +75,11 @@ class ListenHub:
         self._honoured: dict[str, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def idle(self) -> bool:
+        """True while no session listens."""
+        return not self._members
+
     def join(self, listener: Listener, leg: int, frame: Frame, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """A session opens a stream; `headers` are what policy adds to its request."""
         params: dict[str, Any] = frame.params if frame.params is not UNSET else {}
