@@ -43,11 +43,10 @@ class Bare(Session):
     """
 
     def __init__(self, port: int, path: str, capabilities: dict[str, object], key: str = "") -> None:
-        super().__init__(port, path, facts.STATELESS, capabilities)
+        super().__init__(port, path, facts.STATELESS, capabilities, key)
         envelope = {"protocolVersion": facts.STATELESS, "clientInfo": CLIENT_INFO, "clientCapabilities": capabilities}
         self.envelope = msgspec.json.encode({f"{META}{name}": value for name, value in envelope.items()})[1:-1]
         self.cursors = b""
-        self.authorization = b"Authorization: Bearer %b\r\n" % key.encode() if key else b""
 
     async def open(self) -> None:
         """Connect, `server/discover`, and the first page of the tools.
@@ -55,7 +54,7 @@ class Bare(Session):
         Raises:
             HarnessError: refused, lost, or not answered within 20 seconds.
         """
-        self.head = self._head(b"MCP-Protocol-Version: %b\r\n%b" % (facts.STATELESS.encode(), self.authorization))
+        self.head = self._head(b"MCP-Protocol-Version: %b\r\n" % facts.STATELESS.encode())
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 self.connection = await connect(self.port)
@@ -95,6 +94,6 @@ class Bare(Session):
         self.connection.close()
 
 
-def client(port: int, path: str, revision: str) -> Session:
+def client(port: int, path: str, revision: str, key: str = "") -> Session:
     """A client of this revision, of either kind; nothing is sent yet."""
-    return Bare(port, path, {}) if revision == facts.STATELESS else Session(port, path, revision, {})
+    return Bare(port, path, {}, key) if revision == facts.STATELESS else Session(port, path, revision, {}, key)

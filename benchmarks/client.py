@@ -139,15 +139,19 @@ class _Once:
 
 
 class Session:
-    """One MCP session at one target: a connection, its ready request head, and what was negotiated."""
+    """One MCP session at one target: a connection, its ready request head, and what was negotiated.
 
-    def __init__(self, port: int, path: str, revision: str, capabilities: dict[str, object]) -> None:
+    `key` is the caller's bearer key or token, if it has one.
+    """
+
+    def __init__(self, port: int, path: str, revision: str, capabilities: dict[str, object], key: str = "") -> None:
         self.port = port
         self.path = path
         self.revision = revision
         self.capabilities = capabilities
         self.negotiated = ""
         self.answered_ns = 0  # when `initialize` was answered
+        self.authorization = b"Authorization: Bearer %b\r\n" % key.encode() if key else b""
         self.lines = b""
         self.connection = Connection()
         self.head = b""
@@ -194,8 +198,8 @@ class Session:
     def _head(self, lines: bytes) -> bytes:
         return (
             b"POST %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
-            b"Accept: application/json, text/event-stream\r\n%bContent-Length: "
-            % (self.path.encode(), self.port, lines)
+            b"Accept: application/json, text/event-stream\r\n%b%bContent-Length: "
+            % (self.path.encode(), self.port, self.authorization, lines)
         )
 
     def post(self, body: bytes) -> bytes:
@@ -230,10 +234,11 @@ class Session:
             self.connection.close()
 
     def _bare(self, method: bytes, accept: bytes) -> bytes:
-        return b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b%b\r\n" % (
+        return b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b%b%b\r\n" % (
             method,
             self.path.encode(),
             self.port,
+            self.authorization,
             accept,
             self.lines,
         )

@@ -25,12 +25,20 @@ SETTLE_SECONDS = 0.005  # lets the target finish what it does after its last wri
 
 
 class Target(msgspec.Struct):
-    """Where a load goes: the broker, the pass-through, or the backend itself (no meter)."""
+    """Where a load goes: the broker, the pass-through, or the backend itself (no meter).
+
+    Its callers show `keys`, in turn, if there are any.
+    """
 
     name: str
     port: int
     path: str
     meter: Meter | None
+    keys: tuple[str, ...] = ()
+
+    def client(self, revision: str, number: int) -> Session:
+        """The client of this number; nothing is sent yet."""
+        return client(self.port, self.path, revision, self.keys[number % len(self.keys)] if self.keys else "")
 
 
 class Window(msgspec.Struct):
@@ -145,7 +153,7 @@ class Caller:
 
 async def opened(target: Target, revision: str, count: int) -> list[Session]:
     """Sessions with their handshakes done."""
-    sessions = [client(target.port, target.path, revision) for _ in range(count)]
+    sessions = [target.client(revision, number) for number in range(count)]
     try:
         await asyncio.gather(*(session.open() for session in sessions))
     except BaseException:

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.hooks import inner
-from broker.hooks.base import CallInfo, Deny, Drop, Replace, Verdict
+from broker.hooks.base import PASS, CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
 from broker.review import refused
 from broker.turns import Failed, Turns
@@ -70,7 +70,7 @@ class Gate:
         self._turns.close()
 
     def to_backend(self, effect: ToServer) -> bool:
-        """Judge a message for the backend; False if no hook wants it and nothing holds it back."""
+        """Judge a message for the backend; False if no hook has anything against it and nothing holds it back."""
         frame = effect.frame
         part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
         method = frame.method if frame.method is not UNSET else ""
@@ -85,15 +85,14 @@ class Gate:
                 self._judge_answer(effect, *asked)
                 return True
         elif self.hooks.wants(part, method, "server") or self._carries_answers(frame):
-            self._judge_to_backend(effect, part, method)
-            return True
+            return self._judge_to_backend(effect, part, method)
         if self._turns.busy:
             self._turns.later(lambda: self._send(effect), self._unsent(effect))
             return True
         return False
 
     def from_backend(self, stream: int, frame: Frame) -> bool:
-        """Judge a message of the backend; False if no hook wants it and nothing holds it back."""
+        """Judge a message of the backend; False if no hook has anything against it and nothing holds it back."""
         if self._generation != self.hooks.generation:
             self.review()
             if stream and not self._edge.is_open(stream):
@@ -101,18 +100,12 @@ class Gate:
         method = frame.method
         if method is not UNSET:
             part = "notification" if frame.id is UNSET else "params"
-            if self.hooks.wants(part, method, "client"):
-                self._judge_from_backend(stream, frame, part, method)
+            if self.hooks.wants(part, method, "client") and self._judge_from_backend(stream, frame, part, method):
                 return True
-        elif frame.result is not UNSET:
-            info = self._infos.get(frame.id) if type(frame.id) is int else None
-            if info is not None and (self.hooks.wants("result", info.method, "client") or self._asks(frame)):
-                self._judge_from_backend(stream, frame, "result", info.method)
-                return True
-        elif frame.error is not UNSET:
-            info = self._infos.get(frame.id) if type(frame.id) is int else None
-            if info is not None and self.hooks.wants("error", info.method, "client"):
-                self._judge_from_backend(stream, frame, "error", info.method)
+        elif (info := self._infos.get(frame.id) if type(frame.id) is int else None) is not None:
+            part = "error" if frame.result is UNSET else "result"
+            wanted = self.hooks.wants(part, info.method, "client") or self._asks(frame)
+            if wanted and self._judge_from_backend(stream, frame, part, info.method):
                 return True
         if self._turns.busy:
             self._turns.later(lambda: self._pass_on(stream, frame), self._untold(stream, frame))
@@ -176,11 +169,23 @@ class Gate:
             lambda: self.hooks.judge("result", method, "server", body, info), settle, self._unsent(effect)
         )
 
-    def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> None:
+    def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> bool:
+        """False for a message that is passed as it is, at once: that is nearly every message."""
         frame = effect.frame
         edge = self._edge
         params: Any = frame.params if frame.params is not UNSET else {}
         info = self._infos.get(effect.call) or self._info(effect.call, method)
+
+        def ask() -> Verdict | Awaitable[Verdict]:
+            verdict = self.hooks.judge(part, method, "server", params, info)
+            if self._rounds is None or not self.hooks.answers:
+                return verdict
+            asked = self._rounds.asked(effect.call)
+            return inner.then(verdict, lambda first: inner.answers(self.hooks, first, params, info, self._note, asked))
+
+        now = None if self._turns.busy else ask()
+        if now is PASS:
+            return False
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
@@ -201,14 +206,8 @@ class Gate:
                     sent = msgspec.structs.replace(effect, headers=verdict.headers)
             self._send(sent)
 
-        def ask() -> Verdict | Awaitable[Verdict]:
-            verdict = self.hooks.judge(part, method, "server", params, info)
-            if self._rounds is None or not self.hooks.answers:
-                return verdict
-            asked = self._rounds.asked(effect.call)
-            return inner.then(verdict, lambda first: inner.answers(self.hooks, first, params, info, self._note, asked))
-
-        self._turns.judge(ask, settle, self._unsent(effect))
+        self._turns.judge(ask if now is None else lambda: now, settle, self._unsent(effect))
+        return True
 
     def _note(self, method: str, reason: str) -> None:
         self._edge.watch.denied(self._edge, 0, "question", method, reason)
@@ -218,7 +217,8 @@ class Gate:
         if not call or edge.is_open(call):
             edge.to_backend(effect)  # else the call has ended while a hook was awaited
 
-    def _judge_from_backend(self, stream: int, frame: Frame, part: str, method: str) -> None:
+    def _judge_from_backend(self, stream: int, frame: Frame, part: str, method: str) -> bool:
+        """The same of a message of the backend."""
         edge = self._edge
         body: Any = frame.params if frame.params is not UNSET else {}
         if part == "result":
@@ -227,6 +227,16 @@ class Gate:
             body = {name: value for name, value in msgspec.structs.asdict(frame.error).items() if value is not UNSET}
         info = self._infos.get(stream) or self._info(stream, method)
         settled: dict[str, Any] = {}
+
+        def ask() -> Verdict | Awaitable[Verdict]:
+            verdict = self.hooks.judge(part, method, "client", body, info)
+            if part != "result" or self._rounds is None or not self.hooks.questions:
+                return verdict
+            return inner.then(verdict, lambda it: inner.questions(self.hooks, it, body, info, self._note, settled))
+
+        now = None if self._turns.busy else ask()
+        if now is PASS and not settled:
+            return False
 
         def settle(verdict: Verdict) -> None:
             if isinstance(verdict, Deny | Drop):
@@ -251,15 +261,8 @@ class Gate:
                 self._rounds.settle(stream, settled)
             self._pass_on(stream, frame)
 
-        def ask() -> Verdict | Awaitable[Verdict]:
-            verdict = self.hooks.judge(part, method, "client", body, info)
-            if part != "result" or self._rounds is None or not self.hooks.questions:
-                return verdict
-            return inner.then(
-                verdict, lambda first: inner.questions(self.hooks, first, body, info, self._note, settled)
-            )
-
-        self._turns.judge(ask, settle, self._untold(stream, frame))
+        self._turns.judge(ask if now is None else lambda: now, settle, self._untold(stream, frame))
+        return True
 
     # ---- bugs of ours behind a verdict that was awaited: nobody is left waiting --------------------------------------
 

@@ -97,6 +97,8 @@ class Runner:
                 verdict = hook.judge(slot, body, info)
             except Exception as error:
                 return _failed(hook, error)
+            if verdict is PASS:
+                continue
             if inspect.isawaitable(verdict):
                 return self._rest(slot, hooks, index, verdict, body, info, replaced)
             if isinstance(verdict, Replace):

@@ -82,6 +82,9 @@ _SIMPLE: Final = {
 """What is told of callers, and the member it is in; claims are apart."""
 
 
+_ASKED: Final = ("method", "kind", "name")
+
+
 class Annotations(msgspec.Struct, frozen=True):
     """What a server says of a tool: as text, to tell it from others, and opened."""
 
@@ -185,16 +188,14 @@ class RuleSet:
         self, names: frozenset[str], ask: Ask, caller: Caller, annotations: Annotations, arguments: Any = None
     ) -> Any:
         """What expressions that mention these variables are evaluated with; None: without arguments."""
-        values: dict[str, Any] = {
-            "method": ask.method,
-            "kind": ask.kind,
-            "name": ask.name,
-            "backend.name": self.backend,
-        }
-        for name in names:
-            member = _SIMPLE.get(name)
-            if member is not None:
+        values: dict[str, Any] = {}
+        for name in names:  # what no rule mentions would only be converted for the engine
+            if (member := _SIMPLE.get(name)) is not None:
                 values[name] = getattr(caller, member)
+            elif name in _ASKED:
+                values[name] = getattr(ask, name)
+        if "backend.name" in names:
+            values["backend.name"] = self.backend
         if "scopes" in values:
             values["scopes"] = sorted(caller.scopes)
         if "claims" in names:
