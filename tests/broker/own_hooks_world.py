@@ -95,6 +95,13 @@ class Hangs(Hook):
         self.over.set()
 
 
+class Reviews(Says):
+    """Answers a review with what it was made with."""
+
+    def review(self, info: CallInfo) -> Deny | None:
+        return self._now()  # type: ignore[return-value]
+
+
 class Reasons(Hook):
     """Denies with another reason each time."""
 

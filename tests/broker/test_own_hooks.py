@@ -82,6 +82,16 @@ async def test_hooks_are_asked_in_their_order_and_the_next_sees_what_the_last_ma
     assert own_hooks_world.SEEN[0][1].caller.principal == "ann"
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [("nothing", None), ("deny", "budget"), ("true", "no-verdict"), ("raises", "ValueError"), ("pass", "no-verdict")],
+)
+def test_a_review_is_held_to_its_word_too(answer: str, reason: str | None) -> None:
+    verdict = made("Reviews", answer=answer).review(info("tools/call"))
+    assert verdict is None if reason is None else isinstance(verdict, Deny)
+    assert verdict is None or verdict.reason.endswith(str(reason))
+
+
 def test_messages_that_a_hook_does_not_name_are_not_judged() -> None:
     runner = Runner([made("Tagged")], DEFAULT_LIMITS)
     assert runner.wants("params", "tools/call", "server")

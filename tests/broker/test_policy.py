@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from broker.hooks.base import PASS, Caller, Deny, Hook, Pass, Pattern, Replace, Verdict
+from broker.hooks.policy import MAX_ANNOTATIONS, MAX_TOOLS
 from broker.hooks.runner import Runner
 from protocol_versions.base import Side
 from protocol_versions.jsonrpc import DEFAULT_LIMITS
@@ -283,6 +284,38 @@ def test_annotations_are_those_of_the_last_list() -> None:
     assert isinstance(said(runner, "params", "tools/call", {"name": "a"}), Deny)
     said(runner, "result", "tools/list", {"tools": [{"name": "a", "annotations": {"destructiveHint": False}}]})
     assert said(runner, "params", "tools/call", {"name": "a"}) == PASS
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["x"], {"destructiveHint": True, "text": "x" * MAX_ANNOTATIONS}])
+def test_annotations_that_are_none_or_too_long_are_not_known(odd: Any) -> None:
+    hook = policy("deny has(annotations.destructiveHint) && annotations.destructiveHint == true")
+    runner = Runner([hook], DEFAULT_LIMITS)
+    said(runner, "result", "tools/list", {"tools": [{"name": "a", "annotations": {"destructiveHint": True}}]})
+    assert list(hook.memory.annotations) == ["a"]
+    said(runner, "result", "tools/list", {"tools": [{"name": "a", "annotations": odd}, {"name": 7}, "x"]})
+    assert hook.memory.annotations == {}
+    assert said(runner, "params", "tools/call", {"name": "a"}) == PASS
+
+
+def test_what_is_remembered_of_tools_is_bounded() -> None:
+    hook = policy("deny has(annotations.x) && annotations.x == 1")
+    runner = Runner([hook], DEFAULT_LIMITS)
+    for page in range(2):
+        tools = [{"name": f"{page}-{n}", "annotations": {"x": 2}} for n in range(MAX_TOOLS)]
+        said(runner, "result", "tools/list", {"tools": tools})
+        assert len(hook.memory.annotations) == MAX_TOOLS
+    assert all(name.startswith("1-") for name in hook.memory.annotations)
+
+
+def test_the_default_does_not_silence_a_server_and_a_rule_does() -> None:
+    runner = judging("deny principal == 'bob'", default="deny")
+    told = {"level": "info", "data": "x"}
+    assert said(runner, "notification", "notifications/message", told, ANN, toward="client") == PASS
+    assert isinstance(said(runner, "notification", "notifications/message", told, BOB, toward="client"), Deny)
+
+
+def test_a_list_of_tasks_that_is_none_stays_as_it_is() -> None:
+    assert said(judging(RULES[0]), "result", "tasks/list", {"tasks": "x"}, BOB) == PASS
 
 
 # ---- cost -----------------------------------------------------------------------------------------------------------
