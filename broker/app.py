@@ -5,6 +5,7 @@ One endpoint per virtual server: `/mcp` for `dragoman proxy`, `/servers/NAME/mcp
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from broker import edge
 from broker.backends.session_pool import SessionPool
 from broker.faces.context import FaceContext
 from broker.faces.streamable_http import StreamableHttp
+from broker.metering.wanted import wanted
 from broker.servers import Handler, Servers
 from broker.settings import Settings
 from broker.tap import Tap
@@ -65,10 +67,14 @@ def create_app(
             audit = open_log(settings.audit.options(settings.secrets()))
         except (OSError, ValueError) as error:
             raise ValueError(f"audit: {error}") from None
-    if meter is None and settings.measured:
+    told = settings.telemetry
+    if meter is None and (settings.measured or wanted(told.opentelemetry, os.environ)):
         from broker.metering.meter import meter_of
 
-        meter = meter_of(settings)
+        try:
+            meter = meter_of(metrics=settings.measured, tools=told.tools, mode=told.opentelemetry)
+        except ValueError as error:
+            raise ValueError(f"telemetry: {error}") from None
     servers = Servers(settings, port=port, tap=tap, audit=audit, meter=meter)
     edge.install_cors(app, servers.door)
     app.router.register_resource(servers.table)

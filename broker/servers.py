@@ -206,11 +206,7 @@ class Servers:
     def _watch(self, name: str, backend: Backend, queue_bytes: int) -> Watch:
         watch = Watch(telemetry, self._tap, queue_bytes, self.audit)
         if self.meter is not None:
-            watch.calls = self.meter.server(name, pipe=bool(backend.command))
-            if self.audit is None:
-                from broker.metering.quiet import QuietLog
-
-                watch.audit = QuietLog()
+            self.meter.watch(watch, name, "stdio:" if backend.command else backend.url)
         return watch
 
     def _hooks_of(self, name: str, settings: Settings) -> list[Hook]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from broker.settings_section import Section
@@ -16,4 +18,8 @@ class Telemetry(Section):
     )
     tools: bool = Field(
         default=False, description="Tools that a server lists have a label with their name, the first 200 of a server."
+    )
+    opentelemetry: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Traces and metrics by the OTEL_ variables (extra `otel`): `auto` if one says where to or by what.",
     )

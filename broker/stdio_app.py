@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
 from broker.identity.principal import LOCAL
 from broker.limit_values import DEFAULTS, wire_of
+from broker.metering.wanted import wanted
 from broker.reaching import command_reach, http_reach
 from broker.seal import Seal
 from broker.signin.options import SignInOptions
@@ -31,6 +32,9 @@ from broker.stdio_pipes import Input, Output, read_input, take_output
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS
+
+if TYPE_CHECKING:
+    from broker.metering.meter import Meter
 
 NAME = "default"
 
@@ -56,6 +60,8 @@ async def serve(options: StdioOptions) -> int:
     wire = wire_of(DEFAULTS)
     reach = _reach(options, wheel)
     by_command = not isinstance(options.target, str)
+    watch = Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes, options.audit)
+    meter = _measured(watch, reach)
     context = ServerContext(
         NAME,
         reach=reach,
@@ -67,7 +73,7 @@ async def serve(options: StdioOptions) -> int:
         limits=DEFAULTS,
         wheel=wheel,
         hooks=Runner(options.hooks, wire),
-        watch=Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes, options.audit),
+        watch=watch,
         wire=wire,
         seal=Seal(),
     )
@@ -86,7 +92,21 @@ async def serve(options: StdioOptions) -> int:
     await output.close()
     if options.audit is not None:
         options.audit.close()
+    if meter is not None:
+        meter.close()
     return 0
+
+
+def _measured(watch: Watch, reach: Reach) -> Meter | None:
+    """Who exports traces and metrics, if the variables of OpenTelemetry ask for it."""
+    if not wanted("auto", os.environ):
+        return None
+    from broker.metering.meter import meter_of
+
+    meter = meter_of(metrics=False)
+    if meter is not None:
+        meter.watch(watch, NAME, reach.identity, face="pipe")
+    return meter
 
 
 def _reach(options: StdioOptions, wheel: Wheel) -> Reach:

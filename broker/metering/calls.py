@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
@@ -53,16 +53,24 @@ class Seen:
 
 
 class ServerCalls:
-    """One server. `pipe`: the broker talks to it over a pipe."""
+    """One server. `place`: how it is reached, as attributes of spans; `face`: the transport of its clients."""
 
     def __init__(
-        self, meter: Meter, name: str, *, pipe: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        meter: Meter,
+        name: str,
+        *,
+        place: Mapping[str, str | int],
+        face: str = "tcp",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.meter = meter
         self.name = name
         self.clock = clock
         self.open: dict[str, Seen] = {}
-        self._transport = "pipe" if pipe else "tcp"
+        self._place = place
+        self._transport = str(place["network.transport"])
+        self._face = face
         self._tools: set[str] = set()
         self._reasons = Words(MAX_REASONS)
 
@@ -83,7 +91,7 @@ class ServerCalls:
         """A request came."""
         seen = self.open[record.uid] = Seen(self.clock())
         if self.meter.tracer is not None:
-            seen.span = self.meter.tracer.server(record, frame, self.name)
+            seen.span = self.meter.tracer.server(record, frame, self.name, self._face)
 
     def sent(self, record: Record, frame: Frame, caller: Caller) -> None:
         """A request goes to the server, for the first time or again."""
@@ -97,7 +105,7 @@ class ServerCalls:
             seen.tool = str(record.target)
         self.meter.requests.add((self.name, method_of(record.method), *seen.revisions))
         if self.meter.tracer is not None:
-            seen.leg = self.meter.tracer.client(seen.span, record, frame, self.name, caller, self._transport)
+            seen.leg = self.meter.tracer.client(seen.span, record, frame, self.name, caller, self._place)
 
     def answered(self, record: Record, frame: Frame) -> None:
         """The server has answered what was sent last."""
@@ -127,10 +135,10 @@ class ServerCalls:
         method = method_of(record.method)
         reason = self._reasons(slug_of(reason))
         self.meter.calls.add((self.name, method, client, server, outcome, reason))
-        labels = (self.name, method, seen.tool, fault, client, server, "tcp")
+        labels = (self.name, method, seen.tool, fault, client, server, self._face)
         self.meter.server_duration.observe(labels, self.clock() - seen.started)
-        if seen.span is not None:
-            self.meter.tracer.over(seen.span, fault, record)
+        if seen.span is not None and self.meter.tracer is not None:
+            self.meter.tracer.over(seen.span, fault, record, client=False)
 
     def event(self, way: str, revisions: tuple[str, str], took_s: float, gap_s: float | None) -> None:
         """A message that is no answer went to the client."""
@@ -146,8 +154,8 @@ class ServerCalls:
         client, server = seen.revisions
         labels = (self.name, method_of(record.method), seen.tool, fault, server, client, self._transport)
         self.meter.client_duration.observe(labels, took)
-        if seen.leg is not None:
-            self.meter.tracer.over(seen.leg, fault, record)
+        if seen.leg is not None and self.meter.tracer is not None:
+            self.meter.tracer.over(seen.leg, fault, record, client=True)
             seen.leg = None
 
 
@@ -214,7 +222,9 @@ class MeteredTrail(Trail):
 
 
 def error_type(record: Record, reason: str) -> str:
-    """`error.type` of the semantic conventions: `tool_error`, a JSON-RPC code, or why there was no answer."""
+    """`error.type` of the semantic conventions: `tool_error`, a JSON-RPC code, `denied`, or why there was no answer."""
+    if record.denied:
+        return "denied"
     if record.reason == "tool-error":
         return "tool_error"
     return code_of(record.code) or slug_of(reason) or "other"

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from broker import telemetry
 from broker.metering import catalogue
 from broker.metering.calls import ServerCalls
 from broker.metering.series import Counted, Histogram
+from broker.metering.wanted import wanted
 
 if TYPE_CHECKING:
-    from broker.settings import Settings
+    from broker.metering.otel import Otel
+    from broker.watch import Watch
 
 
 class Meter:
     """All servers together. `tools`: names of tools that servers list are labels; `tracer` makes spans."""
 
-    def __init__(self, *, tools: bool = False, tracer: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, tools: bool = False, tracer: Otel | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.tools = tools
         self.tracer = tracer
         self.server_duration = Histogram(catalogue.SERVER_DURATION)
@@ -41,9 +48,17 @@ class Meter:
         """Every family of counters."""
         return self.calls, self.requests
 
-    def server(self, name: str, *, pipe: bool) -> ServerCalls:
-        """Who hears of a server's calls."""
-        return ServerCalls(self, name, pipe=pipe, clock=self._clock)
+    def server(self, name: str, identity: str, *, face: str = "tcp") -> ServerCalls:
+        """Who hears of a server's calls; `identity` is that of the way to it (`broker.backends.base.Reach`)."""
+        return ServerCalls(self, name, place=place_of(identity), face=face, clock=self._clock)
+
+    def watch(self, watch: Watch, name: str, identity: str, *, face: str = "tcp") -> None:
+        """Hear of a server's calls through what it reports to."""
+        watch.calls = self.server(name, identity, face=face)
+        if watch.audit is None:
+            from broker.metering.quiet import QuietLog
+
+            watch.audit = QuietLog()
 
     def close(self) -> None:
         """Give away what is not exported yet."""
@@ -51,9 +66,43 @@ class Meter:
             self.tracer.close()
 
 
-def meter_of(settings: Settings) -> Meter | None:
-    """What these settings ask for; None if they ask for nothing."""
-    telemetry = settings.telemetry
-    if settings.status.port is not None and telemetry.metrics:
-        return Meter(tools=telemetry.tools)
-    return None
+def place_of(identity: str) -> Mapping[str, str | int]:
+    """How a server is reached, as attributes: without path and query, which may be secret."""
+    if identity.startswith("stdio:"):
+        return {"network.transport": "pipe"}
+    parts = urlsplit(identity)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return {
+        "network.transport": "tcp",
+        "network.protocol.name": "http",
+        "server.address": parts.hostname or "",
+        "server.port": port,
+    }
+
+
+def meter_of(
+    *, metrics: bool, tools: bool = False, mode: str = "auto", environ: Mapping[str, str] = os.environ
+) -> Meter | None:
+    """Who measures; None if nobody reads it. `metrics`: the status port does; `mode`: whether OpenTelemetry does.
+
+    Raises:
+        ValueError: OpenTelemetry is asked for and cannot be used.
+    """
+    otel = None
+    if wanted(mode, environ):
+        try:
+            from broker.metering.otel import otel_of
+
+            otel = otel_of(environ)
+        except ImportError as error:
+            if mode == "on":
+                raise ValueError(
+                    f"telemetry.opentelemetry needs the extra `otel`: pip install 'dragoman[otel]' ({error})"
+                ) from None
+            telemetry.log("warning", "OTEL_ variables are set, but the extra `otel` is not installed", extra="otel")
+    if otel is None and not metrics:
+        return None
+    meter = Meter(tools=tools, tracer=otel)
+    if otel is not None:
+        otel.measure(meter)
+    return meter

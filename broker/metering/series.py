@@ -7,7 +7,7 @@ Invariant: a family has at most MAX_SERIES sets of labels, the further ones are 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from broker.metering.catalogue import Metric
@@ -32,12 +32,14 @@ class Series:
 class Histogram:
     """One family."""
 
-    __slots__ = ("folded", "metric", "series")
+    __slots__ = ("also", "folded", "metric", "series")
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.series: dict[Labels, Series] = {}
         self.folded = 0
+        self.also: Callable[[Labels, float], None] | None = None
+        """Who is told of each duration besides."""
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count one duration."""
@@ -49,6 +51,8 @@ class Histogram:
             found = self.series.setdefault(labels, Series(self.metric.bounds))
         found.counts[bisect_left(self.metric.bounds, seconds)] += 1
         found.total += seconds
+        if self.also is not None:
+            self.also(labels, seconds)
 
 
 class Counted:
