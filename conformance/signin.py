@@ -1,10 +1,13 @@
-"""Signs in at servers of real SDK releases, with the SDK's own authorization server beside each, for real SDK clients.
+"""Signs in at servers of real SDK releases for real SDK clients, and lets such clients sign in at the broker.
 
-    python -m conformance.signin [--servers 2025-03-26,2026-07-28] [--clients 2025-11-25,2026-07-28] [--logs FOLDER]
+    python -m conformance.signin [--servers 2025-03-26,2026-07-28] [--clients 2025-11-25,2026-07-28]
+                                 [--at-broker py:2025-11-25,ts:2026-07-28] [--logs FOLDER]
 
-Each client starts `dragoman stdio URL` as its command, lists the tools and calls one. Behind it stands a browser that
-follows every page it is given. Tokens live a second, so that whatever comes after the first client needs a renewal.
+First half: beside each server is the SDK's own authorization server. Each client starts `dragoman stdio URL` as its
+command, lists the tools and calls one. Behind it stands a browser that follows every page it is given. Tokens live a
+second, so that whatever comes after the first client needs a renewal.
 Invariants: one page for each server, however many clients; after `dragoman logout` nobody is signed in.
+The second half is `signin_at_broker`. `--servers ''` leaves the first out, `--at-broker ''` the second.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from conformance import signin_at_broker
 from conformance.launch import Children, LaunchError
 from conformance.lines import parse
 
@@ -29,6 +34,7 @@ CLIENT_S: Final = 90.0
 """A cold start of an SDK's environment, as for the matrix."""
 CALL: Final = json.dumps({"name": "whoami", "arguments": {}})
 FEATURES: Final = ("any.list", "any.call")
+ISSUER: Final = (sys.executable, "-m", "conformance.issuer")
 BROWSER: Final = """#!{python}
 import sys, urllib.request
 open({log!r}, "a").write(sys.argv[1] + "\\n")
@@ -96,21 +102,35 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance.signin")
     parser.add_argument("--servers", default=",".join(SERVERS), help="revisions, comma-separated")
     parser.add_argument("--clients", default=",".join(CLIENTS), help="revisions, comma-separated")
+    parser.add_argument("--at-broker", default=",".join(signin_at_broker.CLIENTS), help="clients, comma-separated")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="where the processes' output goes")
     options = parser.parse_args(argv)
     logs = options.logs or Path(tempfile.mkdtemp(prefix="dragoman-signin-"))
     clients = options.clients.split(",")
     print(f"logs: {logs}", flush=True)
-    failed = False
-    for server in options.servers.split(","):
-        try:
-            found = problems(server, clients, logs / server)
-        except LaunchError as error:
-            found = [str(error)]
-        failed = failed or bool(found)
-        text = "; ".join(found) or f"signed in once, for clients of {', '.join(clients)}"
-        print(f"py:{server}  {'FAILED' if found else 'ok'}  {text}", flush=True)
-    return 1 if failed else 0
+    good = True
+    for server in filter(None, options.servers.split(",")):
+        text = f"signed in once, for clients of {', '.join(clients)}"
+        good &= _told(f"py:{server}", text, partial(problems, server, clients, logs / server))
+    strangers = [each for each in options.at_broker.split(",") if each]
+    if strangers:
+        with signin_at_broker.backends(logs / "behind-broker") as urls:
+            for client in strangers:
+                steps = "twice, the second time for the call" if client in signin_at_broker.STEPS_UP else "once"
+                folder = logs / f"at-broker-{client.replace(':', '-')}"
+                run = partial(signin_at_broker.problems, client, urls, folder, ISSUER)
+                good &= _told(f"broker for {client}", f"signed in {steps}", run)
+    return 0 if good else 1
+
+
+def _told(name: str, text: str, run: Callable[[], list[str]]) -> bool:
+    """Print what came of one part; True if nothing went wrong."""
+    try:
+        found = run()
+    except LaunchError as error:
+        found = [str(error)]
+    print(f"{name}  {'FAILED' if found else 'ok'}  {'; '.join(found) or text}", flush=True)
+    return not found
 
 
 if __name__ == "__main__":

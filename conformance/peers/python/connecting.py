@@ -1,4 +1,7 @@
-"""Where a client finds its server: at a URL over one of two transports, or in a command that it starts."""
+"""Where a client finds its server: at a URL over one of two transports, or in a command that it starts.
+
+`--sign-in SCOPES`: at a URL that wants it, a person signs in (see `signing_in`).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--url")
     where.add_argument("--command", type=json.loads, metavar="JSON", help="argv of a server on a pipe")
+    parser.add_argument("--sign-in", metavar="SCOPES", help="sign in when asked to")
     parser.add_argument("--transport", choices=("streamable-http", "sse"), default="streamable-http", help="of the URL")
 
 
@@ -35,7 +39,7 @@ def place(options: argparse.Namespace) -> Place:
         return Place(lambda: _pipe(options.command))
     if options.transport == "sse":
         return Place(lambda: _pair(options.url))
-    return Place(lambda: _streamable(options.url), get_stream=True)
+    return Place(lambda: _streamable(options.url, options.sign_in), get_stream=True)
 
 
 def _pipe(command: list[str]) -> Any:
@@ -51,7 +55,13 @@ def _pair(url: str) -> Any:
     return sse_client(url, timeout=BOUND, sse_read_timeout=BOUND)
 
 
-def _streamable(url: str) -> Any:
+def _streamable(url: str, scopes: str | None) -> Any:
     from mcp.client.streamable_http import streamablehttp_client
 
-    return streamablehttp_client(url, timeout=timedelta(seconds=BOUND), sse_read_timeout=timedelta(seconds=BOUND))
+    more: dict[str, Any] = {}
+    if scopes is not None:
+        from signing_in import sign_in
+
+        more["auth"] = sign_in(url, scopes)
+    bound = timedelta(seconds=BOUND)
+    return streamablehttp_client(url, timeout=bound, sse_read_timeout=bound, **more)

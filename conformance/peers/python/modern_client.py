@@ -1,8 +1,8 @@
 """The modern scripted client: one SDK `Client` pinned to 2026-07-28, one feature after another, one line each.
 
-`--url URL`, or `--command '["argv", ...]'` for a server on a pipe; `[--features a,b,...] [--timeout SECONDS]`;
-statuses and exit codes are `scripted_client`'s. There is no session: `initialize` is a `server/discover`, and a refusal
-of it leaves the other features untried.
+`--url URL [--sign-in SCOPES]`, or `--command '["argv", ...]'` for a server on a pipe;
+`[--features a,b,...] [--timeout SECONDS]`; statuses and exit codes are `scripted_client`'s. There is no session:
+`initialize` is a `server/discover`, and a refusal of it leaves the other features untried.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--url")
     where.add_argument("--command", type=json.loads, metavar="JSON", help="argv of a server on a pipe")
+    parser.add_argument("--sign-in", metavar="SCOPES", help="sign in when asked to")
     parser.add_argument("--features", default=None, help="comma-separated; all by default")
     parser.add_argument("--call", type=json.loads, metavar="JSON", help="name and arguments, for any.call")
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
@@ -124,6 +125,13 @@ def main() -> None:
         parser.error(f"unknown features: {', '.join(unknown)}")
     warnings.simplefilter("ignore")  # the SDK warns of what the revision deprecates
     server = options.url
+    if options.sign_in is not None:
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+        from signing_in import sign_in
+
+        http = create_mcp_http_client(auth=sign_in(options.url, options.sign_in))
+        server = streamable_http_client(options.url, http_client=http)
     if options.command:
         # The whole environment: package runners find their caches there.
         server = StdioServerParameters(command=options.command[0], args=options.command[1:], env=dict(os.environ))

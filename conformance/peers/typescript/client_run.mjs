@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 
 import { Unsupported } from './client_features.mjs';
+import { Person } from './signing_in.mjs';
 
 const BROKEN = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'ENOTFOUND']);
 const CLOSE_MS = 1000; // a courtesy to the server; the process ends anyway
@@ -20,10 +21,12 @@ function isBroken(error) {
 }
 
 /** Runs one feature and prints its line; answers false when the connection is gone. */
-async function attempt(session, name, run) {
+async function attempt(session, name, run, person) {
   session.begin();
   try {
-    print({ feature: name, status: 'ok', seen: (await run(session)) ?? {} });
+    const once = () => run(session);
+    const seen = await (person === undefined ? once() : person.through(once, () => session.transport));
+    print({ feature: name, status: 'ok', seen: seen ?? {} });
     return true;
   } catch (error) {
     if (error instanceof Unsupported) {
@@ -48,12 +51,18 @@ export function transportArguments({ url, command }) {
   return { command: command[0], args: command.slice(1), env: { ...process.env } };
 }
 
+/** What else the SDK's transport is told: who signs in, if anybody does. */
+export function transportOptions({ person }) {
+  return person === undefined ? undefined : { authProvider: person };
+}
+
 /**
  * Reads the flags, runs the features and gives the exit status: 0 when everything was tried, 1 on wrong usage, 2 when
  * the connection broke. `natural` are the names tried when none are given; `open(root, place, timeout)` gives a session
- * that is not connected yet; `place` is { transport, url } or, for a server on a pipe, { transport, command }.
+ * that is not connected yet; `place` is { transport, url } or, for a server on a pipe, { transport, command }. With
+ * --sign-in SCOPES it has a `person` who does when asked; `whole` is said of the release, see Person.
  */
-export async function runClient(features, natural, open) {
+export async function runClient(features, natural, open, whole = false) {
   const { values: flags } = parseArgs({
     options: {
       sdk: { type: 'string' },
@@ -62,6 +71,7 @@ export async function runClient(features, natural, open) {
       transport: { type: 'string', default: 'streamable-http' },
       features: { type: 'string', default: natural.join(',') },
       call: { type: 'string', default: '{}' },
+      'sign-in': { type: 'string' },
       timeout: { type: 'string', default: '10' }
     }
   });
@@ -75,12 +85,14 @@ export async function runClient(features, natural, open) {
     flags.command === undefined
       ? { transport: flags.transport, url: new URL(flags.url) }
       : { transport: 'stdio', command: JSON.parse(flags.command) };
+  const scopes = flags['sign-in'];
+  if (scopes !== undefined) place.person = new Person(scopes, whole);
   const session = await open(flags.sdk, place, Number(flags.timeout) * 1000);
   session.call = JSON.parse(flags.call);
   process.on('unhandledRejection', (error) => session.strays.push(String(error?.message ?? error)));
-  if (!(await attempt(session, 'initialize', () => session.open())) || !session.opened) return 2;
+  if (!(await attempt(session, 'initialize', () => session.open(), place.person)) || !session.opened) return 2;
   for (const name of names) {
-    if (!(await attempt(session, name, features[name]))) return 2;
+    if (!(await attempt(session, name, features[name], place.person))) return 2;
   }
   print({ feature: 'stray', status: 'ok', seen: session.stray });
   await Promise.race([session.close(), new Promise((done) => setTimeout(done, CLOSE_MS))]);

@@ -2,12 +2,13 @@
 
 import { answers, clientCapabilities } from './client_answers.mjs';
 import { Record } from './client_record.mjs';
-import { transportArguments } from './client_run.mjs';
+import { transportArguments, transportOptions } from './client_run.mjs';
 
 const STREAM_MS = 1000; // how long to wait for the GET stream; a server without one has answered long before
 
 /** Members: client, types, revision, and those of Record. */
 export class Session extends Record {
+  #dial;
   #transport;
   #initialized;
   #streamAnswered = Promise.resolve();
@@ -19,10 +20,7 @@ export class Session extends Record {
     this.types = sdk.types;
     this.revision = sdk.revision;
     if (place.transport === 'streamable-http') this.#watchStream();
-    this.#transport = new sdk.Transport(transportArguments(place));
-    this.tap(this.#transport, (message) => {
-      if (message.result?.protocolVersion !== undefined) this.#initialized ??= message.result;
-    });
+    this.#dial = () => new sdk.Transport(transportArguments(place), transportOptions(place));
     this.client = new sdk.Peer(
       { name: 'typescript-scripted', version: '1.0.0' },
       { capabilities: clientCapabilities(this.revision) }
@@ -36,6 +34,10 @@ export class Session extends Record {
 
   /** Connects; answers what initialize brought. The GET stream is open (or refused) when this is done. */
   async open() {
+    this.#transport = this.#dial();
+    this.tap(this.#transport, (message) => {
+      if (message.result?.protocolVersion !== undefined) this.#initialized ??= message.result;
+    });
     await this.client.connect(this.#transport, this.options);
     this.opened = true;
     await Promise.race([this.#streamAnswered, new Promise((done) => setTimeout(done, STREAM_MS))]);
@@ -45,6 +47,10 @@ export class Session extends Record {
       capabilities: this.client.getServerCapabilities(),
       instructions: this.client.getInstructions()
     };
+  }
+
+  get transport() {
+    return this.#transport;
   }
 
   async close() {

@@ -16,6 +16,7 @@ process.exit(
     async (root, place, timeout) => {
       const [sdk, pipe] = await Promise.all([loadModern(root, 'client'), loadModern(root, 'client', 'stdio')]);
       return new ModernSession({ ...pipe, ...sdk }, place, timeout);
-    }
+    },
+    true
   )
 );

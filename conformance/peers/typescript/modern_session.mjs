@@ -5,7 +5,7 @@
 
 import { answers, clientCapabilities } from './client_answers.mjs';
 import { Record } from './client_record.mjs';
-import { transportArguments } from './client_run.mjs';
+import { transportArguments, transportOptions } from './client_run.mjs';
 import { cut } from './modern_cut.mjs';
 import { REVISION } from './modern_sdk.mjs';
 
@@ -40,6 +40,7 @@ function refusalInBody(error) {
 /** Members: client, types, revision, and those of Record. */
 export class ModernSession extends Record {
   #peer;
+  #dial;
   #transport;
   #level;
   #sent;
@@ -53,10 +54,7 @@ export class ModernSession extends Record {
     this.revision = REVISION;
     this.types = METHODS;
     const Transport = place.command === undefined ? sdk.StreamableHTTPClientTransport : sdk.StdioClientTransport;
-    this.#transport = new Transport(transportArguments(place));
-    this.tap(this.#transport, (message) => {
-      if (message.result !== undefined) this.#sent = message.result;
-    });
+    this.#dial = () => new Transport(transportArguments(place), transportOptions(place));
     this.#peer = new sdk.Client(
       { name: 'typescript-scripted', version: '1.0.0' },
       {
@@ -76,6 +74,10 @@ export class ModernSession extends Record {
 
   /** Discovers the server; answers what it said of itself. */
   async open() {
+    this.#transport = this.#dial();
+    this.tap(this.#transport, (message) => {
+      if (message.result !== undefined) this.#sent = message.result;
+    });
     await this.#peer.connect(this.#transport, this.options);
     this.opened = true;
     return {
@@ -85,6 +87,10 @@ export class ModernSession extends Record {
       instructions: this.#peer.getInstructions(),
       supportedVersions: this.#peer.getDiscoverResult()?.supportedVersions
     };
+  }
+
+  get transport() {
+    return this.#transport;
   }
 
   begin() {
