@@ -13,6 +13,7 @@ import click
 from broker.cli_audit import audit
 from broker.cli_check import check
 from broker.cli_codes import CONFIGURATION, RUNTIME
+from broker.cli_health import health
 from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_login import login, logout
 from broker.cli_policy import policy
@@ -92,6 +93,7 @@ cli.add_command(revisions)
 cli.add_command(report)
 cli.add_command(check)
 cli.add_command(audit)
+cli.add_command(health)
 cli.add_command(policy)
 cli.add_command(demo)
 
