@@ -45,6 +45,9 @@ CLIENT_INFO = {"name": "dragoman", "version": VERSION}
 class ServerContext:
     """One virtual server. `limits` has the members of `broker.settings_limits.Limits`."""
 
+    lapses = False
+    """Whether a credential that is good may be good no more later."""
+
     def __init__(
         self,
         name: str,

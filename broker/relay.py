@@ -22,6 +22,7 @@ from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.outbox import Outbox
 from broker.pressure import press
+from broker.relay_ending import Ending
 from broker.stream_wait import StreamWait
 from broker.telling import answer_here, rejection, told
 from broker.watch import Watch
@@ -35,7 +36,6 @@ from translators.machine import (
     REOPENING,
     Abort,
     Accept,
-    ClientGone,
     Effect,
     End,
     Event,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from broker.styles import SessionStyles
 
 
-class Relay:
+class Relay(Ending):
     """One client session's traffic with one backend."""
 
     def __init__(
@@ -106,14 +106,6 @@ class Relay:
         except Exception as error:
             self.watch.bug(self.name, error)
             answer_here(self, exchange, frame, broken(frame.id, "internal"))  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        """The session is over: calls end, streams end, the backend's session is deleted."""
-        self.feed(ClientGone())
-        if self.backend is not None:
-            self.backend.close()
-        self.outbox.close()
-        self.gate.close()
 
     def feed(self, event: Event) -> None:
         """Tell the core what happened, and carry out what it decides."""

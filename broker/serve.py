@@ -238,10 +238,13 @@ async def run(
         status = None
         if listener is not None:
             from broker.app import FACES, SERVERS
+            from broker.revocations import revocations_of
             from broker.status import Status
 
-            faces, meter = broker.app[FACES], broker.app[SERVERS].meter
-            status = await Status(lambda: faces, lambda: not stop.is_set(), meter).listen(listener, settings)
+            faces, servers = broker.app[FACES], broker.app[SERVERS]
+            admin = revocations_of(settings.status.admin_key, servers.lapses.revoke)
+            port = Status(lambda: faces, lambda: not stop.is_set(), servers.meter, admin)
+            status = await port.listen(listener, settings)
         await stop.wait()
         if going is not None:
             going.cancel()

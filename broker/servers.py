@@ -19,13 +19,13 @@ from broker.backends.session_pool import SessionPool
 from broker.changes import Changes, changes_of, identity_of
 from broker.edge import EdgeSettings
 from broker.faces.context import FaceContext
-from broker.faces.lapses import end_lapsed
 from broker.faces.legacy_sse import LegacySse
 from broker.faces.metadata import RESOURCE, SERVER, Metadata, OldClients, Place, routes_of
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
 from broker.identity.admission import Admission, Identities
+from broker.lapse_watch import LapseWatch
 from broker.limit_values import wire_of
 from broker.policy import hooks_of
 from broker.reaching import reach_of
@@ -127,10 +127,11 @@ class Servers:
         self._tap = tap
         self.identities = Identities(settings)
         self._quotas = settings.quotas.counts(settings.limits, self._wheel.clock)
-        self.identities.shown = self._look_for_lapses
-        self._looking = False
+        self.lapses = LapseWatch(self.identities, self._wheel, settings.limits.revocation_s, self._every_face)
+        self.identities.shown = self.lapses.begin
         self._place = Place(settings.scheme, settings.public_url, self.door)
         self._leaving: set[asyncio.Task[None]] = set()
+        self._retired: set[VirtualServer] = set()
         self._hurry = asyncio.Event()
         self._by_name: dict[str, VirtualServer] = {}
         self._serve({name: self._build(name, settings) for name in settings.servers})
@@ -247,27 +248,20 @@ class Servers:
             view.clear()
             view.update(now)
 
-    def _look_for_lapses(self) -> None:
-        """Somebody showed a credential that will end: from now on, it is looked whose has ended."""
-        if not self._looking:
-            self._looking = True
-            self._wheel.add(self._wheel.clock() + self.settings.limits.revocation_s, self._lapses)
-
-    def _lapses(self) -> None:
-        self._looking = False
-        self.identities.revoked.look()
-        busy = [server for server in self._by_name.values() if end_lapsed(server.face)]
-        if busy or self.settings.revoked is not None:
-            self._look_for_lapses()
+    def _every_face(self) -> list[StreamableHttp]:
+        """Also of servers whose last calls may finish."""
+        return [server.face for server in (*self._by_name.values(), *self._retired)]
 
     async def _leave(self, server: VirtualServer, grace_s: float) -> None:
         """Let the calls of a server end, and then the server."""
+        self._retired.add(server)
         server.wind_down()
         loop = asyncio.get_running_loop()
         due = loop.time() + grace_s
         while server.busy and not self._hurry.is_set() and loop.time() < due:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), LOOK_S)
+        self._retired.discard(server)
         await _ended(server, "reloaded")
 
 

@@ -128,7 +128,7 @@ class Sessions:
             self._counts[session.principal] = left
         else:
             del self._counts[session.principal]
-        session.relay.close()
+        session.relay.close(why if why == "revoked" else "session-ended")
         self._on_end(session, why)
 
     def end_all(self, why: str) -> None:

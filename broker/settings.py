@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from broker.settings_audit import Audit
 from broker.settings_backend import Backend
 from broker.settings_file import SettingsError, problems_of, read
-from broker.settings_identity import CallerKey, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
+from broker.settings_identity import CallerKey, Digest, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
 from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy, check_together
 from broker.settings_quotas import Forwarded, Quotas
@@ -45,6 +45,9 @@ class StatusPort(Section):
 
     host: str = Field(default="127.0.0.1", description="Address of the status port.")
     port: int | None = Field(default=None, ge=0, le=65535, description="The status port; 0 picks a free one.")
+    admin_key: Digest | None = Field(
+        default=None, description="SHA-256 of the key that may revoke (`POST /revocations`); absent: nobody may."
+    )
 
 
 class Settings(Section):
@@ -71,6 +74,10 @@ class Settings(Section):
     )
     revoked: ExistingFile | None = Field(
         default=None, description="File of what was revoked: token ids or digests, callers; read again when it changes."
+    )
+    expired_calls: Literal["end", "finish"] = Field(
+        default="end",
+        description="Calls whose token expires before they are answered: `end` unless their caller has shown another.",
     )
     tls: Tls | None = Field(default=None, description="TLS towards clients; absent: plain HTTP.")
     anonymous: Literal["auto", "allow", "refuse"] = Field(

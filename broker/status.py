@@ -5,6 +5,8 @@
     /metrics  what is counted and measured, as Prometheus reads it
     /status   JSON: for each server its transport, era, revision, sessions, open and suspended calls, last failure
 
+A POST to /revocations ends credentials, for whoever has the key: see `broker.revocations`.
+
 Invariants: nothing here is secret, names a session or a caller, or asks a backend anything; only the hosts that belong
 to the address are answered, so that no web page can read it.
 """
@@ -22,6 +24,7 @@ from aiohttp import web
 from broker import edge, telemetry
 from broker.edge import EdgeSettings
 from broker.faces.streamable_http import StreamableHttp
+from broker.revocations import MAX_BODY, PATH, Revocations
 from broker.settings import Settings
 from broker.version import VERSION
 
@@ -40,7 +43,9 @@ class Status:
         faces: Callable[[], Mapping[str, StreamableHttp]],
         accepting: Callable[[], bool],
         meter: Meter | None = None,
+        revocations: Revocations | None = None,
     ) -> None:
+        self._revocations = revocations
         self._meter = meter
         self._exposition: Exposition | None = None
         self._faces = faces
@@ -59,11 +64,13 @@ class Status:
             answer.headers["Cache-Control"] = "no-store"
             return answer
 
-        app = web.Application(middlewares=[guarded])
+        app = web.Application(middlewares=[guarded], client_max_size=MAX_BODY)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/status", self._status)
         app.router.add_get("/metrics", self._metrics)
+        if self._revocations is not None:
+            app.router.add_post(PATH, self._revocations.post)
         return app
 
     async def listen(self, listener: socket.socket, settings: Settings) -> web.AppRunner:

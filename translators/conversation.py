@@ -24,6 +24,7 @@ from translators.calls import Book
 from translators.handshake import Peers
 from translators.machine import (
     Abort,
+    CallsCut,
     ClientGone,
     Effect,
     End,
@@ -35,9 +36,10 @@ from translators.machine import (
     Hush,
     Note,
     ToClient,
+    ToServer,
     Unanswerable,
 )
-from translators.reply import broken
+from translators.reply import broken, notify
 from translators.requests import message_from_client
 from translators.tables import Tables
 from translators.task_ids import TaskIds
@@ -45,6 +47,9 @@ from translators.tree import Body
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled call may still answer before the broker closes it; the SDKs answer at once or never."""
+
+LEFT = "session-ended"
+"""The reason of an end that the client itself, or time, has brought about."""
 
 MAX_OPEN_CALLS = 1_000
 """Open calls of one session; no SDK client keeps more than a few dozen."""
@@ -90,7 +95,9 @@ class Conversation:
         if kind is Expired:
             return self._expired(event)  # type: ignore[arg-type]
         if kind is ClientGone:
-            return self._gone()
+            return self._gone(event.reason)  # type: ignore[attr-defined]
+        if kind is CallsCut:
+            return self._cut(event.reason)  # type: ignore[attr-defined]
         if kind is Unanswerable:
             return unanswerable(self, event)  # type: ignore[arg-type]
         return []
@@ -118,16 +125,20 @@ class Conversation:
         # Not even an error: receivers SHOULD NOT answer a cancelled request (basic/utilities/cancellation).
         return [Hush(call.exchange), Abort(call.id), End(call.id, "cancelled")]
 
-    def _gone(self) -> list[Effect]:
+    def _gone(self, reason: str) -> list[Effect]:
         self.phase = "ended"
+        effects = self._cut(reason)
+        self.book = Book(minted=self.book.minted, asked=self.book.asked)
+        return effects
+
+    def _cut(self, reason: str) -> list[Effect]:
+        """Answer every open call, and give it up at the backend; a client that goes cancels by going."""
         effects: list[Effect] = []
+        left = reason == LEFT
         for call in list(self.book.calls.values()):
             self.book.close(call)
-            reply = broken(call.client_id, "session-ended")
-            effects += [
-                ToClient(call.exchange, reply, True, "broker"),
-                Abort(call.id),
-                End(call.id, "cancelled"),
-            ]
-        self.book = Book(minted=self.book.minted, asked=self.book.asked)
+            effects.append(ToClient(call.exchange, broken(call.client_id, reason), True, "broker"))
+            if not left and call.method != "initialize":  # which "MUST NOT be cancelled"
+                effects.append(ToServer(0, notify("notifications/cancelled", {"requestId": call.id})))
+            effects += [Abort(call.id), End(call.id, "cancelled" if left else "cut")]
         return effects

@@ -76,7 +76,15 @@ class StreamUp(Event, frozen=True, gc=False):
 
 
 class ClientGone(Event, frozen=True, gc=False):
-    """The client ended its session (DELETE), or its session ran out."""
+    """The client ended its session (DELETE), or its session ran out; or it was ended, for another `reason`."""
+
+    reason: str = "session-ended"
+
+
+class CallsCut(Event, frozen=True, gc=False):
+    """Nobody may go on with the calls that are open; the session goes on. `reason` is what the client is told."""
+
+    reason: str
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False):

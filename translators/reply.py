@@ -70,6 +70,8 @@ TEXTS = {
     "already-initialized": "Invalid Request: the session is already initialized",
     "cancelled": "The request was cancelled",
     "session-ended": "The session has ended",
+    "revoked": "The credential of this call was revoked; the call may have taken effect",
+    "expired": "The credential of this call has expired; the call may have taken effect",
     "cursor-expired": "Invalid params: the cursor is not valid any more",
     "shutdown": "The broker is shutting down",
     "unsolicited": "No request of the client is in progress that this could be asked for",

@@ -49,9 +49,9 @@ class AuditedRelay(Relay):
         finally:
             self._asked = None
 
-    def close(self) -> None:
+    def close(self, reason: str = "session-ended") -> None:
         """The session is over."""
-        super().close()
+        super().close(reason)
         self.trail.close()
 
     def backend_failed(self, call: int, reason: str, executed: Any) -> None:

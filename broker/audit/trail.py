@@ -195,7 +195,7 @@ class Trail(Unmeasured):
             self._name(record, caller)
         elif caller is not None and not record.revision:
             record.revision = caller.backend_revision  # which `initialize` has found out
-        if (outcome == "cancelled" or record.cancelled) and not record.denied:
+        if (outcome == "cancelled" or (record.cancelled and outcome != "cut")) and not record.denied:
             record.status, record.reason = OTHER, "cancelled"
         if record.denied:
             record.status = FAILURE

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from broker.backends.base import Flow
+from broker.backends.belonging import Belonging
 from broker.backends.pooled_relay import PooledRelay
 from broker.backends.session_timers import Timers
 from protocol_versions.jsonrpc import Frame
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from broker.backends.session_groups import Group
     from broker.backends.session_pool import SessionPool
     from broker.faces.stateless_call import StatelessCall
+    from broker.identity import Principal
 
 PING = 1 << 40
 """The id of the one request this file sends itself; the machine counts from 1."""
@@ -57,6 +60,7 @@ class PooledSession:
         self.used = pool.now()
         self.closed = False
         self.haunted = False
+        self.belonging = Belonging()
         self.gone = False
         """Whether the backend has lost the session and will not open it again; what still runs in it may end."""
         self.may_be_asked = group.asks
@@ -103,6 +107,12 @@ class PooledSession:
         number = self.relay.talk.book.by_client.get(self.talk.by_leg.get(leg, 0))
         found = backend.legs.get(number) if backend is not None and number is not None else None
         return found.ticket if found is not None else None
+
+    def end_lapsed(self, lapsed: Callable[[Principal], str]) -> None:
+        """Give up the suspended calls of credentials that are good no more; `lapsed` says why one is not."""
+        for call in self.belonging.lapsed(self.talk.calls, lapsed):
+            self._run(self.talk.cancel(call))
+            self._end_if_done()
 
     def close(self, reason: str) -> None:
         """The session is over."""
@@ -238,6 +248,8 @@ class PooledSession:
                 self._answer(effect)  # type: ignore[arg-type]
             elif kind is ToServer:
                 number = effect.call or effect.exchange  # type: ignore[attr-defined]
+                if effect.call and self.pool.context.lapses:  # type: ignore[attr-defined]
+                    self.belonging.sent(number, self.waits(number), self.talk.calls)
                 self.relay.client_frame(number, effect.frame)  # type: ignore[attr-defined]
             elif kind is SetTimer:
                 self._timers.add(effect.key, effect.after_s)  # type: ignore[attr-defined]

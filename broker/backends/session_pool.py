@@ -216,6 +216,7 @@ class SessionPool:
         """The session that holds a suspended call, or any for a call that was not suspended."""
         session = self.rooms.sessions.get(state.session) if state.owner == self.owner else None
         if session is not None and not session.closed:
+            session.belonging.resumed(state.call, call.who)
             return session
         if state.kind == "visit":
             return self._route(call)

@@ -85,7 +85,6 @@ class FaceContext(ServerContext):
         self.nobody = found if isinstance(found, Principal) and not certificates else None
         """Who calls without a credential, if that is certain."""
         self.lapses = admission.identities.lapses
-        """Whether a credential that is good may be good no more later."""
         # A head says nothing of the connection's certificate, or of a body's method; a page of another origin gets
         # headers that the short answer does not have.
         self.knows_heads = not (door.cross_origins or certificates or admission.per_method)

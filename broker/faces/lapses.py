@@ -1,8 +1,15 @@
-"""Credentials that end while something of their callers is open: looked for every `revocation_s`.
+"""Credentials that end while their callers have something open: looked for every `revocation_s`.
 
-An expired token ends what has no end of its own: standing streams, subscriptions, HTTP+SSE sessions; a client with a
-fresh one opens them again, and its session goes on. Calls that began in time may finish: what they do at the server has
-been allowed. A revoked credential ends everything: calls are answered with an error, and cancelled at the server.
+    what is open                          the credential expired                              it was revoked
+    standing stream                       ends; the session goes on with the next one         ends with its session
+    subscription                          ends in good order, to be opened again              ends with an error
+    session of the HTTP+SSE pair          ends                                                ends
+    call, on a stream or not              ends with an error, unless its caller has shown     ends with an error
+                                          another credential, or `expired_calls: finish`
+    suspended call                        as a call                                           is given up
+
+Invariants: every call is answered before its stream ends, in the form of its revision; what is ended is cancelled at
+the server; each caller that is cut off is told of in the log and the audit log.
 """
 
 from __future__ import annotations
@@ -15,50 +22,88 @@ from protocol_versions import jsonrpc
 from translators.reply import broken
 
 if TYPE_CHECKING:
+    from broker.backends.session_pool import SessionPool
     from broker.faces.context import FaceContext
     from broker.faces.streamable_http import StreamableHttp
 
-REVOKED = "The credential of this call was revoked; the call may have taken effect"
+
+def is_open(face: StreamableHttp) -> bool:
+    """True if there is anything that may have to end later."""
+    relay = face.modern.relay
+    return bool(len(face.context.sessions) or len(face.pair) or relay.calls or relay.bridge.rooms.sessions)
 
 
-def end_lapsed(face: StreamableHttp) -> bool:
-    """End what nobody may go on with; True if there is anything left that may have to end later."""
-    context = face.context
-    lapsed = context.admission.lapsed
-    for session in list(context.sessions):
-        who = session.relay.speaker.who
-        why = lapsed(who)
-        if why == "revoked":
-            _tell(who, why, context)
-            context.sessions.end(session, why)
-        elif why:
+def end_lapsed(face: StreamableHttp) -> int:
+    """End what nobody may go on with; how many sessions, streams and calls that were."""
+    return Lapses(face.context).end(face)
+
+
+class Lapses:
+    """One look at everything of a server that is open."""
+
+    __slots__ = ("_context", "_count", "_ends", "_why")
+
+    def __init__(self, context: FaceContext) -> None:
+        self._context = context
+        self._why = context.admission.lapsed
+        self._ends = context.settings.expired_calls == "end"
+        self._count = 0
+
+    def end(self, face: StreamableHttp) -> int:
+        """End what has to; how many that were."""
+        self._sessions()
+        face.pair.end_lapsed(self._of_pair)
+        self._stateless(face)
+        self._suspended(face.modern.relay.bridge)
+        return self._count
+
+    def _of_call(self, who: Principal) -> str:
+        """Why a call may not go on."""
+        why = self._why(who)
+        if why == "expired" and (not self._ends or self._context.admission.identities.renewed(who)):
+            return ""
+        return self._told(who, why)
+
+    def _of_pair(self, who: Principal) -> str:
+        return self._told(who, self._why(who))
+
+    def _sessions(self) -> None:
+        for session in list(self._context.sessions):
+            who = session.relay.speaker.who
+            why = self._why(who)
+            if not why:
+                continue
+            if why == "revoked":
+                self._told(who, why)
+                self._context.sessions.end(session, why)
+                continue
             attached = [stream for stream in session.outbox.standing if stream.attached]
             for stream in attached:
                 stream.let_go()
             if attached:
-                _tell(who, why, context)
-    face.pair.end_lapsed(lambda who: _told(who, lapsed(who), context))
-    relay = face.modern.relay
-    for call in list(relay.calls.values()):
-        why = lapsed(call.who)
-        if why == "revoked":
-            _tell(call.who, why, context)
-            relay.cut(call, broken(call.number, "revoked", message=REVOKED))
-        elif why and call.subscription is not None:
-            _tell(call.who, why, context)
-            relay.cut(call, jsonrpc.response(call.number, call.subscription.ended()))
-    for pooled in list(relay.bridge.rooms.sessions.values()):
-        if lapsed(pooled.relay.speaker.who) == "revoked":
-            relay.bridge.end(pooled, "revoked")  # with the calls that are suspended in it
-    return bool(len(context.sessions) or len(face.pair) or relay.calls)
+                self._told(who, why)
+            if session.relay.talk.book.calls and self._of_call(who):
+                session.relay.cut(why)
 
+    def _stateless(self, face: StreamableHttp) -> None:
+        relay = face.modern.relay
+        for call in list(relay.calls.values()):
+            why = self._why(call.who)
+            if why == "expired" and call.subscription is not None:
+                self._told(call.who, why)
+                relay.cut(call, jsonrpc.response(call.number, call.subscription.ended()))
+            elif why and self._of_call(call.who):
+                relay.cut(call, broken(call.number, why))
 
-def _told(who: Principal, why: str, context: FaceContext) -> bool:
-    if why:
-        _tell(who, why, context)
-    return bool(why)
+    def _suspended(self, pool: SessionPool) -> None:
+        for pooled in list(pool.rooms.sessions.values()):
+            pooled.end_lapsed(self._of_call)
+            if pooled.talk.idle and self._why(pooled.relay.speaker.who) == "revoked":
+                pool.end(pooled, "revoked")  # nobody else's call is in it
 
-
-def _tell(who: Principal, why: str, context: FaceContext) -> None:
-    telemetry.audit("cut-off", reason=why, principal=who.id, backend=context.name)
-    context.refused(f"credential-{why}", who)
+    def _told(self, who: Principal, why: str) -> str:
+        if why:
+            self._count += 1
+            telemetry.audit("cut-off", reason=why, principal=who.id, backend=self._context.name)
+            self._context.refused(f"credential-{why}", who)
+        return why

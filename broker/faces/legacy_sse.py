@@ -19,6 +19,7 @@ from broker.faces.context import FaceContext
 from broker.faces.one_client import OneClient
 from broker.faces.writer import write_stream
 from broker.identity import Principal
+from broker.relay import Relay
 from broker.sessions import TooManySessions
 from broker.streams import Stream
 
@@ -54,8 +55,7 @@ class LegacySse:
 
     def busy(self) -> int:
         """How many calls are open, over all sessions."""
-        relays = [pair.client.relay for pair in self._pairs.values() if pair.client is not None]
-        return sum(len(relay.outbox.exchanges) for relay in relays if relay is not None)
+        return sum(len(relay.outbox.exchanges) for relay in self.relays())
 
     @staticmethod
     def owns(request: web.Request) -> bool:
@@ -130,11 +130,19 @@ class LegacySse:
         response.headers["Allow"] = "GET, OPTIONS"
         return response
 
-    def end_lapsed(self, lapsed: Callable[[Principal], bool]) -> None:
-        """End the sessions of credentials that are good no more."""
+    def end_lapsed(self, lapsed: Callable[[Principal], str]) -> None:
+        """End the sessions of credentials that are good no more; `lapsed` says why one is not, or nothing."""
         for pair in list(self._pairs.values()):
-            if lapsed(pair.principal):
+            why = lapsed(pair.principal)
+            if why:
+                if pair.client is not None:
+                    pair.client.close(why)  # while its stream can still tell what became of its calls
                 pair.stream.end()
+
+    def relays(self) -> list[Relay]:
+        """Those of all sessions."""
+        relays = [pair.client.relay for pair in self._pairs.values() if pair.client is not None]
+        return [relay for relay in relays if relay is not None]
 
     def close(self) -> None:
         """The broker stops: every stream ends."""

@@ -81,13 +81,13 @@ class OneClient:
         """A line that was longer than a message may be; it was passed over."""
         self._audit("too-large")
 
-    def close(self) -> None:
-        """Nobody is there any more."""
+    def close(self, reason: str = "session-ended") -> None:
+        """Nobody is there any more, or nobody may be."""
         self._state = "closed"
         if self._task is not None:
             self._task.cancel()
         if self.relay is not None:
-            self.relay.close()
+            self.relay.close(reason)
         if self.stateless is not None:
             self.stateless.close()
 

@@ -80,8 +80,12 @@ class BareHead:
     def take(self, connection: Taken, body: bytes) -> BareCall | None:
         """The call of this body; None if the usual way must look at it."""
         context, relay = self._context, self._relay
-        if context.retired or (context.lapses and context.admission.lapsed(self._principal)):
+        if context.retired:
             return None
+        if context.lapses:
+            if context.admission.lapsed(self._principal):
+                return None
+            context.admission.identities.shown()
         try:
             frame = jsonrpc.decode_strict(body, context.wire)
         except jsonrpc.Refused:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from broker.identity.tokens import Head, Rules
     from broker.settings import Backend, Settings
 
+MAX_RENEWED: Final = 100_000
+"""Callers whose newest credential is remembered; those who came first are forgotten, and their expired calls end."""
+
 _AWAY: Final = Refused("issuer-away", "", "Service Unavailable: the credential cannot be checked now", 503)
 _NEEDED: Final = "Unauthorized: an access token for this server is required"
 _FAILED: Final = "Unauthorized: this is no valid access token for this server"
@@ -62,6 +65,7 @@ class Identities:
         self.revoked = Revoked(settings.revoked)
         self.issuers: dict[str, tuple[Issuer, Rules]] = {}
         self.audiences: dict[str, frozenset[str]] = {}
+        self._newest: dict[str, float] = {}  # the latest end of a caller's credentials, by its id
         self._known: OrderedDict[tuple[str, str], Principal] = OrderedDict()
         self.certificates: Certificates | None = None
         self.shown: Callable[[], None] = lambda: None
@@ -86,7 +90,23 @@ class Identities:
         if found is not None and self.lapsed(found):
             del self._known[server, digest]
             return None
+        if found is not None:
+            self.seen(found)
         return found
+
+    def seen(self, principal: Principal) -> None:
+        """A credential was shown and is good: from now on it is looked whether it still is."""
+        if principal.expires_at is not None:
+            newest = self._newest
+            newest[principal.id] = max(newest.pop(principal.id, 0.0), principal.expires_at)
+            if len(newest) > MAX_RENEWED:
+                del newest[next(iter(newest))]
+        self.shown()
+
+    def renewed(self, principal: Principal) -> bool:
+        """True if the caller of an expired credential has shown another since, which still is good."""
+        leeway = self.settings.limits.token_leeway_s
+        return self.wall() < self._newest.get(principal.id, 0.0) + leeway and not self.revoked.covers(principal)
 
     def remember(self, server: str, principal: Principal) -> None:
         """A token was verified; the one verified longest ago of too many is forgotten."""
@@ -111,7 +131,9 @@ class Identities:
     @property
     def lapses(self) -> bool:
         """True if a credential that is good may be good no more later."""
-        return bool(self.issuers or self.certificates is not None or self.settings.revoked is not None)
+        settings = self.settings
+        known = settings.revoked is not None or settings.status.admin_key is not None
+        return bool(known or self.issuers or self.certificates is not None)
 
     async def close(self) -> None:
         """Nobody asks any more."""
@@ -208,7 +230,6 @@ class Admission:
             return BAD_CREDENTIAL
         known = identities.recall(self._name, digest_of(token)) if certificate is None else None
         if known is not None:
-            identities.shown()
             return known
         try:
             head: Head = read_head(token)
@@ -242,8 +263,8 @@ class Admission:
 
     def _held(self, principal: Principal) -> Principal | Refused:
         why = self.lapsed(principal)
-        if self.identities.lapses:
-            self.identities.shown()
+        if self.identities.lapses and not why:
+            self.identities.seen(principal)
         return _bad(f"credential-{why}") if why else principal
 
     # ---- refusals ---------------------------------------------------------------------------------------------------

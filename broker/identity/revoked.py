@@ -26,6 +26,7 @@ class Revoked:
         self._path = path
         self._state: tuple[int, ...] | None = None
         self._lines: frozenset[str] = frozenset()
+        self._added: dict[str, None] = {}
         if path is not None:
             try:
                 self._read()
@@ -35,7 +36,26 @@ class Revoked:
                 ) from error
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self._lines or self._added)
+
+    @property
+    def watched(self) -> bool:
+        """True if there is a file that may change."""
+        return self._path is not None
+
+    def add(self, entries: list[str]) -> bool:
+        """Revoke these, at once; True if they are in the file as well, so that a restart does not forget them."""
+        new = [each for each in entries if each not in self._lines]
+        self._added.update(dict.fromkeys(new))
+        if self._path is None:
+            return False
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(f"\n{each}" for each in new) + "\n")
+        except OSError:
+            telemetry.audit("revocations-not-written", reason="file", path=str(self._path))
+            return False
+        return True
 
     def look(self) -> bool:
         """Read the file if it has changed; True if it had."""
@@ -53,15 +73,11 @@ class Revoked:
 
     def covers(self, principal: Principal) -> bool:
         """True if this credential, or everything of its caller, was withdrawn."""
-        lines = self._lines
-        if not lines:
+        if not self:
             return False
         token_id = principal.claims.get("jti")
-        return (
-            principal.id in lines
-            or (bool(principal.credential) and principal.credential in lines)
-            or (isinstance(token_id, str) and token_id in lines)
-        )
+        names = [name for name in (principal.id, principal.credential, token_id) if name and isinstance(name, str)]
+        return any(name in self._lines or name in self._added for name in names)
 
     def _now(self) -> tuple[int, ...]:
         assert self._path is not None

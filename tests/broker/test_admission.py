@@ -354,7 +354,7 @@ async def test_a_stream_is_watched_also_where_its_token_was_verified_long_ago() 
         assert (await ask(here.client)).status == 200
 
         async def idle() -> None:
-            while servers._looking:
+            while servers.lapses.looking:
                 await turn()
 
         await within(idle())
