@@ -24,6 +24,7 @@ from aiohttp.web_server import Server
 from broker import garbage, telemetry
 from broker.ending import on_signals
 from broker.serve_connection import Connection, Door, Unsigned
+from broker.serve_greeting import Greeting
 from broker.serve_tls import ServerTls
 
 if TYPE_CHECKING:
@@ -86,7 +87,12 @@ class Running:
     """A broker that listens. `close()` ends it; `url` is where it is."""
 
     def __init__(
-        self, runner: web.AppRunner, listener: asyncio.Server, settings: Settings, port: int, tls: ServerTls | None
+        self,
+        runner: web.AppRunner,
+        listener: asyncio.Server | Greeting,
+        settings: Settings,
+        port: int,
+        tls: ServerTls | None,
     ) -> None:
         host = settings.host
         self.port, self.tls = port, tls
@@ -176,10 +182,12 @@ async def start(settings: Settings, create: CreateApp) -> Running:
         "max_headers": limits.header_count,
         "auto_decompress": False,
     }
-    secured = {} if tls is None else tls.options(limits)
-    running = await loop.create_server(
-        lambda: Connection(server, door, **options), sock=listener, backlog=BACKLOG, **secured
-    )
+    make = functools.partial(Connection, server, door, **options)
+    running: asyncio.Server | Greeting
+    if tls is not None:
+        running = Greeting(listener, door, make, tls.options(limits))
+    else:
+        running = await loop.create_server(make, sock=listener, backlog=BACKLOG)
     return Running(runner, running, settings, port, tls)
 
 

@@ -14,7 +14,7 @@ from aiohttp.web_server import Server
 
 from broker import telemetry
 from broker.edge import Refusal
-from broker.serve_short import ShortConnection
+from broker.serve_short import ShortConnection, peer_of
 from broker.short_way import Heads
 from broker.writes import Writes
 
@@ -41,6 +41,15 @@ class Door:
         self.heads = Heads()
         self.writes = Writes()
 
+    def has_room(self, peer: str) -> bool:
+        """Whether one connection more may come; of one that may not, the operator is told."""
+        if self.open < self.limits.connections:
+            return True
+        telemetry.note("refused", reason="connections")
+        if self.audit is not None:
+            self.audit.refused("connections", peer=peer)
+        return False
+
     def refused(self, reason: str, connection: ShortConnection, *, status: int = 0) -> None:
         """Write into the audit log that something came to nothing before there was a request."""
         if self.audit is not None:
@@ -58,16 +67,25 @@ class Connection(ShortConnection):
         self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None
 
+    def count(self) -> None:
+        """It is one of those that are open."""
+        self._counted = True
+        self._door.open += 1
+
+    def uncount(self) -> None:
+        """It is not, or no more."""
+        if self._counted:
+            self._counted = False
+            self._door.open -= 1
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         door = self._door
-        if door.open >= door.limits.connections:
-            telemetry.note("refused", reason="connections")
-            door.refused("connections", self)
-            cast("asyncio.Transport", transport).abort()
-            self._manager = None  # connection_lost has nothing to undo
-            return
-        door.open += 1
-        self._counted = True
+        if not self._counted:
+            if not door.has_room(peer_of(transport)):
+                cast("asyncio.Transport", transport).abort()
+                self._manager = None  # connection_lost has nothing to undo
+                return
+            self.count()
         super().connection_made(transport)
         self._head_timer = door.loop.call_later(door.limits.head_receipt_s, self._too_slow)
 
@@ -89,9 +107,7 @@ class Connection(ShortConnection):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.taken()
-        if self._counted:
-            self._counted = False
-            self._door.open -= 1
+        self.uncount()
         super().connection_lost(exc)
 
     def handle_error(

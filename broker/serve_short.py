@@ -38,6 +38,12 @@ BODY_S: Final = 0.05
 Python's HTTP clients send the two one right after the other."""
 
 
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address at the other end; empty where there is none."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
 class ShortConnection(RequestHandler):
     """aiohttp's connection, with a short way past its parser, its request objects and its tasks.
 
@@ -72,8 +78,7 @@ class ShortConnection(RequestHandler):
     @property
     def peer(self) -> str:
         """The client's address; empty where there is none."""
-        name = None if self.transport is None else self.transport.get_extra_info("peername")
-        return str(name[0]) if isinstance(name, tuple) else ""
+        return "" if self.transport is None else peer_of(self.transport)
 
     # ---- what comes -----------------------------------------------------------------------------------------------
 

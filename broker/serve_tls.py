@@ -32,7 +32,7 @@ class ServerTls:
         self.context.sni_callback = self._use_the_newest
 
     def options(self, limits: Limits) -> dict[str, Any]:
-        """What `create_server` is told."""
+        """What a connection is made with."""
         return {
             "ssl": self.context,
             "ssl_handshake_timeout": limits.head_receipt_s,

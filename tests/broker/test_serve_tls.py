@@ -121,6 +121,59 @@ async def test_a_handshake_that_stalls_is_given_up(tmp_path: Path) -> None:
         writer.close()
 
 
+async def stalled(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose handshake does not begin."""
+    return await within(asyncio.open_connection("127.0.0.1", port))
+
+
+async def test_connections_count_from_before_their_handshake(tmp_path: Path) -> None:
+    async with secured(tmp_path, limits={"connections": 2, "head_receipt_s": 60}) as on:
+        port = on.here.port
+        held = [await stalled(port) for _ in range(2)]
+        over, writer = await stalled(port)
+        assert await within(over.read()) == b""
+        writer.close()
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            await Wire.open(on.client())
+        for _, each in held:
+            each.close()
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(OSError):
+                    wire = await Wire.open(on.client())
+                    break
+        assert await wire.get() == 400
+
+
+async def test_handshakes_that_fail_or_stall_give_their_place_back(tmp_path: Path) -> None:
+    async with secured(tmp_path, limits={"connections": 1, "head_receipt_s": 0.1}) as on:
+        for said in (b"GET / HTTP/1.1\r\n\r\n", b""):
+            reader, writer = await stalled(on.here.port)
+            writer.write(said)
+            with contextlib.suppress(ConnectionError):
+                await within(reader.read())
+            writer.close()
+            async with asyncio.timeout(5):
+                while True:
+                    with contextlib.suppress(OSError):
+                        wire = await Wire.open(on.client())
+                        break
+            assert await wire.get() == 400
+            wire.writer.transport.abort()
+
+
+async def test_a_broker_that_closes_leaves_no_handshake_behind(tmp_path: Path) -> None:
+    async with secured(tmp_path, limits={"head_receipt_s": 60}) as on:
+        reader, writer = await stalled(on.here.port)
+        await (await Wire.open(on.client())).get()
+        await within(on.here.broker.close())
+        with contextlib.suppress(ConnectionError):
+            assert await within(reader.read()) == b""
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await stalled(on.here.port)
+
+
 async def test_a_new_certificate_is_shown_and_open_connections_go_on(tmp_path: Path, journal: Journal) -> None:
     async with secured(tmp_path) as on:
         wire = await Wire.open(on.client())
