@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -74,6 +75,35 @@ async def test_a_call_in_flight_is_answered_by_the_server_it_was_made_to(tmp_pat
         await held[0].result()
         assert (await within(call)).json["result"]["content"][0]["text"] == "done"
         await here.two.next("DELETE")
+
+
+async def test_a_credential_that_is_revoked_ends_its_calls_also_at_a_server_that_has_left(tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text("", encoding="utf-8")
+    limits = {"linger_s": 0.05, "revocation_s": 0.05, "drain_s": 60}
+    keys = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob")}
+    async with serving(tmp_path, keys=keys, revoked=str(revoked), limits=limits) as here:
+        held: list[Asked] = []
+
+        async def hold(asked: Asked) -> None:
+            held.append(asked)
+
+        here.two.on("tools/call", hold)
+        calls = []
+        for name in keys:
+            client = here.client("two")
+            client.headers = {"Authorization": f"Bearer {name}"}
+            await client.open()
+            calls.append(asyncio.ensure_future(client.call()))
+            await here.two.next("tools/call")
+        here.write(servers={"one": both(here)["one"]})
+        assert here.reload.now() is not None
+        revoked.write_text("key:ann\n", encoding="utf-8")
+        ended = await within(calls[0])
+        assert ended.status == 404 or ended.json["error"]["data"]["origin"] == "broker"
+        assert not calls[1].done()
+        await held[1].result()
+        assert (await within(calls[1])).json["result"]["content"][0]["text"] == "done"
 
 
 async def test_a_head_that_was_known_leads_to_no_server_that_has_left(tmp_path: Path) -> None:
