@@ -159,6 +159,12 @@ class AuditedPooledRelay(AuditedRelay, PooledRelay):
         self.trail.calls[call] = waits.record = record  # type: ignore[union-attr]
         return call
 
+    def blame(self, number: int, reason: str) -> None:
+        """A call of the player ends for this reason."""
+        record = self.trail.calls.get(self.talk.book.by_client.get(number, 0))
+        if record is not None:
+            record.cause = reason
+
 
 class AuditedSession(VirtualSession):
     """A virtual session; its edge is the real one, so its legs are written down as requests of the relay's calls."""

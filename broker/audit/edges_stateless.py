@@ -75,6 +75,12 @@ class AuditedStatelessRelay(StatelessRelay):
             self.trail.end(call.number, "cancelled", self.caller(call))
         super().leave(call)
 
+    def cut(self, call: StatelessCall, answer: Frame) -> None:
+        """End a call here and at the backend; where a session has its record, that learns why."""
+        if call.record is not None:
+            call.record.cause = reason_of(answer)
+        super().cut(call, answer)
+
     def send(self, call: StatelessCall, frame: Frame, headers: list[tuple[str, str]]) -> None:
         """To the backend, once it is written down; a session that stands for it writes it down itself."""
         if not call.bridged:

@@ -35,6 +35,8 @@ class Record(msgspec.Struct, gc=False):
     admitted: bool = False
     denied: bool = False
     cancelled: bool = False
+    cause: str = ""
+    """Why somebody else than its client ended it; empty if nobody did."""
     parked: bool = False
     """Whether this request takes up a call that is open, which has a record of its own."""
     requests: int = 0

@@ -196,7 +196,7 @@ class Trail(Unmeasured):
         elif caller is not None and not record.revision:
             record.revision = caller.backend_revision  # which `initialize` has found out
         if (outcome == "cancelled" or (record.cancelled and outcome != "cut")) and not record.denied:
-            record.status, record.reason = OTHER, "cancelled"
+            record.status, record.reason = (FAILURE, record.cause) if record.cause else (OTHER, "cancelled")
         if record.denied:
             record.status = FAILURE
         if record.admitted:

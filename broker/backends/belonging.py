@@ -35,14 +35,14 @@ class Belonging:
         if number in self._of:
             self._of[number] = who
 
-    def lapsed(self, calls: Mapping[int, Call], why: Callable[[Principal], str]) -> list[Call]:
-        """The suspended calls of credentials that are good no more; `why` says what is wrong with one, or nothing."""
+    def lapsed(self, calls: Mapping[int, Call], why: Callable[[Principal], str]) -> list[tuple[Call, str]]:
+        """The suspended calls of credentials that are good no more, each with what `why` says of it."""
         found = []
         for number, who in list(self._of.items()):
             call = calls.get(number)
             if call is None:
                 del self._of[number]
-            elif not call.legs and why(who):
+            elif not call.legs and (reason := why(who)):
                 del self._of[number]
-                found.append(call)
+                found.append((call, reason))
         return found

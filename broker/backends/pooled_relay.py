@@ -81,6 +81,9 @@ class PooledRelay(Relay):
     def _to_client(self, effect: ToClient) -> None:
         self.player.session_message(effect.exchange, effect.frame, effect.origin)
 
+    def blame(self, number: int, reason: str) -> None:
+        """A call of the player, by its number there, ends for this reason; of interest to an audit log."""
+
     def accept(self, exchange: int) -> None:
         """The backend took a message."""
         self.player.session_accepted(exchange)

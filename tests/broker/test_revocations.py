@@ -244,6 +244,21 @@ async def test_c109_the_audit_says_revoked(tmp_path: Path, era: str, journal: Jo
     assert [line["reason"] for line in journal() if line["event"] == "cut-off"] == ["revoked"]
 
 
+async def test_c109_the_audit_says_why_a_suspended_call_was_given_up(tmp_path: Path) -> None:
+    log = open_log(AuditOptions(file=FileOptions(tmp_path / "audit.jsonl")))
+    admin_key = {"admin_key": ADMIN_SHA256}
+    async with guarded(new=bridging, limits=QUICK, status=admin_key, audit_log=log) as (here, server):
+        serving(here)
+        here.client.headers = shows(here, server, jti="stolen")
+        await begin(here)
+        revoke(here, "stolen")
+        await here.backend.next("notifications/cancelled")
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = [line for line in lines if line["api"]["operation"] == "tools/call"]
+    assert [line["metadata"]["event_code"] for line in told] == ["admitted", "outcome"]
+    assert told[1]["status_detail"] == "revoked"
+
+
 # ---- the address on the status port ---------------------------------------------------------------------------------
 
 
