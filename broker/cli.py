@@ -17,6 +17,7 @@ from broker.cli_health import health
 from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_login import login, logout
 from broker.cli_policy import policy
+from broker.cli_reference import reference
 from broker.cli_report import report
 from broker.cli_serve import demo, proxy, serve
 from broker.cli_stdio import stdio
@@ -94,6 +95,7 @@ cli.add_command(report)
 cli.add_command(check)
 cli.add_command(audit)
 cli.add_command(health)
+cli.add_command(reference)
 cli.add_command(policy)
 cli.add_command(demo)
 
