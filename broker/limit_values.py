@@ -54,6 +54,7 @@ class LimitValues(msgspec.Struct, frozen=True):
     keep_alive_s: float = 75.0
     linger_s: float = 1.0
     connections: int = 10_000
+    connections_per_address: int = 10_000
     callers: int = 10_000
     header_bytes: int = 16 * KIB
     header_count: int = 100

@@ -7,12 +7,14 @@ and what cannot be parsed, or what broke here, is answered without quoting anybo
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_server import Server
 
 from broker import telemetry
+from broker.addresses import counted_as
 from broker.edge import Refusal
 from broker.serve_short import ShortConnection, peer_of
 from broker.short_way import Heads
@@ -31,23 +33,27 @@ _OUR_FAULT: Final = Refusal(500, "internal", "Internal error", -32603)
 class Door:
     """What all connections of one listener share: limits and count, the heads they know, their writes."""
 
-    __slots__ = ("audit", "heads", "limits", "loop", "open", "writes")
+    __slots__ = ("addresses", "audit", "heads", "limits", "loop", "open", "writes")
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop, audit: AuditLog | None = None) -> None:
         self.audit = audit
         self.limits = limits
         self.loop = loop
         self.open = 0
+        self.addresses: Counter[str] = Counter()
         self.heads = Heads()
         self.writes = Writes()
 
     def has_room(self, peer: str) -> bool:
         """Whether one connection more may come; of one that may not, the operator is told."""
+        reason = "connections"
         if self.open < self.limits.connections:
-            return True
-        telemetry.note("refused", reason="connections")
+            if self.addresses[counted_as(peer)] < self.limits.connections_per_address:
+                return True
+            reason = "connections-of-address"
+        telemetry.note("refused", reason=reason)
         if self.audit is not None:
-            self.audit.refused("connections", peer=peer)
+            self.audit.refused(reason, peer=peer)
         return False
 
     def refused(self, reason: str, connection: ShortConnection, *, status: int = 0) -> None:
@@ -59,7 +65,7 @@ class Door:
 class Connection(ShortConnection):
     """A connection with a deadline for each request's head and a cap on how many there are."""
 
-    __slots__ = ("_counted", "_door", "_head_timer")
+    __slots__ = ("_address", "_counted", "_door", "_head_timer")
 
     def __init__(self, manager: Server, door: Door, **kwargs: Any) -> None:
         super().__init__(manager, door.heads, door.writes, **kwargs)
@@ -67,25 +73,30 @@ class Connection(ShortConnection):
         self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None
 
-    def count(self) -> None:
-        """It is one of those that are open."""
-        self._counted = True
+    def count(self, peer: str) -> None:
+        """It is one of those that are open, from this address."""
+        self._counted, self._address = True, counted_as(peer)
         self._door.open += 1
+        self._door.addresses[self._address] += 1
 
     def uncount(self) -> None:
         """It is not, or no more."""
         if self._counted:
-            self._counted = False
-            self._door.open -= 1
+            self._counted, door = False, self._door
+            door.open -= 1
+            door.addresses[self._address] -= 1
+            if not door.addresses[self._address]:
+                del door.addresses[self._address]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         door = self._door
         if not self._counted:
-            if not door.has_room(peer_of(transport)):
+            peer = peer_of(transport)
+            if not door.has_room(peer):
                 cast("asyncio.Transport", transport).abort()
                 self._manager = None  # connection_lost has nothing to undo
                 return
-            self.count()
+            self.count(peer)
         super().connection_made(transport)
         self._head_timer = door.loop.call_later(door.limits.head_receipt_s, self._too_slow)
 

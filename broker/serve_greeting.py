@@ -64,7 +64,7 @@ class Greeting:
             found.close()
             return
         connection = self._make()
-        connection.count()
+        connection.count(peer)
         task = self._door.loop.create_task(self._greet(found, connection))
         self._greeted.add(task)
         task.add_done_callback(functools.partial(self._over, found, connection))

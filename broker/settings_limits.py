@@ -40,6 +40,9 @@ class Limits(BaseModel):
     callers: int = within(V.callers, 1, 1_000_000)
     """Callers of one backend for whom its catalogue, their task ids and their shared streams are remembered; those who
     came longest ago are forgotten. Precedent: one for each of `connections`."""
+    connections_per_address: int = within(V.connections_per_address, 1, 1_000_000)
+    """Open connections from one address, or one IPv6 /64; further ones are closed at once. Precedent: nginx
+    limit_conn, which is off as well unless it is set; behind a proxy all come from one address."""
     header_bytes: int = within(V.header_bytes, 1 * KIB, 256 * KIB)
     """Longest request line and longest header field. Precedent: Node.js --max-http-header-size 16 KiB."""
     header_count: int = within(V.header_count, 16, 1_000)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from broker.quotas.store import Memory, read_rate
 from tests.broker.bridge_world import ADA, again, answers_to, begin, bridging, final, serving
 from tests.broker.conftest import Journal
 from tests.broker.http1_world import within
+from tests.broker.kept_wire import connected
 from tests.broker.modern_world import COMPLETE, ask, envelope, modern, refused
 from tests.broker.pair_world import PairClient
-from tests.broker.pipe_world import pipe
+from tests.broker.pipe_world import pipe, settled
 from tests.broker.scripted_backend import DONE, Asked, Client, Json, world
 from tests.broker.test_face_short import kept as kept_session
 from tests.broker.test_stateless_short import complete
@@ -191,6 +194,34 @@ async def _call(client: Client, era: str, number: int) -> Any:
     return await (client.call(number) if era == "session" else ask(client, id=number))
 
 
+async def test_c202_a_caller_with_too_much_at_once_takes_nothing_from_its_neighbour() -> None:
+    keys = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob")}
+    async with modern(limits={"calls_per_principal": 50}, keys=keys) as here:
+        here.backend.on("tools/call", waits)
+        greedy, other = here.another(), here.another()
+        greedy.headers, other.headers = {"Authorization": "Bearer ann"}, {"Authorization": "Bearer bob"}
+        calls = [asyncio.ensure_future(ask(greedy, id=number)) for number in range(200)]
+        answered = [await within(first) for first in itertools.islice(asyncio.as_completed(calls), 150)]
+        assert {reply.status for reply in answered} == {429}
+        assert here.backend.count("tools/call") == 50
+        here.backend.on("tools/call", lambda asked: asked.result(COMPLETE))
+        theirs = await asyncio.gather(*(ask(other, id=number) for number in range(50)))
+        assert [reply.status for reply in theirs] == [200] * 50
+        greedy.drop()
+        await within(asyncio.gather(*calls, return_exceptions=True))
+        await settled(lambda: not here.context.quotas._all.running)
+
+
+async def test_connections_of_one_address_are_bounded() -> None:
+    before = telemetry.counts["refused", "", "", "connections-of-address"]
+    async with world(limits={"connections_per_address": 2}) as here:
+        async with connected(here.port), connected(here.port), connected(here.port) as (reader, _writer):
+            with suppress(ConnectionError):
+                assert await within(reader.read()) == b""
+        assert telemetry.counts["refused", "", "", "connections-of-address"] == before + 1
+        await here.client.open()
+
+
 @pytest.mark.parametrize(
     "how", ["answered", "failed", "cancelled", "duplicate", "unknown", "session-ended", "vanished"]
 )
@@ -224,11 +255,7 @@ async def test_c202_however_a_call_ends_what_it_held_is_free_again(how: str) -> 
             else:
                 await here.client.send("DELETE")
             await within(asyncio.wait([call]))
-        for _ in range(100):
-            if not running:
-                break
-            await asyncio.sleep(0)
-        assert running == {} or how == "vanished"
+        await settled(lambda: not running)
 
 
 async def test_the_clients_address_counts_as_a_trusted_proxy_says_it_on_every_way() -> None:
