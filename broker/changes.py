@@ -14,18 +14,23 @@ from broker.settings_policy import Policy
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """The servers by name. `policy` are those of `kept` whose rules or own hooks are others."""
+    """The servers by name. `policy` are those of `kept` whose rules or own hooks are others.
+
+    `callers` are the keys, by name, and the issuers that are new, gone or others.
+    """
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     policy: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
 
 
 def changes_of(now: Mapping[str, tuple[Any, ...]], before: Settings, after: Settings) -> Changes:
     """What changes; `now` has the identity of every server that is served under the settings `before`."""
     then = after.servers
+    was, will = _callers(before), _callers(after)
     same = {name for name in then if now.get(name) == identity_of(then[name])}
     return Changes(
         added=tuple(name for name in then if name not in now),
@@ -33,6 +38,7 @@ def changes_of(now: Mapping[str, tuple[Any, ...]], before: Settings, after: Sett
         removed=tuple(name for name in now if name not in then),
         kept=tuple(name for name in now if name in same),
         policy=tuple(name for name in now if name in same and _policy(name, before) != _policy(name, after)),
+        callers=tuple(name for name in sorted({*was, *will}) if was.get(name) != will.get(name)),
     )
 
 
@@ -50,6 +56,11 @@ def identity_of(backend: Backend) -> tuple[Any, ...]:
 def _policy(name: str, settings: Settings) -> tuple[Any, ...]:
     backend = settings.servers[name]
     return settings.policy, settings.hooks, backend.policy, backend.hooks
+
+
+def _callers(settings: Settings) -> dict[str, Any]:
+    keys: dict[str, Any] = {f"key:{name}": key for name, key in settings.keys.items()}
+    return keys | {each.issuer: each for each in settings.issuers}
 
 
 def _digest(path: Path | None) -> bytes:

@@ -10,7 +10,7 @@ from broker.revocations import Ended
 
 if TYPE_CHECKING:
     from broker.faces.streamable_http import StreamableHttp
-    from broker.identity.admission import Identities
+    from broker.identity.identities import Identities
     from broker.wheel import Wheel
 
 
@@ -36,6 +36,11 @@ class LapseWatch:
         """Revoke credentials or callers, as lines of the file `revoked` name them; what is open of them has ended."""
         kept = self._identities.revoked.add(entries)
         return Ended(self._end(), kept)
+
+    def end(self) -> None:
+        """Whom the configuration names is another matter than before: end at once what is open of others."""
+        self._end()
+        self.begin()
 
     def _look(self) -> None:
         self.looking = False

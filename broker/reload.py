@@ -22,7 +22,7 @@ from broker.settings import Settings, SettingsError
 WATCH_S: Final = 1.0
 """How often the file is looked at; a change counts once it has rested as long."""
 
-_CHANGEABLE: Final = ("servers", "policy", "hooks")
+_CHANGEABLE: Final = ("servers", "policy", "hooks", "keys", "issuers")
 
 Load = Callable[[], tuple[Settings, list[Problem]]]
 """Reads the file as at the start: the settings, and what of a host's file is left out. Raises SettingsError."""
@@ -136,8 +136,15 @@ async def reloads(reload: Reload, watcher: Watcher | None = None) -> None:
 
 
 def fixed_members(now: Settings, then: Settings) -> list[str]:
-    """The members in which two configurations differ, apart from those that can change; of sections, each by itself."""
+    """The members in which two configurations differ, apart from those that can change; of sections, each by itself.
+
+    Whether there are issuers at all, and whether callers need a credential, is what a start decides.
+    """
     found = []
+    if bool(now.issuers) != bool(then.issuers):
+        found.append("issuers")
+    elif now.anonymous == then.anonymous and now.anonymous_allowed != then.anonymous_allowed:
+        found.append("keys")
     for name in type(now).model_fields:
         before, after = getattr(now, name), getattr(then, name)
         if name in _CHANGEABLE or before == after:

@@ -24,7 +24,8 @@ from broker.faces.metadata import RESOURCE, SERVER, Metadata, OldClients, Place,
 from broker.faces.streamable_http import StreamableHttp
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
-from broker.identity.admission import Admission, Identities
+from broker.identity.admission import Admission
+from broker.identity.identities import Identities
 from broker.lapse_watch import LapseWatch
 from broker.limit_values import wire_of
 from broker.policy import hooks_of
@@ -141,7 +142,7 @@ class Servers:
         return changes_of({name: each.identity for name, each in self._by_name.items()}, self.settings, settings)
 
     def apply(self, settings: Settings) -> Changes:
-        """Serve what these settings say; all but their `servers` and their policy is what it was.
+        """Serve what these settings say; all but their servers, policy, keys and issuers is what it was.
 
         Raises:
             ValueError: a server cannot be built; nothing has changed then.
@@ -149,10 +150,13 @@ class Servers:
         changes = self.compare(settings)
         fresh = {name: self._build(name, settings) for name in (*changes.added, *changes.changed)}
         hooks = {name: self._hooks_of(name, settings) for name in changes.policy}
+        trusted = self.identities.prepare(settings)
         if self._tap is not None:
             self._tap.hide(settings.secrets())
         if self.audit is not None:
             self.audit.redactor.hide(settings.secrets())
+        for issuer in self.identities.adopt(settings, trusted):
+            self._last(issuer.close())
         before, self.settings = self._by_name, settings
         self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
         for name, found in hooks.items():
@@ -161,6 +165,10 @@ class Servers:
             telemetry.last_failures.pop(name, None)
             before[name].context.retired = True
             self._last(self._leave(before[name], settings.limits.drain_s))
+        if changes.callers:
+            for server in (*self._by_name.values(), *before.values()):
+                server.context.lapses = self.identities.lapses
+            self.lapses.end()
         return changes
 
     def wind_down(self) -> None:

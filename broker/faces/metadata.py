@@ -18,7 +18,8 @@ from broker.edge import EdgeSettings, Refusal
 from broker.identity.fetching import NotFetched
 
 if TYPE_CHECKING:
-    from broker.identity.admission import Admission, Identities
+    from broker.identity.admission import Admission
+    from broker.identity.identities import Identities
 
 RESOURCE: Final = "/.well-known/oauth-protected-resource"
 SERVER: Final = "/.well-known/oauth-authorization-server"

@@ -9,15 +9,12 @@ is for the server it was made out to; whatever fails, nobody gets in; what was v
 from __future__ import annotations
 
 import fnmatch
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from broker.identity.fetching import NotFetched, fetcher
-from broker.identity.issuer import Issuer, Pace
+from broker.identity.fetching import NotFetched
 from broker.identity.principal import (
     BAD_CREDENTIAL,
     NO_CREDENTIAL,
@@ -29,116 +26,16 @@ from broker.identity.principal import (
     by_key,
     nobody,
 )
-from broker.identity.revoked import Revoked
 
 if TYPE_CHECKING:
-    from broker.identity.certificates import Certificates
-    from broker.identity.tokens import Head, Rules
-    from broker.settings import Backend, Settings
-
-MAX_RENEWED: Final = 100_000
-"""Callers whose newest credential is remembered; those who came first are forgotten, and their expired calls end."""
+    from broker.identity.identities import Identities
+    from broker.identity.tokens import Head
+    from broker.settings import Backend
 
 _AWAY: Final = Refused("issuer-away", "", "Service Unavailable: the credential cannot be checked now", 503)
 _NEEDED: Final = "Unauthorized: an access token for this server is required"
 _FAILED: Final = "Unauthorized: this is no valid access token for this server"
 _TOO_LITTLE: Final = "Forbidden: the credential lacks a scope that this needs"
-
-
-class Identities:
-    """What all servers of one broker share: issuers, verified tokens, certificates, revocations.
-
-    `wall` gives seconds since the epoch, `clock` monotonic ones.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-    ) -> None:
-        """Raises ValueError for files that cannot be used."""
-        limits = settings.limits
-        self.settings = settings
-        self.wall = wall
-        self.revoked = Revoked(settings.revoked)
-        self.issuers: dict[str, tuple[Issuer, Rules]] = {}
-        self.audiences: dict[str, frozenset[str]] = {}
-        self._newest: dict[str, float] = {}  # the latest end of a caller's credentials, by its id
-        self._known: OrderedDict[tuple[str, str], Principal] = OrderedDict()
-        self.certificates: Certificates | None = None
-        self.shown: Callable[[], None] = lambda: None
-        """Told of every credential that is found good, where it may be good no more later."""
-        if settings.tls is not None and settings.tls.client_ca is not None:
-            from broker.identity.certificates import Certificates
-
-            self.certificates = Certificates(settings.tls)
-        if settings.issuers:
-            from broker.identity.tokens import Rules
-        pace = Pace(limits.issuer_refresh_s, limits.issuer_retry_s, limits.issuer_stale_s)
-        for each in settings.issuers:
-            fetch = fetcher(max_bytes=limits.issuer_bytes, timeout_s=limits.issuer_answer_s, ca_file=each.ca_bundle)
-            issuer = Issuer(each.issuer, jwks_uri=each.jwks_uri, fetch=fetch, pace=pace, clock=clock)
-            rules = Rules(each.issuer, frozenset(each.algorithms), each.principal_claim, limits.token_leeway_s)
-            self.issuers[each.issuer] = issuer, rules
-            self.audiences[each.issuer] = frozenset(each.audiences)
-
-    def recall(self, server: str, digest: str) -> Principal | None:
-        """The caller of a token that was verified before, for this server."""
-        found = self._known.get((server, digest))
-        if found is not None and self.lapsed(found):
-            del self._known[server, digest]
-            return None
-        if found is not None:
-            self.seen(found)
-        return found
-
-    def seen(self, principal: Principal) -> None:
-        """A credential was shown and is good: from now on it is looked whether it still is."""
-        if principal.expires_at is not None:
-            newest = self._newest
-            newest[principal.id] = max(newest.pop(principal.id, 0.0), principal.expires_at)
-            if len(newest) > MAX_RENEWED:
-                del newest[next(iter(newest))]
-        self.shown()
-
-    def renewed(self, principal: Principal) -> bool:
-        """True if the caller of an expired credential has shown another since, which still is good."""
-        leeway = self.settings.limits.token_leeway_s
-        return self.wall() < self._newest.get(principal.id, 0.0) + leeway and not self.revoked.covers(principal)
-
-    def remember(self, server: str, principal: Principal) -> None:
-        """A token was verified; the one verified longest ago of too many is forgotten."""
-        most = self.settings.limits.tokens_known
-        while self._known and len(self._known) >= most:
-            self._known.popitem(last=False)
-        if most:
-            self._known[server, principal.credential] = principal
-
-    def lapsed(self, principal: Principal) -> str:
-        """Why a credential that was good is good no more: `expired` or `revoked`; empty if it is."""
-        end = principal.expires_at
-        if end is not None and self.wall() >= end + self.settings.limits.token_leeway_s:
-            return "expired"
-        return "revoked" if self.revoked and self.revoked.covers(principal) else ""
-
-    @property
-    def keeps_tokens(self) -> bool:
-        """True if a server is shown tokens in exchange for its callers'."""
-        return any(each.exchanges for each in self.settings.servers.values())
-
-    @property
-    def lapses(self) -> bool:
-        """True if a credential that is good may be good no more later."""
-        settings = self.settings
-        known = settings.revoked is not None or settings.status.admin_key is not None
-        return bool(known or self.issuers or self.certificates is not None)
-
-    async def close(self) -> None:
-        """Nobody asks any more."""
-        for issuer, _ in self.issuers.values():
-            await issuer.close()
 
 
 class Admission:
@@ -255,6 +152,7 @@ class Admission:
             proven.expires_at,
             proven.digest,
             Proof(token) if identities.keeps_tokens else None,
+            rules,
         )
         held = self._held(principal)
         if held is principal and "cnf" not in proven.claims:

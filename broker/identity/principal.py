@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 if TYPE_CHECKING:
+    from broker.identity.tokens import Rules
     from broker.settings import Settings
 
 KEY_PREFIX: Final = "dgm_"  # makes a leaked key recognisable to secret scanners
@@ -40,7 +41,8 @@ class Principal(msgspec.Struct, frozen=True):
 
     Two of the same `id` are the same caller, whose credential was renewed: `claims` (of a token, as verified), `scopes`
     and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message, and
-    `credential` is its SHA-256, in hex. `proof` is the token itself, where servers are shown others in exchange for it.
+    `credential` is its SHA-256, in hex. `proof` is the token itself, where servers are shown others in exchange for it,
+    and `rules` those of its issuer that it was verified by.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     credential: str = ""
     proof: Proof | None = None
+    rules: Rules | None = None
 
     @property
     def per_call_sessions(self) -> bool:

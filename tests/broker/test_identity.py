@@ -8,7 +8,8 @@ import pytest
 from multidict import CIMultiDict
 
 from broker.identity import Principal, Refused, digest_of, new_key
-from broker.identity.admission import Admission, Identities
+from broker.identity.admission import Admission
+from broker.identity.identities import Identities
 from broker.settings import Settings
 
 URL = "http://127.0.0.1:9/mcp"

@@ -11,7 +11,8 @@ import pytest
 from multidict import CIMultiDict
 
 from broker.identity import Principal, Refused
-from broker.identity.admission import Admission, Identities
+from broker.identity.admission import Admission
+from broker.identity.identities import Identities
 from broker.identity.issuer import Issuer, Pace
 from broker.identity.keys import NoKeySet, read_keys, select
 from broker.settings import Settings
