@@ -26,6 +26,7 @@ NOTES: Final = {
     "park-expired": "A call that waited for its client's answers was ended, because none came in time.",
     "refused": "A request was refused by the broker: at the door, or for what it asks.",
     "revocations-not-read": "The file of what is revoked could not be read; the last one holds.",
+    "revocations-not-written": "What was revoked here could not be kept, and holds until the broker ends.",
     "sanitised": "Something was taken out of what a server said; `reason` says by what rule.",
     "session-ended": "A client's session ended; `reason` says why.",
     "session-lost": "A server does not know its session any more; it is opened again.",
