@@ -81,7 +81,7 @@ async def runs(door: Door) -> bool:
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 async def test_no_spelling_of_a_name_gets_past_the_rules(cell: Cell) -> None:
-    """C138, C140, C149, C163: each is answered as what does not exist."""
+    """C063, C138, C140, C149, C163: each is answered as what does not exist."""
     async with before(cell, keys=True, **RULES) as here, entered(here, cell, "bob") as door:
         for name in NAMES:
             answer = await door.call(name)
@@ -161,7 +161,7 @@ async def test_headers_that_say_something_else_than_the_body_are_refused(cell: C
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.transport != "pipe"], ids=str)
 async def test_headers_of_a_request_never_choose_what_is_run_or_who_asks(cell: Cell) -> None:
-    """C113, C151: a session client's mirrored headers, and headers that proxies set, mean nothing."""
+    """C113, C151, C222: a session client's mirrored headers, and headers that proxies set, mean nothing."""
     said: Json = {
         "X_HTTP_Method_Override": "DELETE",
         "X_Original_URL": "/servers/other/mcp",
