@@ -150,7 +150,7 @@ def fixed_members(now: Settings, then: Settings) -> list[str]:
         if name in _CHANGEABLE or before == after:
             continue
         parts = getattr(type(before), "model_fields", None)
-        if parts is None:
+        if parts is None or type(after) is not type(before):  # a section that is there in one of the two alone
             found.append(name)
         else:
             found += [f"{name}.{part}" for part in parts if getattr(before, part) != getattr(after, part)]

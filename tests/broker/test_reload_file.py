@@ -51,6 +51,27 @@ def test_members_that_differ_are_named_with_their_place() -> None:
     assert fixed_members(now, Settings.build({"servers": {"b": {"url": "http://b/mcp"}}})) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("tls", {"certificate": "pem"}, ".certificate"),
+        ("revoked", "pem", ""),
+        ("audit", {"file": {"path": "log"}}, ".file"),
+    ],
+)
+def test_what_takes_a_restart_is_named_also_where_it_appears_or_goes(
+    tmp_path: Path, name: str, value: Any, part: str
+) -> None:
+    files = [tmp_path / each for each in ("one", "two")]
+    for file in files:
+        file.touch()
+    in_place = [json.loads(json.dumps(value).replace("pem", str(file)).replace("log", str(file))) for file in files]
+    tree: Json = {"servers": {"a": {"url": "http://a/mcp"}}}
+    without, one, two = (Settings.build({**tree, **more}) for more in ({}, *({name: each} for each in in_place)))
+    assert fixed_members(without, one) == fixed_members(one, without) == [name]
+    assert fixed_members(one, two) == [f"{name}{part}"]
+
+
 def test_a_file_counts_as_changed_once_it_rests_and_once_for_each_change(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("a", encoding="utf-8")
