@@ -161,6 +161,15 @@ class Door:
             return Answer(reply.status, await read(reply))
         return Answer(reply.status, json.loads(reply.body) if reply.body[:1] in (b"{", b"[") else None)
 
+    async def tell(self, body: bytes) -> None:
+        """A message nobody answers; whatever comes of it is passed over."""
+        if self._pipe is not None:
+            self._pipe.line(body)
+        elif self._pair is not None:
+            await self._pair.post(body, **self.key)
+        else:
+            await self.client.post(body, **self.key)
+
     def meta(self) -> str:
         """What `params` begin with, for text to be put together by hand."""
         return f'"_meta":{json.dumps(envelope())},' if self.cell.modern else ""
