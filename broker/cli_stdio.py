@@ -61,6 +61,7 @@ def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
 )
 @sign_in_options
 @filter_options
+@click.option("--rate", multiple=True, metavar="RATE", help="Requests in a time, such as 10/second; repeatable.")
 @click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
 @click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")

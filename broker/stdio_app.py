@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +36,7 @@ from protocol_versions import REVISIONS
 
 if TYPE_CHECKING:
     from broker.metering.meter import Meter
+    from broker.quotas import ServerQuotas
 
 NAME = "default"
 
@@ -50,6 +52,7 @@ class StdioOptions(msgspec.Struct, frozen=True):
     face: str = "mirror"
     ca_bundle: str | None = None
     sign_in: SignInOptions | None = None
+    rates: tuple[Any, ...] = ()
     tap: Any = None
     audit: Any = None
 
@@ -77,6 +80,8 @@ async def serve(options: StdioOptions) -> int:
         wire=wire,
         seal=Seal(),
     )
+    if options.rates:
+        context.quotas = quotas_of(options.rates, wheel.clock)
     over = asyncio.Event()
     output = Output(take_output(), _client_does_not_read)
     face = OneClient(context, LOCAL, output.write)
@@ -123,6 +128,16 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
     return http_reach(
         target, wheel, DEFAULTS, tls=tls, headers=options.headers, proxy_env=os.environ, sign_in=options.sign_in
     )
+
+
+def quotas_of(rates: tuple[Any, ...], clock: Callable[[], float]) -> ServerQuotas:
+    """The rates of the command line, and the cap that is there without any."""
+    from broker.quotas import Quotas, Rule
+    from broker.quotas.store import Memory
+
+    rules = tuple(Rule("rate", rate=rate) for rate in rates)
+    store = Memory(sum(rate.amount for rate in rates), clock)
+    return Quotas(rules, store, at_once=DEFAULTS.calls_per_principal).of(NAME)
 
 
 def _server_said(line: str, dropped: int) -> None:

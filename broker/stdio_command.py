@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "scope": (),
     "redirect_port": "0",
     **{f"{kind}_{verb}": () for kind in KINDS for verb in ("allow", "deny")},
+    "rate": (),
     "tap": None,
     "audit": None,
     "log_level": "warning",
@@ -105,6 +106,7 @@ def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
         hooks=_hooks(given),
         ca_bundle=given["ca_bundle"],
         sign_in=sign_in,
+        rates=_rates(given["rate"]),
         tap=_tap(given["tap"], headers),
         audit=_audit(given["audit"], headers),
     )
@@ -167,6 +169,17 @@ def _hooks(given: dict[str, Any]) -> tuple[Any, ...]:
 
     rules = {plural: Rule(given[f"{kind}_allow"], given[f"{kind}_deny"]) for kind, plural in KINDS.items()}
     return (FilterNames(rules),)
+
+
+def _rates(given: tuple[str, ...]) -> tuple[Any, ...]:
+    if not given:
+        return ()
+    from broker.quotas.store import read_rate
+
+    try:
+        return tuple(map(read_rate, given))
+    except ValueError:
+        raise WrongLineError("--rate expects a rate such as 10/second or 600 per 5 minutes") from None
 
 
 def _tap(path: str | None, headers: dict[str, str]) -> Any:

@@ -91,4 +91,5 @@ class Revoked:
             raise ValueError(self._path)
         text = self._path.read_text(encoding="utf-8")
         self._lines = frozenset(line for each in text.splitlines() if (line := each.strip()) and line[0] != "#")
+        self._added = {each: None for each in self._added if each not in self._lines}  # the file has the rest now
         self._state = state

@@ -17,6 +17,8 @@ from broker.audit.opening import open_log
 from broker.audit.options import AuditOptions, FileOptions
 from broker.quotas import Quotas, Rule
 from broker.quotas.store import Memory, read_rate
+from broker.stdio_app import quotas_of
+from broker.stdio_command import DEFAULTS, WrongLineError, options_of
 from tests.broker.bridge_world import ADA, again, answers_to, begin, bridging, final, serving
 from tests.broker.conftest import Journal
 from tests.broker.http1_world import within
@@ -139,6 +141,20 @@ async def test_a_line_of_a_pipe_counts_in_either_era(tmp_path: Path, era: str) -
             await here.open()
         said = [await _add(here, number, era) for number in range(10, 15)]
         assert [over(message) for message in said] == [False] * 3 + [True] * 2
+
+
+async def test_the_rates_of_a_command_line_bound_its_client_in_either_era(tmp_path: Path) -> None:
+    options = options_of(("server",), {**DEFAULTS, "rate": ("3/day", "100/second")})
+    async with pipe(tmp_path) as here:
+        here.context.quotas = quotas_of(options.rates, lambda: 0.0)
+        await here.open()  # `initialize` is a request too
+        said = [await _add(here, number, "session") for number in range(10, 14)]
+        assert [over(message, limit="rate") for message in said] == [False] * 2 + [True] * 2
+
+
+def test_a_rate_of_a_command_line_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(WrongLineError):
+        options_of(("server",), {**DEFAULTS, "rate": ("often",)})
 
 
 async def _add(here: Any, number: int, era: str) -> Json:

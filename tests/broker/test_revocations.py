@@ -314,6 +314,21 @@ async def test_an_operator_revokes_and_it_has_happened_when_the_answer_comes(tmp
         assert file.read_text(encoding="utf-8").split("\n") == ["# none yet", named, ""]
 
 
+async def test_what_is_taken_out_of_the_file_is_revoked_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "revoked"
+    file.write_text("", encoding="utf-8")
+    keys = {"ann": hashlib.sha256(b"ann").hexdigest()}
+    async with world(keys=keys, revoked=file, status={"admin_key": ADMIN_SHA256}) as here, admin(here) as post:
+        here.client.headers = {"Authorization": "Bearer ann"}
+        assert (await post({"entries": ["key:ann"]}))[1]["kept"]
+        revoked = here.broker.app[SERVERS].identities.revoked
+        assert revoked.look()
+        assert (await here.client.post({"id": 1, "method": "ping"})).status == 401
+        file.write_text("# nobody\n", encoding="utf-8")
+        assert revoked.look()
+        await here.client.open()
+
+
 async def test_without_a_file_a_revocation_holds_until_the_restart_and_says_so() -> None:
     keys = {"ann": hashlib.sha256(b"ann").hexdigest()}
     async with world(keys=keys, status={"admin_key": ADMIN_SHA256}) as here, admin(here) as post:
