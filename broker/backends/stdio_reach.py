@@ -78,6 +78,11 @@ class StdioReach:
 
     greets_first = True
 
+    @property
+    def processes(self) -> int:
+        """How many of the command run now."""
+        return len(self._children)
+
     def session(self, owner: Owner, *, patient: bool = False, who: Who | None = None) -> SessionBackend:  # noqa: ARG002
         """A session, with a process of its own as soon as it is initialized."""
         session = ChannelSession(self, owner, patient=patient)

@@ -131,7 +131,7 @@ class ServerCalls:
         fault = "" if outcome in ("ok", "suspended", "resumed") else error_type(record, reason)
         self._leg_over(record, seen, fault)
         client, server = seen.revisions
-        client = client or revision_of(record.client_revision)
+        client, server = client or revision_of(record.client_revision), server or revision_of(record.revision)
         method = method_of(record.method)
         reason = self._reasons(slug_of(reason))
         self.meter.calls.add((self.name, method, client, server, outcome, reason))

@@ -117,6 +117,9 @@ CONNECTIONS: Final = Metric(
     "dragoman_pool_connections", "gauge", ("server",), "Connections to the server, idle ones included."
 )
 WAITING: Final = Metric("dragoman_pool_waiting", "gauge", ("server",), "Requests that wait for a connection.")
+PROCESSES: Final = Metric(
+    "dragoman_server_processes", "gauge", ("server",), "Of a command: how many of it run, one for each session."
+)
 PROGRESS: Final = Metric(
     "dragoman_progress_ratio",
     "gauge",
@@ -135,5 +138,5 @@ FOLDED: Final = Metric(
 
 METRICS: Final = (
     *HISTOGRAMS, *COUNTERS, LOSSES, NOTES, INFO, UPTIME, ACCEPTING, ERA, SESSIONS, BACKEND_SESSIONS, OPEN, PARKED,
-    STREAMS, CONNECTIONS, WAITING, PROGRESS, FAILED, FOLDED,
+    STREAMS, CONNECTIONS, WAITING, PROCESSES, PROGRESS, FAILED, FOLDED,
 )  # fmt: skip

@@ -78,7 +78,7 @@ class Exposition(Collector):
 
 _OF_SERVER = (
     names.ERA, names.SESSIONS, names.BACKEND_SESSIONS, names.OPEN, names.PARKED, names.STREAMS, names.CONNECTIONS,
-    names.WAITING, names.PROGRESS, names.FAILED,
+    names.WAITING, names.PROCESSES, names.PROGRESS, names.FAILED,
 )  # fmt: skip
 
 
@@ -95,6 +95,8 @@ def _gauges(face: StreamableHttp) -> Iterator[tuple[Metric, float]]:
         yield names.CONNECTIONS, connections
     if isinstance(waiting := getattr(pool, "waiting", None), int):
         yield names.WAITING, waiting
+    if isinstance(processes := getattr(context.reach, "processes", None), int):
+        yield names.PROCESSES, processes
     calls = context.watch.calls
     if calls is not None and (progress := calls.progress) is not None:
         yield names.PROGRESS, progress

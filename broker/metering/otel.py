@@ -95,7 +95,8 @@ class Otel:
         if self._tracer is None or parent is None:
             return None
         given = {**_attributes(record, server), **place}
-        given["mcp.protocol.version"] = caller.backend_revision
+        if caller.backend_revision:  # which `initialize` is about to find out
+            given["mcp.protocol.version"] = caller.backend_revision
         given["dragoman.client.protocol_version"] = caller.client_revision
         if frame.id is not UNSET:
             given["jsonrpc.request.id"] = str(frame.id)

@@ -197,7 +197,12 @@ async def test_a_session_that_ends_says_how_long_it_lasted() -> None:
     measured = Measured()
     async with world(**measured.settings) as here:
         await here.client.open()
-        assert only(page(here, measured.meter)["dragoman_sessions"], server="default") == 1
+        now = page(here, measured.meter)
+        assert only(now["dragoman_sessions"], server="default") == 1
+        assert only(now["dragoman_pool_connections"], server="default") >= 1
+        assert only(now["dragoman_pool_waiting"], server="default") in (0, 1)  # the standing stream is being opened
+        asked = only(now["dragoman_calls_total"], method="initialize", server_revision="2025-11-25", outcome="ok")
+        assert asked == 1
         await here.client.send("DELETE")
         found = page(here, measured.meter)
     (sample,) = found["mcp_server_session_duration_seconds_count"]

@@ -21,6 +21,7 @@ from broker.metering.exposition import Exposition
 from broker.metering.labels import Words, code_of, method_of, revision_of, slug_of
 from broker.metering.meter import Meter
 from broker.metering.series import Counted, Histogram, folded
+from broker.servers import Servers
 from broker.settings import Settings
 from broker.status import Status
 from tests.broker.scripted_backend import World, world
@@ -170,3 +171,13 @@ async def test_a_server_is_measured_only_if_somebody_reads_it() -> None:
     off: Any = {"status": {"port": 0}, "telemetry": {"metrics": False}}
     async with world(**off) as here:
         assert here.context.watch.audit is None
+
+
+def test_a_command_says_how_many_of_it_run() -> None:
+    settings = Settings.for_proxy((sys.executable, "-c", "pass"), port=0)
+    servers = Servers(settings, port=1, tap=None)
+    text, _ = Exposition(lambda: servers.faces, lambda: False, 0.0, None).text("")
+    samples = {sample.name: sample.value for family in parsed(text.decode()) for sample in family.samples}
+    assert samples["dragoman_server_processes"] == 0
+    assert samples["dragoman_accepting"] == 0
+    assert "dragoman_pool_connections" not in samples
