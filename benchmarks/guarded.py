@@ -47,7 +47,7 @@ LONG: Final = {"name": "long", "deny": "name == 'echo' && size(arguments.text) >
 FILTER: Final = {"tools": {"deny": ["delete_*", "admin_*"]}, "resources": {"deny": ["file:///etc/*"]}}
 SANITISE: Final = {"rules": [{"find": ["secrets", "private-keys", "email", "card"], "action": "redact"}]}
 
-GUARDS: Final = ("token", "policy", "filter", "audit")
+GUARDS: Final = ("token", "policy", "filter", "audit", "metrics")
 """What makes up `all`."""
 
 PARTS: Final = (OFF, *GUARDS, "arguments", "sanitise", ALL)
@@ -82,6 +82,8 @@ def configured(part: str, url: str, folder: Path, issuer: Issuer) -> Path:
         server["filter"] = FILTER
     if "audit" in on:
         document["audit"] = {"file": {"path": str(folder / f"{part}.jsonl")}}
+    if "metrics" in on:
+        document["status"] = {"port": 0}
     if "sanitise" in on:
         document["sanitise"] = SANITISE
     file = folder / f"{part}.json"

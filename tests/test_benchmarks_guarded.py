@@ -42,6 +42,7 @@ async def test_each_part_is_configured_alone_and_all_have_every_one(tmp_path: Pa
             "policy": bool(each.policy.rules),
             "filter": bool(each.servers["bench"].filter.tools.deny),
             "audit": each.audit is not None,
+            "metrics": each.measured,
         }
         for part, each in found.items()
     }
