@@ -46,12 +46,14 @@ class Door:
 
     def has_room(self, peer: str) -> bool:
         """Whether one connection more may come; of one that may not, the operator is told."""
-        reason = "connections"
-        if self.open < self.limits.connections:
-            if self.addresses[counted_as(peer)] < self.limits.connections_per_address:
-                return True
+        if self.open >= self.limits.connections:
+            reason = "connections"
+            telemetry.note("refused", reason="connections")
+        elif self.addresses[counted_as(peer)] >= self.limits.connections_per_address:
             reason = "connections-of-address"
-        telemetry.note("refused", reason=reason)
+            telemetry.note("refused", reason="connections-of-address")
+        else:
+            return True
         if self.audit is not None:
             self.audit.refused(reason, peer=peer)
         return False
