@@ -193,7 +193,8 @@ class ServerContext:
         """What is known of a stateless backend, as this caller sees it; nobody in particular shares nothing."""
         if not principal.input_capabilities:
             return Facts()
-        return self._facts.of((principal.id, self.audience(principal)), Facts)
+        audience = self.audience(principal) if self.hooks.tells_apart else ""
+        return self._facts.of((principal.id, audience), Facts)
 
     def hub(self, principal: Principal) -> ListenHub:
         """The shared listen stream of a caller; nobody in particular shares nothing."""

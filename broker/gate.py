@@ -32,7 +32,7 @@ MAX_ASKED = 1_024
 class Gate:
     """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
-    __slots__ = ("__weakref__", "_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks")
+    __slots__ = ("__weakref__", "_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks", "idle")
 
     def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
         self._edge = edge
@@ -43,12 +43,13 @@ class Gate:
         # Questions whose answers are of interest, by the backend's id.
         self._asked: dict[Any, tuple[str, CallInfo]] = {}
         self._turns = Turns()
+        self.idle = not hooks.hooks
+        """Whether there is nothing to judge by, and nothing that waits for a verdict."""
         hooks.gates.add(self)
 
-    @property
-    def idle(self) -> bool:
-        """True while there is nothing to judge by, and nothing that waits for a verdict."""
-        return not self.hooks.hooks and not self._turns.busy
+    def hooks_changed(self) -> None:
+        """There are other hooks from now on; what waits for a verdict is passed on behind it all the same."""
+        self.idle = not self.hooks.hooks and not self._turns.busy
 
     def review(self) -> None:
         """Policy may have changed: end the open calls that it refuses now, here and at the backend."""

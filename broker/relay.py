@@ -192,8 +192,9 @@ class Relay(Ending):
                 self.link.ended(effect.call)  # type: ignore[union-attr]
                 if self.meter is not None:
                     self.meter.ended(effect.call)  # type: ignore[union-attr]
-                self._resend.pop(effect.call, None)  # type: ignore[union-attr]
-                self._headers.pop(effect.call, None)  # type: ignore[union-attr]
+                if self._resend or self._headers:
+                    self._resend.pop(effect.call, None)  # type: ignore[union-attr]
+                    self._headers.pop(effect.call, None)  # type: ignore[union-attr]
             else:
                 self._rare(effect)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
@@ -122,7 +123,7 @@ class PostLeg:
         self._parser: sse.Parser | None = None
         self._answered = False
         self._stopped = False
-        self._started = asyncio.get_running_loop().time()
+        self._started = monotonic()
         self._resumes = 0
         self._retry_s = DEFAULT_RETRY_S
         self._timer: asyncio.TimerHandle | None = None
@@ -282,8 +283,7 @@ class PostLeg:
 
     def _resume(self) -> None:
         """Polling: the backend closed the connection before the answer, after giving us an event id."""
-        parser = self._parser
-        self._resumes += 1
+        parser, self._resumes = self._parser, self._resumes + 1
         if parser is None or not parser.last_event_id or self._resumes > MAX_RESUMES or self._session.closed:
             self._fail("backend-closed")
             return
@@ -292,8 +292,8 @@ class PostLeg:
     def _poll(self) -> None:
         if self._stopped or self._parser is None:
             return
-        total_s = self._session.deadlines.call.total_s
-        left_s = None if total_s is None else self._started + total_s - asyncio.get_running_loop().time()
+        if (left_s := self._session.deadlines.call.total_s) is not None:
+            left_s += self._started - monotonic()
         if left_s is not None and left_s <= 0:
             self._fail("backend-timeout")
         else:

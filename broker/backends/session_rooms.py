@@ -116,7 +116,8 @@ class Rooms:
         if self.policy.session == "shared":
             return self.groups.get("", "", NOTHING)  # whoever asked, nobody in particular could be asked back
         declared = self.groups.read(bytes(call.told), mute=self.mute or self.policy.park == "off")
-        audience = call.relay.context.audience(call.who)
+        context = call.relay.context
+        audience = context.audience(call.who) if context.hooks.tells_apart else ""
         own = f"{audience}\0{call.session_key}" if audience else call.session_key
         return self.groups.get(call.who.id, own, declared)
 

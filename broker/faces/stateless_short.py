@@ -104,7 +104,8 @@ class BareHead:
             return None
         own = session_key(context, headers, modern) if not stateless else ""
         peer = context.addresses.of(connection.peer, self._forwarded) if self._located else ""
-        ticket = admitted(context, caller, peer, modern)
+        quotas = context.quotas
+        ticket = quotas.hold(caller.id, modern.method) if quotas.plain else admitted(context, caller, peer, modern)
         if type(ticket) is Over:
             return None  # nothing was counted: the usual way finds the same, and says so
         parts = {

@@ -56,16 +56,15 @@ class Runner:
     def _install(self, hooks: Sequence[Hook]) -> None:
         self.hooks = tuple(hooks)
         self._telling = tuple(hook for hook in self.hooks if type(hook).audience is not Hook.audience)
+        self.tells_apart = bool(self._telling)
+        """Whether what a caller is shown depends on more than its name."""
         self._cache: dict[tuple[str, str, Side], tuple[Slot, Judges] | None] = {}
         self.questions = any(self.wants("params", method, "client") for method in QUESTIONS)
         """Whether any hook judges what servers ask; what travels inside results stays unopened otherwise."""
         self.answers = any(self.wants("result", method, "server") for method in QUESTIONS)
         """Whether any hook judges what clients answer."""
-
-    @property
-    def tells_apart(self) -> bool:
-        """True if what a caller is shown depends on more than its name."""
-        return bool(self._telling)
+        for gate in tuple(self.gates):
+            gate.hooks_changed()
 
     def audience(self, caller: Caller) -> str:
         """Which of one caller's credentials may share answers."""

@@ -63,6 +63,8 @@ class Meter:
         if method is UNSET or method in _FREE:
             return None
         quotas, speaker = self._quotas, relay.speaker
+        if quotas.plain:
+            return quotas.hold(speaker.who.id, method)
         tool = (text_of(frame, "name") or "") if quotas.by_tool and method == CALL else ""
         return quotas.admit(speaker.who.id, speaker.address, method, tool)
 

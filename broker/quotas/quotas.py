@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -32,6 +33,8 @@ MAX_RETRIES: Final = 16_384
 
 BUSY_RETRY_S: Final = 1.0
 """What is told of the wait for a call to end, which nobody knows: calls of models take seconds."""
+
+WHOLE: Final = "calls_per_principal"
 
 UNCOUNTED: Final = frozenset(("server/discover", "ping"))
 """Methods that `*` does not mean: a client that cannot discover takes the server for one of another era."""
@@ -66,33 +69,35 @@ class Over(msgspec.Struct, frozen=True):
 
 
 class Ticket:
-    """What a call holds while it is open."""
+    """What a call holds while it is open: a place in each count of these keys."""
 
-    __slots__ = ("_keys", "_running")
+    __slots__ = ("_key", "_more", "_running")
 
-    def __init__(self, running: dict[Key, int], keys: list[Key]) -> None:
+    def __init__(self, running: dict[Key, int], key: Key, more: Sequence[Key] = ()) -> None:
         self._running = running
-        self._keys = keys
-        for key in keys:
-            running[key] = running.get(key, 0) + 1
+        self._key: Key | None = key
+        self._more = more
+        running[key] = running.get(key, 0) + 1
+        for each in more:
+            running[each] = running.get(each, 0) + 1
 
     def leave(self) -> None:
         """The call is over. Harmless when repeated."""
-        keys, self._keys = self._keys, []
-        for key in keys:
-            left = self._running[key] - 1
+        key, self._key, running = self._key, None, self._running
+        while key is not None:
+            left = running[key] - 1
             if left:
-                self._running[key] = left
+                running[key] = left
             else:
-                del self._running[key]
+                del running[key]
+            key, self._more = (self._more[0], self._more[1:]) if self._more else (None, ())
 
 
 class Quotas:
     """What all servers of one broker count together. `at_once`: open calls of one caller; 0: any number."""
 
     def __init__(self, rules: tuple[Rule, ...], store: Store | None, *, at_once: int) -> None:
-        whole = Rule("calls_per_principal", concurrent=at_once)
-        self.rules = (whole, *rules) if at_once else rules
+        self.rules = (_whole(at_once), *rules) if at_once else rules
         self.store = store
         self.running: dict[Key, int] = {}
 
@@ -104,7 +109,7 @@ class Quotas:
 class ServerQuotas:
     """The quotas as one server's faces ask for them."""
 
-    __slots__ = ("_all", "_brought", "_found", "_rules", "_server", "by_address", "by_tool")
+    __slots__ = ("_all", "_brought", "_found", "_rules", "_server", "by_address", "by_tool", "plain")
 
     def __init__(self, quotas: Quotas, server: str) -> None:
         self._all = quotas
@@ -115,6 +120,9 @@ class ServerQuotas:
         self.by_address = any("address" in rule.per for _, rule in self._rules)
         self._found: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
         self._brought: OrderedDict[str, None] = OrderedDict()
+        alone = self._rules[0][1] if len(self._rules) == 1 else None
+        self.plain = alone.concurrent if alone is not None and alone == _whole(alone.concurrent) else 0
+        """The limit that holds without any configuration, if it is the only one; else 0."""
 
     def admit(
         self, principal: str, address: str, method: str, tool: str = "", *, counted: bool = True
@@ -124,6 +132,8 @@ class ServerQuotas:
         `counted`: whether it counts where rates are counted; how many there are at once counts in any case. A request
         of nobody (an empty `principal`: its credential was refused) counts for its address alone.
         """
+        if self.plain:
+            return self.hold(principal, method)
         address = counted_as(address) if self.by_address else ""
         keys: list[Key] = []
         rates: list[tuple[Any, str]] = []
@@ -148,7 +158,16 @@ class ServerQuotas:
             return worst
         for rate, text in rates:
             store.count(rate, text)  # type: ignore[union-attr]
-        return Ticket(running, keys) if keys else None
+        return Ticket(running, keys[0], keys[1:]) if keys else None
+
+    def hold(self, principal: str, method: str) -> Ticket | Over | None:
+        """As `admit`, where nothing but the limit without configuration holds (`plain`)."""
+        if not principal or method in UNCOUNTED:
+            return None
+        running, key = self._all.running, (0, principal)
+        if running.get(key, 0) >= self.plain:
+            return Over("concurrency", WHOLE, BUSY_RETRY_S)
+        return Ticket(running, key)
 
     def first_time(self, state: str) -> bool:
         """True once for each state of a suspended call: its retry is no new call, its repetitions are."""
@@ -172,6 +191,11 @@ class ServerQuotas:
             return (number, principal)
         said = (("principal", principal), ("address", address), ("server", self._server), ("tool", tool))
         return (number, *(value for each, value in said if each in rule.per))  # the tool last: it may hold anything
+
+
+def _whole(at_once: int) -> Rule:
+    """The limit that holds without any configuration."""
+    return Rule(WHOLE, concurrent=at_once)
 
 
 def _any(globs: Any, text: str) -> bool:

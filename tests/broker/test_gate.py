@@ -167,8 +167,7 @@ async def test_a_replay_that_policy_refuses_does_not_keep_the_session_from_openi
         here.backend.capabilities = {"logging": {}, "resources": {"subscribe": True}}
         await here.client.open()
         await here.client.call(1, "resources/subscribe", uri="test://a")
-        session = next(iter(here.context.sessions._by_id.values()))
-        session.relay.gate.hooks = Runner([Refuses("params", "resources/subscribe", "server")], here.context.wire)
+        here.context.hooks.replace([Refuses("params", "resources/subscribe", "server")])
         here.backend.forget_sessions()
         assert (await here.client.call(2)).json["result"] == DONE
         assert here.backend.count("resources/subscribe") == 1
