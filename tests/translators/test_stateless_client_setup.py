@@ -29,6 +29,7 @@ from tests.translators.stateless_playbook import (
     silent,
     welcome,
 )
+from translators.loss import Loss, Noted
 from translators.machine import Note, SetTimer
 from translators.stateless_client import Habits, Memory
 from translators.stateless_client.calls import Quota
@@ -181,6 +182,20 @@ def test_a_request_that_declared_less_than_its_session_is_not_asked() -> None:
     play = fresh()
     play.wonders(0, 1, ROOTS)
     assert play.asks(10, declares={})[-1] == sent(3, "tools/call", name="t")
+
+
+@pytest.mark.parametrize("more", [{}, {"tools": []}])
+def test_context_that_was_not_declared_is_left_out_of_what_the_set_up_asked_if_that_helps(more: Json) -> None:
+    play = fresh({**INPUTS, "sampling": {"tools": {}, "context": {}}})
+    play.wonders(0, 1, CREATE, {**SAMPLE, **more, "includeContext": "allServers"})
+    effects = play.asks(10, declares={"sampling": {}})
+    if more:  # tools were not declared either
+        text = "The client did not declare this capability"
+        refusal = [denied(1, "not-declared", text, -32602), Note("refused", CREATE, "not-declared")]
+        assert effects == [*refusal, sent(3, "tools/call", name="t")]
+    else:
+        loss = Noted("includeContext needs sampling.context", "includeContext", Loss.DEGRADED)
+        assert effects == [Note("lossy", CREATE, losses=(loss,)), gather()]
 
 
 def test_questions_of_the_set_up_count_like_any_others() -> None:
