@@ -93,6 +93,9 @@ async def test_c115_no_page_names_a_session_a_caller_a_credential_or_what_was_ca
             subject,
             "backend-1",
             "backend-2",
+            "name-of-a-tool",
+            "argument-of-a-call",
+            "method-of-a-client",
         ]
         for credential in (key, token):
             here.client.headers = {"Authorization": f"Bearer {credential}"}
@@ -110,7 +113,7 @@ async def test_c115_no_page_names_a_session_a_caller_a_credential_or_what_was_ca
                 status, page = await asked(path, Accept=accept)
                 assert status == 200
                 text = page if isinstance(page, str) else json.dumps(page)
-                assert [each for each in (*secrets, "-of-a-") if each in text] == []
+                assert [each for each in secrets if each in text] == []
             here.client.path = path
             assert (await here.client.send("GET")).status == 404  # of the listener that clients reach
     assert set(asked.paths) == {"/health", "/ready", "/status", "/metrics"}
