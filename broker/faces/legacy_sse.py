@@ -2,8 +2,8 @@
 
 Follows basic/transports (HTTP with SSE) of 2024-11-05 and (backwards compatibility) of its successors. Invariants: the
 first event names the address, relative, because clients insist on the origin they know; a POST is answered 202 and its
-answer comes on the stream; the end of the stream is the end of the session; a session of somebody else looks like one
-that does not exist.
+answer comes on the stream, and 400 if it is none that could be answered there; the end of the stream is the end of the
+session; a session of somebody else looks like one that does not exist.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from broker import sse
-from broker.faces.context import FaceContext
+from broker.faces.context import FaceContext, refuse
 from broker.faces.one_client import OneClient
 from broker.faces.writer import write_stream
 from broker.identity import Principal
@@ -118,8 +118,9 @@ class LegacySse:
                 return lacking
         pair.principal = principal
         pair.client.speaks(principal, context.address(request))
-        pair.client.line(body)
-        return web.Response(status=202, text="Accepted")
+        error = pair.client.line(body)
+        # SDK servers answer 400 as well; an error with an id is on the stream, where its request is waited for.
+        return refuse(400, error) if error else web.Response(status=202, text="Accepted")
 
     async def no_post(self, request: web.Request) -> web.StreamResponse:
         """A POST on the stream's address: 405 is what makes newer clients fall back to the pair."""

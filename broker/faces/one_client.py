@@ -60,6 +60,7 @@ class OneClient:
         self._waiting: deque[tuple[Decoded, int]] = deque()
         self._waiting_bytes = 0
         self._batching = False
+        self._untold = b""
         self._task: asyncio.Task[None] | None = None
 
     def speaks(self, principal: Principal, peer: str) -> None:
@@ -68,14 +69,19 @@ class OneClient:
         if self.relay is not None:
             self.relay.speaker.who, self.relay.speaker.address = principal, peer
 
-    def line(self, text: bytes) -> None:
-        """One line of the client."""
+    def line(self, text: bytes) -> bytes:
+        """One line of the client; the error that refuses it, if it has no id that a message could answer, else nothing.
+
+        An error that names no request helps nobody on a pipe, and ends some clients; a POST has an answer of its own.
+        """
+        self._untold = b""
         try:
             decoded = jsonrpc.decode_strict(text, self.context.wire)
         except jsonrpc.Refused as refused:
-            self._unreadable(refused)
-            return
-        self._take(decoded, len(text))
+            self._refuse(UNSET if refused.id is None else refused.id, refused.code, refused.message, refused.reason)
+        else:
+            self._take(decoded, len(text))
+        return self._untold
 
     def too_long(self) -> None:
         """A line that was longer than a message may be; it was passed over."""
@@ -221,18 +227,14 @@ class OneClient:
 
     # ---- refusals ------------------------------------------------------------------------------------------------
 
-    def _unreadable(self, refused: jsonrpc.Refused) -> None:
-        """An error that names no request helps nobody on a pipe, and ends some clients: it is only written down."""
-        if refused.id is None:
-            self._audit(refused.reason)
-        else:
-            self._refuse(refused.id, refused.code, refused.message, refused.reason)
-
     def _refuse(self, frame_id: Any, code: int, message: str, reason: str) -> None:
         self._audit(reason)
-        if frame_id is not UNSET:
-            data = {"origin": "broker", "reason": reason}
-            self._write(jsonrpc.encode(jsonrpc.error_response(frame_id, code, message, data)))
+        data = {"origin": "broker", "reason": reason}
+        error = jsonrpc.encode(jsonrpc.error_response(frame_id, code, message, data))
+        if frame_id is UNSET:
+            self._untold = error
+        else:
+            self._write(error)
 
     def _audit(self, reason: str) -> None:
         self.context.refused(reason, self.principal, peer=self._peer)

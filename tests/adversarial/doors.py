@@ -121,8 +121,8 @@ class Door:
     async def attack(self, body: bytes, method: str = "tools/call", name: str = "x", **more: str | None) -> Answer:
         """What becomes of bytes that ought to be refused.
 
-        On a pipe and on the pair an error that could name no request is not written: that the next message is
-        answered shows that there is none.
+        On a pipe an error that could name no request is not written: that the next message is answered shows that
+        there is none. On the pair it is the answer to the POST.
         """
         if self._pipe is not None:
             self._pipe.line(body)

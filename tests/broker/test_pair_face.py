@@ -44,6 +44,38 @@ async def test_a_post_says_that_it_was_taken_and_nothing_else() -> None:
         assert text(await client.answer(1)) == "done"
 
 
+UNREADABLE = [
+    (b"{", -32700, "not-json"),
+    (b'{"a": "\xff"}', -32700, "not-utf8"),
+    (b"[]", -32600, "empty-batch"),
+    (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600, "bad-id"),
+    (b'{"jsonrpc": "2.0", "id": 1, "id": 1, "method": "ping"}', -32600, "duplicate-member"),
+    (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', -32600, "batch"),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "reason"), UNREADABLE, ids=[reason for *_, reason in UNREADABLE])
+async def test_a_post_that_no_message_could_answer_is_refused_itself(body: bytes, code: int, reason: str) -> None:
+    async with world() as here:
+        client = PairClient(here)
+        await client.open()
+        reply = await client.post(body)
+        assert reply.status == 400
+        assert reply.json["error"]["code"] == code
+        assert reply.json["error"]["data"] == {"origin": "broker", "reason": reason}
+        assert "id" not in reply.json
+        assert text(await client.ask(1, "tools/call", {"name": "x"})) == "done"
+
+
+async def test_a_post_that_is_refused_and_names_its_request_is_answered_on_the_stream() -> None:
+    async with world() as here:
+        client = PairClient(here)
+        await client.open()
+        assert (await client.post({"id": 7, "method": "tools/call", "params": []})).status == 202
+        error = (await client.answer(7))["error"]
+        assert (error["code"], error["data"]["reason"]) == (-32602, "bad-params")
+
+
 async def test_before_a_stateless_server_the_pair_is_a_session_too() -> None:
     async with modern() as here:
 
@@ -173,7 +205,7 @@ async def test_bad_bodies_harm_nobody(body: bytes) -> None:
     async with world() as here:
         client = PairClient(here)
         await client.open()
-        assert (await client.post(body)).status == 202
+        assert (await client.post(body)).status == 400
         assert text(await client.ask(1, "tools/call", {"name": "x"})) == "done"
 
 
