@@ -156,6 +156,8 @@ class Outbox:
             if not exchange.may_stream:
                 return self.send_standing(data, question=question)
             stream = self.stream(exchange)
+        elif stream.full and not final:
+            return False
         stream.send(data, identified=not error)
         if final and exchange.open <= 0:
             self._finish(exchange, stream)
@@ -201,8 +203,9 @@ class Outbox:
         """Deliver what belongs to no exchange on one stream, or hold it; False if there is no room to hold it."""
         stream = self.carrier(commit=True)
         if stream is not None:
-            stream.send(data)
-            return True
+            if not stream.full:
+                stream.send(data)
+            return not stream.full
         if self.standing and self.standing[-1].resumable:
             self.standing[-1].send(data)  # its reader is away for a moment: the history keeps it for the resume
             return True

@@ -1,13 +1,21 @@
-"""Backpressure: a reader that does not keep up stops the backend's stream instead of filling this process."""
+"""Backpressure: a reader that does not keep up stops the backend's stream instead of filling this process.
+
+Where one line carries the messages of several callers (a process that serves stateless requests), it cannot be stopped
+for one of them: a reader that is far behind is told nothing but answers until it has caught up, and the others go on.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from translators.machine import STANDING
 
 if TYPE_CHECKING:
+    from broker.outbox import Outbox
     from broker.relay import Relay
+
+SLOW_FACTOR: Final = 16
+"""How far beyond `limits.stream_queue_bytes` the queue of a reader may grow whose messages cannot be held back."""
 
 
 def press(relay: Relay, number: int) -> None:
@@ -27,6 +35,10 @@ def press(relay: Relay, number: int) -> None:
     ]
     if outbox.carrier() is stream and relay.backend.standing is not None:
         tickets.append(relay.backend.standing)
+    if not tickets:
+        if stream.behind > SLOW_FACTOR * relay.watch.queue_bytes:
+            stream.full = True
+        return
     stream.pressure = True
     for ticket in tickets:
         ticket.pause()
@@ -37,3 +49,10 @@ def press(relay: Relay, number: int) -> None:
             ticket.resume()
 
     stream.when_relieved(relieve)
+
+
+def lost_to(outbox: Outbox, number: int) -> str:
+    """Why a message for an exchange (0: for none) could not be sent."""
+    exchange = outbox.exchanges.get(number)
+    stream = outbox.carrier() if exchange is None else exchange.stream
+    return "slow-reader" if stream is not None and stream.full else "no-stream"

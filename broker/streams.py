@@ -49,8 +49,8 @@ class Stream:
     """A stream of one session. `resumable` gives its events ids, `priming` starts it with an empty event."""
 
     __slots__ = (
-        "_history", "_opening", "_queue", "_relieve", "_waiter", "attached", "done_at", "ended", "holder", "key",
-        "number", "pressure", "queued", "resumable",
+        "_history", "_opening", "_queue", "_relieve", "_waiter", "attached", "done_at", "ended", "full", "holder",
+        "key", "number", "pressure", "queued", "resumable",
     )  # fmt: skip
 
     def __init__(self, key: str, *, resumable: bool, priming: bool, max_events: int, max_bytes: int) -> None:
@@ -61,6 +61,8 @@ class Stream:
         self.attached = False
         self.done_at: float | None = None
         self.pressure = False
+        self.full = False
+        """Whether its reader is so far behind that it is told nothing but answers."""
         self.queued = 0
         self.holder = 0
         self._queue: list[bytes] = []
@@ -102,6 +104,7 @@ class Stream:
         data = self._queue[0] if len(self._queue) == 1 else b"".join(self._queue)
         self._queue.clear()
         self.queued = 0
+        self.full = False
         if self._relieve is not None:
             relieve, self._relieve = self._relieve, None
             relieve()
@@ -148,6 +151,11 @@ class Stream:
         for event in missed:
             self._queue_up(event)
         return True
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait beside the newest message, which a reader that keeps up has not had time to take."""
+        return self.queued - len(self._queue[-1]) if self._queue else 0
 
     def when_relieved(self, call: Callable[[], None]) -> None:
         """Call back once when the queue was taken."""

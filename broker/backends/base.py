@@ -52,6 +52,8 @@ class SessionBackend(Protocol):
 
     acknowledges: bool
     """Whether its standing stream says when it stands: what is announced before is lost."""
+    one_line: bool
+    """Whether all its calls come on one line, which cannot be stopped for one of them."""
     session_id: str | None
     closed: bool
 

@@ -61,6 +61,7 @@ class ChannelSession:
     """A session as the backend knows it."""
 
     acknowledges = False
+    one_line = True
     streams = True
 
     def __init__(self, reach: ChannelReach, owner: Owner, *, patient: bool) -> None:

@@ -102,8 +102,10 @@ class PooledSession:
         return not (self.talk.may_ask or cancelled or self.haunted)
 
     def ticket(self, leg: int) -> Flow | None:
-        """The hold on the backend's stream for the call this leg waits for."""
+        """The hold on the backend's stream for the call this leg waits for, if it has one that no other call shares."""
         backend = self.relay.backend
+        if backend is not None and backend.one_line and not self.wrapped:
+            return None
         number = self.relay.talk.book.by_client.get(self.talk.by_leg.get(leg, 0))
         found = backend.legs.get(number) if backend is not None and number is not None else None
         return found.ticket if found is not None else None

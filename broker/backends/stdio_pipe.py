@@ -192,9 +192,9 @@ class StdioLegs:
         if number:
             self.pipe.cancel(number)
 
-    def ticket(self, leg: int) -> Flow | None:
-        """The hold on the whole pipe: there is no other."""
-        return self.pipe.child if leg in self._numbers else None
+    def ticket(self, leg: int) -> Flow | None:  # noqa: ARG002
+        """There is no hold on one request: to stop the pipe would be to stop everybody's."""
+        return None
 
     def close(self) -> None:
         """Cancel everything."""

@@ -52,6 +52,7 @@ class BackendSession:
     """A session as the backend knows it. `version` is what it negotiated, empty before `initialize` is answered."""
 
     acknowledges = False
+    one_line = False
 
     def __init__(
         self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits, farewells: Farewells

@@ -57,6 +57,7 @@ class VirtualSession:
     """One client session's legs to a stateless backend."""
 
     acknowledges = True
+    one_line = False
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_results import without
 from broker.identity.principal import SHARED
 from broker.outbox import Outbox
+from broker.pressure import SLOW_FACTOR
 from broker.telling import told
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -33,10 +34,6 @@ from translators.reply import broken
 if TYPE_CHECKING:
     from broker.context import ServerContext
     from broker.identity import Principal
-
-
-SLOW_FACTOR = 16
-"""How far beyond its bound a call's queue may grow before messages are dropped: what was under way when it stopped."""
 
 
 class StatelessRelay:
@@ -114,7 +111,7 @@ class StatelessRelay:
         if exchange.id not in self.outbox.exchanges or exchange.abandoned:
             return
         stream, most = exchange.stream, context.watch.queue_bytes
-        if stream is not None and stream.queued > most and call.bridged and not self._keeps_up(call, stream.queued):
+        if stream is not None and stream.queued > most and not self._keeps_up(call, stream.queued):
             return
         self.outbox.send(exchange.id, jsonrpc.encode(frame), final=False)
         stream, ticket = exchange.stream, self._line(call).ticket(call.number)
@@ -132,13 +129,15 @@ class StatelessRelay:
     def _keeps_up(self, call: StatelessCall, queued: int) -> bool:
         """True if a reader that is behind may still be told this.
 
-        What comes on a session's standing stream, which others share, cannot be held back for one of them: a
-        subscription ends in good order, for its client to begin another; of a call, the messages are dropped.
+        What comes on a line that others share (a session's standing stream, a process) cannot be held back for one of
+        them: a subscription ends in good order, for its client to begin another; of a call, the messages are dropped.
         """
-        watch, name = self.context.watch, self.context.name
+        watch, name, line = self.context.watch, self.context.name, self._line(call)
+        if not call.bridged and line.ticket(call.number) is not None:
+            return True  # it has a stream of its own, which has been stopped
         if call.subscription is not None:
             watch.note(name, "dropped", call.method, "slow-reader")
-            self.bridge.abort(call.number)
+            line.abort(call.number)
             call.finish(jsonrpc.response(call.number, call.subscription.ended()))
             return False
         if queued > SLOW_FACTOR * watch.queue_bytes:

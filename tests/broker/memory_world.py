@@ -53,6 +53,7 @@ class MemorySession:
     """A session whose server asks for a form in every call and answers with what it was told."""
 
     acknowledges = False
+    one_line = False
     streams = True
 
     def __init__(self, owner: Owner, name: str, ran: list[int]) -> None:

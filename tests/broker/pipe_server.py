@@ -41,7 +41,7 @@ def result(request: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
-    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `stray` (a line as told, with its answer in one piece)."""
+    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `flood`, `stray` (a line with its answer in one piece)."""
     params = request["params"]
     name, given = params["name"], params.get("arguments", {})
     text = name
@@ -52,6 +52,15 @@ def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
     elif name == "progress":
         token = params["_meta"]["progressToken"]
         say({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})
+    elif name == "flood":
+        token, pad = params["_meta"]["progressToken"], "x" * given["size"]
+        for number in range(given["count"]):
+            say(
+                {
+                    "method": "notifications/progress",
+                    "params": {"progressToken": token, "progress": number, "message": pad},
+                }
+            )
     elif name == "ask" and "modern" not in HABITS:
         schema = {"type": "object", "properties": {}}
         say({"id": 0, "method": "elicitation/create", "params": {"message": "who?", "requestedSchema": schema}})

@@ -317,19 +317,20 @@ class World:
 async def world(
     *,
     backend: Json | None = None,
+    command: tuple[str, ...] = (),
     limits: Json | None = None,
     audit_log: Any = None,
     meter: Any = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    """Everything up; at the end everything is down again, whatever happened."""
+    """Everything up; at the end everything is down again, whatever happened. `command` is served in its place."""
     from broker.app import CONTEXTS, POOLS
 
     scripted = ScriptedBackend()
     server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
     scripted.port = server.sockets[0].getsockname()[1]
     config = Settings.for_proxy(
-        f"http://127.0.0.1:{scripted.port}/mcp",
+        command or f"http://127.0.0.1:{scripted.port}/mcp",
         backend=backend,
         port=0,
         limits={"linger_s": 0.05, **(limits or {})},
