@@ -92,6 +92,9 @@ class Limits(BaseModel):
     pool_idle_s: float = within(V.pool_idle_s, 0, HOUR)
     """An unused backend connection is closed after this, below the server's own 5 s. Precedent: Node.js
     keepAliveTimeout 5 s, uvicorn --timeout-keep-alive 5 s."""
+    channel_waiting_bytes: int = within(V.channel_waiting_bytes, 64 * KIB, 1_024 * MIB)
+    """Bytes that wait for a command that does not read its standard input, or for the HTTP+SSE pair to say where to
+    post; further messages are refused. Precedent: as `result_bytes`, the longest message the other way."""
 
     # What is kept for a client.
     session_ttl_s: float = within(V.session_ttl_s, 0.001, 24 * HOUR)
@@ -111,8 +114,12 @@ class Limits(BaseModel):
     held_questions: int = within(V.held_questions, 1, 1_000)
     """A backend's requests waiting for one session's client. Precedent: far above what a person answers at once."""
     stream_queue_bytes: int = within(V.stream_queue_bytes, 4 * KIB, 64 * MIB)
-    """Bytes waiting for a slow reader of one stream, the event being written not counted; beyond it the stream is
-    ended, to be resumed. Precedent: Envoy edge guide, 64 KiB windows."""
+    """Bytes waiting for a slow reader of one stream, the event being written not counted; beyond it the server's stream
+    is stopped. Where others share that, as they do a command, the reader is told nothing but answers beyond sixteen
+    times as much. Precedent: Envoy edge guide, 64 KiB windows."""
+    pipe_unread_bytes: int = within(V.pipe_unread_bytes, 1 * MIB, 4_096 * MIB)
+    """Bytes that wait for the client of `dragoman stdio` that does not read; beyond it the client is taken to be gone.
+    Precedent: sixteen of the longest results."""
     event_store_s: float = within(V.event_store_s, 0, HOUR)
     """How long a stream's events can be replayed after a break. Precedent: mobile and proxy reconnects happen
     within seconds; 5 min covers a laptop's lid."""

@@ -83,7 +83,7 @@ async def serve(options: StdioOptions) -> int:
     if options.rates:
         context.quotas = quotas_of(options.rates, wheel.clock)
     over = asyncio.Event()
-    output = Output(take_output(), _client_does_not_read)
+    output = Output(take_output(), _client_does_not_read, max_unread=DEFAULTS.pipe_unread_bytes)
     face = OneClient(context, LOCAL, output.write)
     await output.open(over.set)
     await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))

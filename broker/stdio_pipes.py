@@ -17,9 +17,6 @@ from broker.backends.lines import Lines
 
 READ_BYTES = 64 * 1024
 
-MAX_UNREAD = 256 * 1024 * 1024
-"""Bytes that may wait for a client that does not read: sixteen of the longest results. A slow reader stays below it."""
-
 
 class Input(asyncio.Protocol):
     """Reads lines; `ended` is told of the end of input."""
@@ -75,13 +72,14 @@ def _pump(loop: asyncio.AbstractEventLoop, reader: Input) -> None:
 class Output:
     """Writes lines to a descriptor, without waiting where the loop can do that.
 
-    A client that leaves too much unread is as good as gone: `unread` is told how many bytes, and then whoever waits for
-    its end.
+    A client that leaves more than `max_unread` bytes unread is as good as gone: `unread` is told how many, and then
+    whoever waits for its end.
     """
 
-    def __init__(self, descriptor: int, unread: Callable[[int], None]) -> None:
+    def __init__(self, descriptor: int, unread: Callable[[int], None], *, max_unread: int) -> None:
         self._descriptor = descriptor
         self._unread = unread
+        self._max_unread = max_unread
         self._transport: asyncio.WriteTransport | None = None
 
     async def open(self, gone: Callable[[], None]) -> None:
@@ -104,7 +102,7 @@ class Output:
             if transport.is_closing():
                 return
             waiting = transport.get_write_buffer_size()
-            if waiting > MAX_UNREAD:
+            if waiting > self._max_unread:
                 self._unread(waiting)
                 transport.abort()
                 return

@@ -19,6 +19,7 @@ import msgspec
 from broker.backends.base import ChannelOwner
 from broker.backends.lines import Lines
 from broker.backends.processes import argv_of, group_options, keep_standard, tell
+from broker.limit_values import DEFAULTS
 
 CLOSE_S = 2.0
 """How long a child may take to end once its standard input is closed; the Python SDK's client waits as long."""
@@ -28,9 +29,6 @@ TERMINATE_S = 3.0
 
 DRAIN_S = 0.25
 """How long the pipe of a child that has ended is still read; a grandchild may hold it open for ever."""
-
-MAX_UNREAD = 16 * 1024 * 1024
-"""Bytes that may wait for a child that does not read its standard input, or is not started yet."""
 
 STDERR_LINE = 2_048
 """Bytes of one line of standard error that are logged."""
@@ -64,16 +62,26 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Child(asyncio.SubprocessProtocol):
-    """A process and its pipes. `log(line, dropped)` takes what it writes to standard error."""
+    """A process and its pipes. `log(line, dropped)` takes what it writes to standard error.
+
+    `max_unread` are the bytes that may wait while it does not read its standard input, or is not started yet.
+    """
 
     def __init__(
-        self, command: Command, owner: ChannelOwner, *, max_line: int, log: Callable[[str, int], None] = lambda *_: None
+        self,
+        command: Command,
+        owner: ChannelOwner,
+        *,
+        max_line: int,
+        max_unread: int = DEFAULTS.channel_waiting_bytes,
+        log: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self._command = command
         self._owner = owner
         self._lines = Lines(max_line, lambda: self._owner.channel_violation("line-too-long"))
         self._errors = Lines(STDERR_LINE, lambda: None)
         self._log = log
+        self._max_unread = max_unread
         self._transport: asyncio.SubprocessTransport | None = None
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -110,13 +118,13 @@ class Child(asyncio.SubprocessProtocol):
             return False
         transport = self._transport
         if transport is None:
-            if self._waiting_bytes > MAX_UNREAD:
+            if self._waiting_bytes > self._max_unread:
                 return False
             self._waiting.append(line + b"\n")
             self._waiting_bytes += len(line)
             return True
         pipe: Any = transport.get_pipe_transport(0)
-        if pipe is None or pipe.is_closing() or pipe.get_write_buffer_size() > MAX_UNREAD:
+        if pipe is None or pipe.is_closing() or pipe.get_write_buffer_size() > self._max_unread:
             return False
         pipe.write(line + b"\n")
         return True

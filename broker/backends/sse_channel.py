@@ -27,7 +27,10 @@ NOT_RUN: Final = (400, 401, 403, 404, 405, 406, 413, 415)
 
 
 class SseChannel:
-    """One session's pair. `pool_for(url)` gives connections to the address the server names."""
+    """One session's pair. `pool_for(url)` gives connections to the address the server names.
+
+    `max_bytes` is the longest event, `max_waiting_bytes` what may wait together for that address.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class SseChannel:
         deadlines: Deadlines,
         *,
         max_bytes: int,
+        max_waiting_bytes: int,
     ) -> None:
         self._url = url
         self._pool_for = pool_for
@@ -46,6 +50,8 @@ class SseChannel:
         self._parser = sse.Parser(max_bytes)
         self._posts: Pool | None = None
         self._waiting: list[tuple[bytes, int, bytes]] = []
+        self._waiting_bytes = 0
+        self._max_waiting_bytes = max_waiting_bytes
         self._status = 0
         self._over = False
         self._ticket: Ticket = pool.send(b"GET", GET, b"", self, timeouts=deadlines.stream)
@@ -57,10 +63,14 @@ class SseChannel:
 
     def write(self, line: bytes, call: int = 0, head: bytes = b"") -> bool:
         """Post one message, at once or as soon as the address is known."""
-        if self._over or len(self._waiting) >= MAX_WAITING:
+        if self._over:
             return False
         if self._posts is None:
+            size = len(line) + len(head)
+            if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > self._max_waiting_bytes:
+                return False
             self._waiting.append((line, call, head))
+            self._waiting_bytes += size
         else:
             self._posts.send(b"POST", POST + head, line, PostSink(self, call), timeouts=self._deadlines.short)
         return True
@@ -132,7 +142,7 @@ class SseChannel:
         except ValueError:  # of `urljoin` too: it takes addresses apart that have brackets
             self._lost("backend-garbage")
             return
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         for line, call, extra in waiting:
             self.write(line, call, extra)
 

@@ -34,6 +34,7 @@ class SseReach:
         self.start_s: float = limits.connect_s + limits.start_s
         self.wait_s: float = limits.park_s
         self.sessions: set[Any] = set()
+        self._max_waiting_bytes: int = limits.channel_waiting_bytes
         self._url = url
         self._pool = pool
         self._pool_for = pool_for
@@ -56,7 +57,13 @@ class SseReach:
     def spawn(self, owner: ChannelOwner) -> SseChannel:
         """A stream that is opened now."""
         channel = SseChannel(
-            self._url, self._pool, self._pool_for, owner, self._deadlines, max_bytes=self.wire.backend_body
+            self._url,
+            self._pool,
+            self._pool_for,
+            owner,
+            self._deadlines,
+            max_bytes=self.wire.backend_body,
+            max_waiting_bytes=self._max_waiting_bytes,
         )
         self._channels.add(channel)
         if not self._sweeping:

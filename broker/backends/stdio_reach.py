@@ -60,6 +60,7 @@ class StdioReach:
         self.start_s: float = limits.start_s
         self.wait_s: float = limits.park_s
         self.violation = violation
+        self._max_unread: int = limits.channel_waiting_bytes
         self.sessions: set[ChannelSession] = set()
         self._command = command
         self._client_info = dict(client_info)
@@ -99,7 +100,7 @@ class StdioReach:
         Once the way is closed it is one that has ended, and is never started.
         """
         log = (lambda _line, _dropped: None) if quiet else self._log
-        child = Child(self._command, owner, max_line=self.wire.backend_body, log=log)
+        child = Child(self._command, owner, max_line=self.wire.backend_body, max_unread=self._max_unread, log=log)
         if self._closed:
             self.dismiss(child)
             return child

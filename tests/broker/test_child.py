@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import uvloop
 
-from broker.backends import child as limits
 from broker.backends.child import Child, Command
 from tests.broker.http1_world import turn, within
 
@@ -76,12 +75,9 @@ async def test_a_command_that_ends_before_its_start_has_come_back_is_closed(
     assert owner.heard == [*heard, "ended backend-closed"]
 
 
-async def test_what_waits_for_a_child_to_start_is_bounded_and_all_of_it_is_sent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "MAX_UNREAD", 1_000_000)
+async def test_what_waits_for_a_child_to_start_is_bounded_and_all_of_it_is_sent() -> None:
     owner = Owner()
-    child = Child(Command((sys.executable, "-c", ECHO)), owner, max_line=1_000)
+    child = Child(Command((sys.executable, "-c", ECHO)), owner, max_line=1_000, max_unread=1_000_000)
     child.start()
     taken = [child.write(b"x" * 90_000) for _ in range(20)]
     try:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from broker.backends.http1 import Pool, make_pool
 from broker.backends.sse_reach import SWEEP_S, SseReach
-from broker.limit_values import DEFAULTS, wire_of
+from broker.limit_values import DEFAULTS, LimitValues, wire_of
 from tests.broker.http1_world import Backend, Clock, Peer, backend, turn, within
 
 STREAM = (
@@ -44,12 +46,12 @@ class Owner:
 class Pair:
     """A raw server of the pair, the way to it, and the clock both live by."""
 
-    def __init__(self, server: Backend, clock: Clock) -> None:
+    def __init__(self, server: Backend, clock: Clock, limits: LimitValues) -> None:
         self.server = server
         self.clock = clock
         self.url = f"http://127.0.0.1:{server.port}/sse"
         self.pool = self.pool_for(self.url)
-        self.reach = SseReach(self.url, self.pool, self.pool_for, wire_of(DEFAULTS), clock.wheel, DEFAULTS)
+        self.reach = SseReach(self.url, self.pool, self.pool_for, wire_of(limits), clock.wheel, limits)
 
     def pool_for(self, url: str) -> Pool:
         return make_pool(url, wheel=self.clock.wheel)
@@ -68,15 +70,35 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair() -> AsyncIterator[Pair]:
+async def pair(**limits: Any) -> AsyncIterator[Pair]:
     """All of it; at the end everything is closed."""
     async with backend() as server:
-        here = Pair(server, Clock())
+        here = Pair(server, Clock(), msgspec.structs.replace(DEFAULTS, **limits))
         try:
             yield here
         finally:
             await within(here.reach.close())
             await within(here.pool.close())
+
+
+async def test_what_waits_for_the_address_is_bounded_in_bytes_and_all_that_was_taken_is_posted() -> None:
+    async with pair(channel_waiting_bytes=100_000) as here:
+        owner = Owner()
+        session = here.reach.session(owner)
+        session.request(1, b"{}", initialize=True)
+        for number in (2, 3):
+            session.request(number, b"%d" % number * 60_000)
+        assert await owner.until("backend_failed") == ("backend_failed", 3, "backend-closed", "no")
+        session.request(4, b"4" * 30_000)
+        stream = await here.server.accept()
+        await stream.head()
+        await stream.write(STREAM)
+        posted = []
+        for _ in range(3):
+            posts = await here.server.accept()
+            posted.append((await posts.request())[1][:1])
+            await posts.write(ACCEPTED)
+        assert sorted(posted) == [b"2", b"4", b"{"]
 
 
 async def test_a_lost_stream_leaves_no_connection_and_no_timer_behind() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from broker import stdio_pipes
 from broker.stdio_pipes import Output
 from tests.broker.http1_world import within
 
@@ -19,12 +18,11 @@ MESSAGE = b"x" * 9_999
 ENOUGH = 1_000
 
 
-async def test_a_client_that_never_reads_is_gone_once_too_much_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stdio_pipes, "MAX_UNREAD", 500_000)
+async def test_a_client_that_never_reads_is_gone_once_too_much_waits_for_it() -> None:
     reading, writing = os.pipe()
     unread: list[int] = []
     gone = asyncio.Event()
-    output = Output(writing, unread.append)
+    output = Output(writing, unread.append, max_unread=500_000)
     try:
         await output.open(gone.set)
         for _ in range(ENOUGH):
@@ -40,7 +38,7 @@ async def test_a_client_that_never_reads_is_gone_once_too_much_waits_for_it(monk
 
 async def test_a_client_that_reads_late_is_given_every_message() -> None:
     reading, writing = os.pipe()
-    output = Output(writing, lambda _waiting: None)
+    output = Output(writing, lambda _waiting: None, max_unread=ENOUGH * len(MESSAGE) * 2)
     try:
         await output.open(lambda: None)
         for _ in range(ENOUGH):
