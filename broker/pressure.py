@@ -51,8 +51,8 @@ def press(relay: Relay, number: int) -> None:
     stream.when_relieved(relieve)
 
 
-def lost_to(outbox: Outbox, number: int) -> str:
-    """Why a message for an exchange (0: for none) could not be sent."""
+def crowded(outbox: Outbox, number: int) -> bool:
+    """True if what is for an exchange, or for none (0), has a reader that is far behind."""
     exchange = outbox.exchanges.get(number)
     stream = outbox.carrier() if exchange is None else exchange.stream
-    return "slow-reader" if stream is not None and stream.full else "no-stream"
+    return stream is not None and stream.full

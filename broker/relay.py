@@ -21,7 +21,7 @@ from broker.hooks.base import Caller
 from broker.hooks.runner import Runner
 from broker.identity import Principal
 from broker.outbox import Outbox
-from broker.pressure import lost_to, press
+from broker.pressure import crowded, press
 from broker.relay_ending import Ending
 from broker.stream_wait import StreamWait
 from broker.telling import answer_here, rejection, told
@@ -252,7 +252,10 @@ class Relay(Ending):
         if sent:
             press(self, effect.exchange)
         elif not effect.final:
-            self.watch.note(self.name, "dropped", reason=lost_to(self.outbox, effect.exchange))
+            if crowded(self.outbox, effect.exchange):
+                self.watch.note(self.name, "dropped", reason="slow-reader")
+            else:
+                self.watch.note(self.name, "dropped", reason="no-stream")
             if question:
                 self.feed(Unanswerable(frame.id))  # type: ignore[arg-type]
 

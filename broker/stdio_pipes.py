@@ -21,7 +21,7 @@ READ_BYTES = 64 * 1024
 class Input(asyncio.Protocol):
     """Reads lines; `ended` is told of the end of input."""
 
-    def __init__(self, lines: Lines, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+    def __init__(self, lines: Lines, take: Callable[[bytes], object], ended: Callable[[], None]) -> None:
         self._lines = lines
         self._take = take
         self._ended = ended

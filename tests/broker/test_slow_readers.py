@@ -32,7 +32,7 @@ def served(*habits: str, **more: Any) -> Any:
 
 async def call(client: Client, params: Json, number: int = 1) -> Reply:
     """A call of a client of either kind; the answer's head, at least."""
-    token = {"progressToken": TOKEN}
+    token: Json = {"progressToken": TOKEN}
     if client.session:
         return await client.post({"id": number, "method": "tools/call", "params": {**params, "_meta": token}})
     return await ask(client, "tools/call", params, id=number, meta=envelope(**token))

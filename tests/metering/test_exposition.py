@@ -164,7 +164,8 @@ def test_nothing_of_it_is_loaded_while_it_is_off() -> None:
 
 
 async def test_a_server_is_measured_only_if_somebody_reads_it() -> None:
-    for settings, measured in (({}, False), ({"status": {"port": 0}}, True)):
+    asked: Any = (({}, False), ({"status": {"port": 0}}, True))
+    for settings, measured in asked:
         async with world(**settings) as here:
             assert (here.context.watch.audit is not None) == measured
             assert (here.broker.app[SERVERS].meter is not None) == measured
