@@ -1,11 +1,16 @@
-"""Looks, while anything is open, for credentials that have ended; and at once where one is revoked."""
+"""Looks, while anything is open, for credentials that have ended; and at once where one is revoked.
+
+Issuers that are asked about tokens are asked beside that: whoever is slow to answer keeps no look from taking place.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from broker.faces.lapses import end_lapsed, is_open
+from broker import telemetry
+from broker.faces.lapses import end_lapsed, is_open, open_callers
 from broker.revocations import Ended
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ class LapseWatch:
         self._wheel = wheel
         self._every_s = every_s
         self._faces = faces
+        self._asking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Somebody showed a credential that may end: from now on, it is looked whose has ended."""
@@ -47,8 +53,26 @@ class LapseWatch:
         revoked = self._identities.revoked
         revoked.look()
         self._end()
+        if self._identities.asked and self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
         if revoked.watched or any(map(is_open, self._faces())):
             self.begin()
+
+    async def _ask(self) -> None:
+        try:
+            callers = [who for face in self._faces() for who in open_callers(face)]
+            if await self._identities.asked.look(callers):
+                self._end()
+        except Exception as error:  # a bug of ours must not end the looking
+            telemetry.log("error", "issuers not asked", kind=type(error).__name__)
+        finally:
+            self._asking = None
+
+    async def close(self) -> None:
+        """Nobody looks any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
 
     def _end(self) -> int:
         return sum(map(end_lapsed, self._faces()))

@@ -109,6 +109,11 @@ class LimitValues(msgspec.Struct, frozen=True):
     issuer_refresh_s: float = 5 * MINUTE
     issuer_retry_s: float = 30.0
     issuer_stale_s: float = 24 * HOUR
+    introspection_fresh_s: float = 2.0
+    introspection_refused_s: float = 2.0
+    introspection_away_s: float = 60.0
+    introspections: int = 32
+    introspections_waiting: int = 1_024
     revocation_s: float = 2.0
 
 

@@ -182,6 +182,7 @@ class Servers:
         await asyncio.gather(*(_ended(server, "shutdown") for server in self._by_name.values()))
         if self._leaving:
             await asyncio.wait(self._leaving)
+        await self.lapses.close()
         await self.identities.close()
         self._wheel.close()
         if self.audit is not None:

@@ -229,7 +229,8 @@ class Settings(Section):
         signing = (backend.sign_in_options for backend in self.servers.values())
         headers += [options.client_secret for options in signing if options is not None and options.client_secret]
         tokens = (backend.token for backend in self.servers.values())
-        headers += [each.client_secret.get_secret_value() for each in tokens if each is not None]
+        asking = (each.introspection for each in self.issuers)
+        headers += [each.client_secret.get_secret_value() for each in (*tokens, *asking) if each is not None]
         hashes = [] if self.sanitise.hash_key is None else [self.sanitise.hash_key]
         hooks = [*self.hooks, *(hook for backend in self.servers.values() for hook in backend.hooks)]
         signs = [hook.secret for hook in hooks if hook.secret is not None]

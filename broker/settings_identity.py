@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from broker.edge_names import parse_host
 from broker.identity.fetching import is_fetchable
 from broker.identity.keys import ALGORITHMS
-from broker.settings_section import ExistingFile, Scope, Section
+from broker.settings_section import ExistingFile, Scope, Secret, Section
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -44,6 +44,31 @@ KeyOrDigest = Annotated[
 """A caller's key; of one without scopes, its digest will do."""
 
 
+class Introspection(Section):
+    """Where an issuer says whether a token is good, and who the broker is there."""
+
+    endpoint: str = Field(default="", description="Its address; absent: as its metadata say, on its own host.")
+    client_id: str = Field(min_length=1, max_length=512, description="Who the broker is there.")
+    client_secret: Secret = Field(description="That client's secret: text | env:VAR | file:PATH.")
+    auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
+        default="client_secret_basic", description="How the secret is shown."
+    )
+    opaque: bool = Field(
+        default=True, description="Whether tokens that are no JWTs are asked about there; at one issuer at most."
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        return checked_address(value)
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        if not (self.client_id.isascii() and self.client_secret.get_secret_value().isascii()):
+            raise ValueError("expected a client_id and client_secret of ASCII characters")
+        return self
+
+
 class Issuer(Section):
     """An authorization server whose access tokens name callers."""
 
@@ -60,13 +85,15 @@ class Issuer(Section):
         default="sub", min_length=1, max_length=64, description="The claim that names a caller among the issuer's."
     )
     ca_bundle: ExistingFile | None = Field(default=None, description="PEM file that replaces the system's authorities.")
+    introspection: Introspection | None = Field(
+        default=None,
+        description="Where the issuer is asked about each token (RFC 7662), whether it is good still; absent: nowhere.",
+    )
 
     @field_validator("issuer", "jwks_uri")
     @classmethod
     def _reachable(cls, value: str) -> str:
-        if value and not is_fetchable(value):
-            raise ValueError("expected an https:// address (http:// only on this machine), without user or fragment")
-        return value
+        return checked_address(value)
 
 
 class ClientName(Section):
@@ -110,6 +137,13 @@ class Tls(Section):
         return self
 
 
+def checked_address(value: str) -> str:
+    """The address of a document or endpoint of an issuer, or an empty text. Raises ValueError."""
+    if value and not is_fetchable(value):
+        raise ValueError("expected an https:// address (http:// only on this machine), without user or fragment")
+    return value
+
+
 def checked_public_url(value: str) -> str:
     """An address without path, in one spelling. Raises ValueError."""
     if not value:
@@ -123,7 +157,10 @@ def checked_public_url(value: str) -> str:
 
 
 def different_issuers(value: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
-    """Raises ValueError for one that is there twice."""
+    """Raises ValueError for one that is there twice, and for two that are asked about tokens of unknown origin."""
     if len({each.issuer for each in value}) != len(value):
         raise ValueError("an issuer is there twice")
+    if sum(each.introspection is not None and each.introspection.opaque for each in value) > 1:
+        # What one issuer made out is not for another to see.
+        raise ValueError("tokens that are no JWTs name no issuer: say `introspection.opaque: false` for all but one")
     return value

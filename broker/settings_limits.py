@@ -188,6 +188,20 @@ class Limits(BaseModel):
     issuer_stale_s: float = within(V.issuer_stale_s, 1, 30 * 24 * HOUR)
     """How long keys are believed while their issuer cannot be read. Precedent: Kubernetes and Istio keep them for a
     day's outage."""
+    introspection_fresh_s: float = within(V.introspection_fresh_s, 0, 4)
+    """How long an issuer's word that a token is good is believed, never beyond the token's end; 0: each request asks.
+    Precedent: a stolen token must not outlive its revocation by more than 5 s."""
+    introspection_refused_s: float = within(V.introspection_refused_s, 0, 60)
+    """How long its word that one is not is believed, which keeps guesses from it. Precedent: negative answers of DNS
+    resolvers, 5 s and more; nothing is lost by a second question."""
+    introspection_away_s: float = within(V.introspection_away_s, 0, HOUR)
+    """How long what is open goes on while the issuer cannot be asked about its token. Precedent: restarts of services
+    behind a balancer end within a minute."""
+    introspections: int = within(V.introspections, 1, 1_000)
+    """Questions about tokens that are with one issuer at once. Precedent: the
+    idle connections that nginx guides keep to a server, 32."""
+    introspections_waiting: int = within(V.introspections_waiting, 0, 100_000)
+    """Tokens that wait for their question; requests with further ones are answered 503. Precedent: `pool_waiting`."""
     revocation_s: float = within(V.revocation_s, 0.05, 5)
     """How often it is looked whose credential expired or was revoked while streams or calls are open. Precedent: a
     stolen token must not outlive its revocation by more than 5 s."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from broker.identity.fetching import is_fetchable
+from broker.settings_identity import checked_address
 from broker.settings_section import ExistingFile, Scope, Secret, Section
 
 
@@ -32,9 +32,7 @@ class BackendToken(Section):
     @field_validator("issuer", "token_endpoint")
     @classmethod
     def _reachable(cls, value: str) -> str:
-        if value and not is_fetchable(value):
-            raise ValueError("expected an https:// address (http:// only on this machine), without user or fragment")
-        return value
+        return checked_address(value)
 
     @model_validator(mode="after")
     def _sendable(self) -> Self:

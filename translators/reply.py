@@ -71,6 +71,7 @@ TEXTS = {
     "cancelled": "The request was cancelled",
     "session-ended": "The session has ended",
     "revoked": "The credential of this call was revoked; the call may have taken effect",
+    "unchecked": "The credential of this call could not be checked any more; the call may have taken effect",
     "expired": "The credential of this call has expired; the call may have taken effect",
     "cursor-expired": "Invalid params: the cursor is not valid any more",
     "shutdown": "The broker is shutting down",

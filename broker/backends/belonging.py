@@ -30,6 +30,10 @@ class Belonging:
             self._of = {each: who for each, who in self._of.items() if each in calls}
         self._of[number] = waits.who
 
+    def callers(self) -> list[Principal]:
+        """Whoever has a call, or had one lately."""
+        return list(self._of.values())
+
     def resumed(self, number: int, who: Principal) -> None:
         """A retry has taken a call up."""
         if number in self._of:

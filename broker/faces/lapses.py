@@ -1,19 +1,21 @@
 """Credentials that end while their callers have something open: looked for every `revocation_s`.
 
-    what is open                          the credential expired                              it was revoked
+    what is open                          the credential expired, or is `unchecked`           it was revoked
     standing stream                       ends; the session goes on with the next one         ends with its session
     subscription                          ends in good order, to be opened again              ends with an error
     session of the HTTP+SSE pair          ends                                                ends
-    call, on a stream or not              ends with an error, unless its caller has shown     ends with an error
-                                          another credential, or `expired_calls: finish`
+    call, on a stream or not              ends with an error; of an expired one, unless its   ends with an error
+                                          caller has shown another, or `expired_calls: finish`
     suspended call                        as a call                                           is given up
 
+A credential is `unchecked` if its issuer could not be asked about it for too long (`broker.identity.asked`).
 Invariants: every call is answered before its stream ends, in the form of its revision; what is ended is cancelled at
 the server; each caller that is cut off is told of in the log and the audit log.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from broker import telemetry
@@ -31,6 +33,17 @@ def is_open(face: StreamableHttp) -> bool:
     """True if there is anything that may have to end later."""
     relay = face.modern.relay
     return bool(len(face.context.sessions) or len(face.pair) or relay.calls or relay.bridge.rooms.sessions)
+
+
+def open_callers(face: StreamableHttp) -> Iterator[Principal]:
+    """Whoever has something open, each by the credential that it was opened with or that was shown last."""
+    relay = face.modern.relay
+    yield from (session.relay.speaker.who for session in face.context.sessions)
+    yield from face.pair.callers()
+    yield from (call.who for call in relay.calls.values())
+    for pooled in relay.bridge.rooms.sessions.values():
+        yield pooled.relay.speaker.who
+        yield from pooled.belonging.callers()
 
 
 def end_lapsed(face: StreamableHttp) -> int:
@@ -89,7 +102,7 @@ class Lapses:
         relay = face.modern.relay
         for call in list(relay.calls.values()):
             why = self._why(call.who)
-            if why == "expired" and call.subscription is not None:
+            if why and why != "revoked" and call.subscription is not None:
                 self._told(call.who, why)
                 relay.cut(call, jsonrpc.response(call.number, call.subscription.ended()))
             elif why and self._of_call(call.who):

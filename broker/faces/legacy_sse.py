@@ -140,6 +140,10 @@ class LegacySse:
                     pair.client.close(why)  # while its stream can still tell what became of its calls
                 pair.stream.end()
 
+    def callers(self) -> list[Principal]:
+        """Those of all sessions."""
+        return [pair.principal for pair in self._pairs.values()]
+
     def relays(self) -> list[Relay]:
         """Those of all sessions."""
         relays = [pair.client.relay for pair in self._pairs.values() if pair.client is not None]

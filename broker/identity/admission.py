@@ -24,12 +24,14 @@ from broker.identity.principal import (
     Refused,
     bearer,
     by_key,
+    may_be_opaque,
     nobody,
 )
 
 if TYPE_CHECKING:
     from broker.identity.identities import Identities
-    from broker.identity.tokens import Head
+    from broker.identity.introspection import Said
+    from broker.identity.tokens import Head, Proven, Rules
     from broker.settings import Backend
 
 _AWAY: Final = Refused("issuer-away", "", "Service Unavailable: the credential cannot be checked now", 503)
@@ -64,22 +66,34 @@ class Admission:
 
     async def verify(self, headers: Mapping[str, str], certificate: bytes | None, metadata: str) -> Principal | Refused:
         """As `identify`, asking the issuer."""
-        from broker.identity.tokens import BadToken, read_head
-
         token = bearer(headers.get("Authorization", ""))
         assert token is not None
         try:
-            head = read_head(token)
-            issuer, _ = self.identities.issuers[head.issuer]
-            key = await issuer.find(head.kid, head.algorithm)
+            found = await self._asked(token, headers, certificate)
         except NotFetched as error:
-            return msgspec.structs.replace(_AWAY, detail=error.reason)
-        except (BadToken, KeyError):
-            key = None
-        if key is None:
-            return self._told(_bad("token-key"), metadata)
-        found = self._credential(headers, certificate)
+            return _away(error.reason)
         return self._told(found if found is not None else _bad("token-key"), metadata)
+
+    async def _asked(
+        self, token: str, headers: Mapping[str, str], certificate: bytes | None
+    ) -> Principal | Refused | None:
+        from broker.identity.tokens import BadToken, digest_of, looks_like_token, read_head
+
+        identities = self.identities
+        issuer, _ = identities.asked.opaque or (None, None)
+        if looks_like_token(token):
+            try:
+                head = read_head(token)
+                issuer, _ = identities.issuers[head.issuer]
+            except (BadToken, KeyError):
+                return None
+            if await issuer.find(head.kid, head.algorithm) is None:
+                return None
+        found = self._credential(headers, certificate)
+        if found is not None or issuer is None or issuer.introspection is None:
+            return found
+        said = await issuer.introspection.ask(token, digest_of(token))
+        return self._token(token, certificate, said)
 
     def lacking(self, principal: Principal, method: str, metadata: str) -> Refused | None:
         """The refusal of a method that needs scopes the caller does not have (2026-07-28 basic/authorization)."""
@@ -93,6 +107,10 @@ class Admission:
     def lapsed(self, principal: Principal) -> str:
         """Why a credential that was good is good no more; empty if it still is."""
         return self.identities.lapsed(principal)
+
+    def good(self, principal: Principal) -> bool:
+        """True if a credential that was good is good still, without asking anybody."""
+        return self.identities.good(principal)
 
     @property
     def every_scope(self) -> list[str]:
@@ -117,50 +135,99 @@ class Admission:
             return self._held(keyed)
         return self._token(token, certificate) if identities.issuers else BAD_CREDENTIAL
 
-    def _token(self, token: str, certificate: bytes | None) -> Principal | Refused | None:
-        from broker.identity.tokens import BadToken, digest_of, looks_like_token, prove, read_head
+    def _token(self, token: str, certificate: bytes | None, said: Said | None = None) -> Principal | Refused | None:
+        """The caller of an access token; `said` is what its issuer has just said of it. None if it has to be asked."""
+        from broker.identity.tokens import BadToken, digest_of, looks_like_token
 
         identities = self.identities
         if len(token) > identities.settings.limits.token_bytes:
             return _bad("token-size")
-        if not looks_like_token(token):
+        signed = looks_like_token(token)
+        if not signed and (identities.asked.opaque is None or not may_be_opaque(token)):
             return BAD_CREDENTIAL
-        known = identities.recall(self._name, digest_of(token)) if certificate is None else None
+        digest = digest_of(token)
+        known = identities.recall(self._name, digest) if certificate is None else None
         if known is not None:
             return known
         try:
-            head: Head = read_head(token)
-            found = identities.issuers.get(head.issuer)
-            if found is None:
-                raise BadToken("token-issuer")
-            issuer, rules = found
-            if head.algorithm not in rules.algorithms:
-                raise BadToken("token-algorithm")
-            key = issuer.known(head.kid, head.algorithm)
-            if key is None:
-                return None
-            proven = prove(token, head, key, rules, identities.wall(), certificate)
-            if proven.audiences.isdisjoint(self._own | identities.audiences[rules.issuer]):
-                raise BadToken("token-audience")
+            found = (self._signed if signed else self._opaque)(token, digest, certificate, said)
         except BadToken as bad:
             return _bad(bad.reason)
-        principal = Principal(
+        if not isinstance(found, Principal):
+            return found
+        held = self._held(found)
+        if held is found and "cnf" not in found.claims:
+            identities.remember(self._name, found)
+        return held
+
+    def _signed(
+        self, token: str, digest: str, certificate: bytes | None, said: Said | None
+    ) -> Principal | Refused | None:
+        from broker.identity.tokens import BadToken, prove, read_head
+
+        identities = self.identities
+        head: Head = read_head(token)
+        trusted = identities.issuers.get(head.issuer)
+        if trusted is None:
+            raise BadToken("token-issuer")
+        issuer, rules = trusted
+        if head.algorithm not in rules.algorithms:
+            raise BadToken("token-algorithm")
+        key = issuer.known(head.kid, head.algorithm)
+        if key is None:
+            return None
+        proven = prove(token, head, key, rules, identities.wall(), certificate)
+        self._check_audience(proven, rules)
+        if issuer.introspection is not None:
+            from broker.identity.answers import narrowed
+
+            said = said or issuer.introspection.known(digest)
+            if said is None or said.claims is None:
+                return None if said is None else _not_good(said)
+            proven = narrowed(proven, said.claims, rules, identities.wall())
+            self._check_audience(proven, rules)
+        return self._named(token, proven, rules, said)
+
+    def _opaque(
+        self, token: str, digest: str, certificate: bytes | None, said: Said | None
+    ) -> Principal | Refused | None:
+        from broker.identity.answers import proven as proven_by
+
+        identities = self.identities
+        assert identities.asked.opaque is not None
+        issuer, rules = identities.asked.opaque
+        assert issuer.introspection is not None
+        said = said or issuer.introspection.known(digest)
+        if said is None or said.claims is None:
+            return None if said is None else _not_good(said)
+        proven = proven_by(said.claims, rules, identities.wall(), certificate, digest)
+        self._check_audience(proven, rules)
+        return self._named(token, proven, rules, said)
+
+    def _check_audience(self, proven: Proven, rules: Rules) -> None:
+        from broker.identity.tokens import BadToken
+
+        if proven.audiences.isdisjoint(self._own | self.identities.audiences[rules.issuer]):
+            raise BadToken("token-audience")
+
+    def _named(self, token: str, proven: Proven, rules: Rules, said: Said | None) -> Principal:
+        """The caller, by what its issuer has said of the token, if it was asked: it will be again."""
+        return Principal(
             f"token:{rules.issuer} {proven.subject}",
             "token",
             proven.claims,
             proven.scopes,
             proven.expires_at,
             proven.digest,
-            Proof(token) if identities.keeps_tokens else None,
+            Proof(token) if said is not None or self.identities.keeps_tokens else None,
             rules,
+            0 if said is None else said.number,
         )
-        held = self._held(principal)
-        if held is principal and "cnf" not in proven.claims:
-            identities.remember(self._name, principal)
-        return held
 
     def _held(self, principal: Principal) -> Principal | Refused:
         why = self.lapsed(principal)
+        if why == "unchecked":  # what was open of it may have ended so: now it has been checked
+            why = ""
         if self.identities.lapses and not why:
             self.identities.seen(principal)
         return _bad(f"credential-{why}") if why else principal
@@ -188,6 +255,15 @@ class Admission:
     def _challenge(self, metadata: str, *, error: str = "", scopes: frozenset[str] = frozenset()) -> str:
         parts = {"error": error, "scope": " ".join(sorted(scopes)), "resource_metadata": metadata}
         return ", ".join(['Bearer realm="dragoman"', *(f'{name}="{value}"' for name, value in parts.items() if value)])
+
+
+def _not_good(said: Said) -> Refused:
+    """The refusal of a token that is good for nothing, or about which nobody can be asked."""
+    return _away(said.reason) if said.away else _bad(said.reason)
+
+
+def _away(reason: str) -> Refused:
+    return msgspec.structs.replace(_AWAY, detail=reason)
 
 
 def _bad(detail: str) -> Refused:

@@ -10,10 +10,13 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from broker.edge_names import is_local_name
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _ACCEPT: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -71,27 +74,72 @@ async def exchange(
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
     """One request and its whole answer; `form` is sent URL-encoded. Raises NotFetched."""
-    import aiohttp
-
-    if not is_fetchable(url):
-        raise NotFetched("issuer-address")
-    lines = {**_ACCEPT, **(headers or {})}
+    asking = Asking(context, max_bytes=max_bytes, timeout_s=timeout_s, kept=0)
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True, ssl=context),
+        return await asking.exchange(method, url, form=form, headers=headers)
+    finally:
+        await asking.close()
+
+
+class Asking:
+    """Requests to one issuer, on `kept` connections that are used again and again, or with 0 on new ones."""
+
+    def __init__(self, context: ssl.SSLContext, *, max_bytes: int, timeout_s: float, kept: int) -> None:
+        self._context = context
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._kept = kept
+        self._web: aiohttp.ClientSession | None = None
+
+    async def exchange(
+        self, method: str, url: str, *, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
+        """One request and its whole answer. Raises NotFetched."""
+        import aiohttp
+
+        if not is_fetchable(url):
+            raise NotFetched("issuer-address")
+        lines = {**_ACCEPT, **(headers or {})}
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                try:
+                    status, body = await self._sent(method, url, form, lines)
+                except aiohttp.ServerDisconnectedError:
+                    if not self._kept:
+                        raise
+                    # The issuer closed a connection that was idle, in the moment in which it was used again.
+                    status, body = await self._sent(method, url, form, lines)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise NotFetched("issuer-unreachable") from error
+        if len(body) > self._max_bytes:
+            raise NotFetched("issuer-too-large", status)
+        return status, body
+
+    async def _sent(
+        self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        most = self._max_bytes
+        async with self._client().request(method, url, allow_redirects=False, data=form, headers=headers) as answer:
+            body = await answer.content.read(most + 1)
+            while len(body) <= most and (more := await answer.content.read(most + 1 - len(body))):
+                body += more
+            return answer.status, body
+
+    def _client(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._web is None:
+            kept = {"limit": self._kept} if self._kept else {"force_close": True}
+            self._web = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._context, **kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
-            ) as web,
-            web.request(method, url, allow_redirects=False, data=form, headers=lines) as answer,
-        ):
-            body = await answer.content.read(max_bytes + 1)
-            while len(body) <= max_bytes and (more := await answer.content.read(max_bytes + 1 - len(body))):
-                body += more
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise NotFetched("issuer-unreachable") from error
-    if len(body) > max_bytes:
-        raise NotFetched("issuer-too-large", answer.status)
-    return answer.status, body
+            )
+        return self._web
+
+    async def close(self) -> None:
+        """Nobody asks any more."""
+        web, self._web = self._web, None
+        if web is not None:
+            await web.close()

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from broker.identity.asked import Asked
 from broker.identity.fetching import fetcher
 from broker.identity.issuer import Issuer, Pace
 from broker.identity.principal import Principal
@@ -48,6 +49,7 @@ class Identities:
         self.audiences: dict[str, frozenset[str]] = {}
         self._newest: dict[str, float] = {}  # the latest end of a caller's credentials, by its id
         self._known: OrderedDict[tuple[str, str], Principal] = OrderedDict()
+        self.asked = Asked(self)
         self.certificates: Certificates | None = None
         self.shown: Callable[[], None] = lambda: None
         """Told of every credential that is found good, where it may be good no more later."""
@@ -55,7 +57,7 @@ class Identities:
             from broker.identity.certificates import Certificates
 
             self.certificates = Certificates(settings.tls)
-        self._clock = clock
+        self.clock = clock
         self._replaced = False
         self.adopt(settings, self.prepare(settings))
 
@@ -77,8 +79,9 @@ class Identities:
                 found[each.issuer] = self.issuers[each.issuer]
                 continue
             fetch = fetcher(max_bytes=limits.issuer_bytes, timeout_s=limits.issuer_answer_s, ca_file=each.ca_bundle)
-            issuer = Issuer(each.issuer, jwks_uri=each.jwks_uri, fetch=fetch, pace=pace, clock=self._clock)
+            issuer = Issuer(each.issuer, jwks_uri=each.jwks_uri, fetch=fetch, pace=pace, clock=self.clock)
             rules = Rules(each.issuer, frozenset(each.algorithms), each.principal_claim, limits.token_leeway_s)
+            issuer.introspection = self.asked.introspection(each, issuer, limits)
             found[each.issuer] = issuer, rules
         return found
 
@@ -92,13 +95,14 @@ class Identities:
         self._replaced = self._replaced or (before.keys, before.issuers) != (settings.keys, settings.issuers)
         self.settings, self.issuers = settings, trusted
         self.audiences = {each.issuer: frozenset(each.audiences) for each in settings.issuers}
+        self.asked.adopt(settings, trusted)
         self._known.clear()  # what was verified was verified by the rules of before
         return gone
 
     def recall(self, server: str, digest: str) -> Principal | None:
         """The caller of a token that was verified before, for this server."""
         found = self._known.get((server, digest))
-        if found is not None and self.lapsed(found):
+        if found is not None and not self.good(found):
             del self._known[server, digest]
             return None
         if found is not None:
@@ -127,14 +131,20 @@ class Identities:
         if most:
             self._known[server, principal.credential] = principal
 
+    def good(self, principal: Principal) -> bool:
+        """True if a credential that was good is good still, as far as can be known without asking anybody."""
+        return not self.lapsed(principal) and (not self.asked or self.asked.vouched(principal))
+
     def lapsed(self, principal: Principal) -> str:
-        """Why a credential that was good is good no more: `expired` or `revoked`; empty if it is."""
+        """Why a credential that was good is good no more: `expired`, `revoked` or `unchecked`; empty if it is."""
         end = principal.expires_at
         if end is not None and self.wall() >= end + self.settings.limits.token_leeway_s:
             return "expired"
         if self._replaced and self._gone(principal):
             return "revoked"
-        return "revoked" if self.revoked and self.revoked.covers(principal) else ""
+        if self.revoked and self.revoked.covers(principal):
+            return "revoked"
+        return self.asked.ended(principal) if self.asked else ""
 
     def _gone(self, principal: Principal) -> bool:
         """True if the configuration that named this caller has been replaced by one that does not."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,6 +25,9 @@ from broker import telemetry
 from broker.identity.fetching import Fetch, NotFetched, is_fetchable
 from broker.identity.keys import Key, NoKeySet, read_keys, select
 from protocol_versions.strict import Refused, load
+
+if TYPE_CHECKING:
+    from broker.identity.introspection import Introspection
 
 OAUTH: Final = "/.well-known/oauth-authorization-server"
 OPENID: Final = "/.well-known/openid-configuration"
@@ -62,6 +65,8 @@ class Issuer:
         self._metadata: tuple[dict[str, Any], float] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._discovering: asyncio.Task[dict[str, Any]] | None = None
+        self.introspection: Introspection | None = None
+        """Where it is asked about each token, if it is."""
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
@@ -169,6 +174,8 @@ class Issuer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self.introspection is not None:
+            await self.introspection.close()
 
 
 def addresses(issuer: str) -> list[str]:

@@ -42,7 +42,7 @@ class Principal(msgspec.Struct, frozen=True):
     Two of the same `id` are the same caller, whose credential was renewed: `claims` (of a token, as verified), `scopes`
     and `expires_at` (seconds since the epoch; None: no end is known) are those of the credential of one message, and
     `credential` is its SHA-256, in hex. `proof` is the token itself, where servers are shown others in exchange for it,
-    and `rules` those of its issuer that it was verified by.
+    and `rules` those of its issuer that it was verified by. `answer` is the number of what its issuer said of it.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Principal(msgspec.Struct, frozen=True):
     credential: str = ""
     proof: Proof | None = None
     rules: Rules | None = None
+    answer: int = 0
 
     @property
     def per_call_sessions(self) -> bool:
@@ -116,6 +117,11 @@ def bearer(credential: str) -> str | None:
     scheme, _, token = credential.partition(" ")
     token = token.strip(" ")
     return token if scheme.lower() == "bearer" and token and token.isascii() else None
+
+
+def may_be_opaque(token: str) -> bool:
+    """True for what may be an access token that is no JWT: no key of this broker, even if it is nobody's."""
+    return not token.startswith(KEY_PREFIX) and all("!" <= char <= "~" for char in token)
 
 
 def by_key(token: str, settings: Settings) -> Principal | None:

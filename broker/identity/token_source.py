@@ -6,14 +6,13 @@ it gives is a bearer token that can be sent as one, or nothing.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import quote_plus
 
 import msgspec
 
 from broker.backends.credentialed import NobodySignedInError
+from broker.identity.client_auth import shown
 from broker.identity.fetching import NotFetched, exchange, fetcher
 from broker.identity.issuer import Issuer, Pace
 from protocol_versions.strict import Refused, load
@@ -84,13 +83,7 @@ class Source:
             form["audience"] = section.audience
         if section.scopes:
             form["scope"] = " ".join(section.scopes)
-        headers: dict[str, str] = {}
-        secret = section.client_secret.get_secret_value()
-        if section.auth_method == "client_secret_basic":  # RFC 6749 2.3.1: both are encoded as in a form first
-            shown = f"{quote_plus(section.client_id)}:{quote_plus(secret)}".encode("ascii")
-            headers["Authorization"] = f"Basic {base64.b64encode(shown).decode('ascii')}"
-        else:
-            form |= {"client_id": section.client_id, "client_secret": secret}
+        headers = shown(section, form)
         began = self.clock()
         try:
             status, body = await exchange(

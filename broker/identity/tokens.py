@@ -58,13 +58,13 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Proven(msgspec.Struct, frozen=True):
-    """What a token proves. `digest` is SHA-256 of the token, in hex."""
+    """What a token proves. `digest` is SHA-256 of the token, in hex; a token of no JWT may have no known end."""
 
     subject: str
     claims: Mapping[str, Any]
     scopes: frozenset[str]
     audiences: frozenset[str]
-    expires_at: float
+    expires_at: float | None
     digest: str
 
 
@@ -103,19 +103,22 @@ def prove(token: str, head: Head, key: Key, rules: Rules, now: float, certificat
     claims = _object(_signed(token, head, key))
     if claims.get("iss") != rules.issuer:
         raise BadToken("token-issuer")
-    expires_at = _time(claims, "exp")
-    if expires_at is None:
+    if "exp" not in claims:
         raise BadToken("token-claims")
-    if now >= expires_at + rules.leeway_s:
+    return judged(claims, rules, now, certificate, digest_of(token))
+
+
+def judged(claims: Mapping[str, Any], rules: Rules, now: float, certificate: bytes | None, digest: str) -> Proven:
+    """What claims say that come from the issuer, which is `rules.issuer`. Raises BadToken."""
+    expires_at = time_of(claims, "exp")
+    if expires_at is not None and now >= expires_at + rules.leeway_s:
         raise BadToken("token-expired")
     for name in ("nbf", "iat"):
-        at = _time(claims, name)
+        at = time_of(claims, name)
         if at is not None and at > now + rules.leeway_s:
             raise BadToken("token-not-yet")
     _check_binding(claims, certificate)
-    return Proven(
-        _subject(claims, rules.name), claims, _scopes(claims), _audiences(claims), expires_at, digest_of(token)
-    )
+    return Proven(_subject(claims, rules.name), claims, scopes_of(claims), audiences_of(claims), expires_at, digest)
 
 
 def digest_of(token: str) -> str:
@@ -164,7 +167,7 @@ def _object(data: bytes) -> dict[str, Any]:
     return tree
 
 
-def _time(claims: dict[str, Any], name: str) -> float | None:
+def time_of(claims: Mapping[str, Any], name: str) -> float | None:
     """A claim's NumericDate; None if it is absent."""
     value = claims.get(name)
     if name not in claims:
@@ -174,14 +177,14 @@ def _time(claims: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _subject(claims: dict[str, Any], name: str) -> str:
+def _subject(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_SUBJECT or not value.isprintable():
         raise BadToken("token-subject")
     return value
 
 
-def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     """`scope` (RFC 8693 4.2: words), else `scp` (words, or a list of them)."""
     value = claims.get("scope", claims.get("scp", ""))
     words = value.split(" ") if isinstance(value, str) else value
@@ -190,7 +193,7 @@ def _scopes(claims: dict[str, Any]) -> frozenset[str]:
     return frozenset(word for word in words if word)
 
 
-def _audiences(claims: dict[str, Any]) -> frozenset[str]:
+def audiences_of(claims: Mapping[str, Any]) -> frozenset[str]:
     value = claims.get("aud")
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed or not all(isinstance(each, str) for each in listed):
@@ -198,7 +201,7 @@ def _audiences(claims: dict[str, Any]) -> frozenset[str]:
     return frozenset(listed)
 
 
-def _check_binding(claims: dict[str, Any], certificate: bytes | None) -> None:
+def _check_binding(claims: Mapping[str, Any], certificate: bytes | None) -> None:
     """A token that is bound to a certificate needs that one (RFC 8705); other proofs are not asked for here."""
     if "cnf" not in claims:
         return

@@ -19,6 +19,7 @@ NOTES: Final = {
     "failed": "A call got no answer from its server, or met a bug of the broker (`internal:TYPE`).",
     "gap": "A standing stream was away, and what it would have carried is lost.",
     "guessed": "A question could belong to several calls; the newest is meant (`attribution: newest`).",
+    "issuer-not-asked": "An issuer does not answer questions about tokens; nobody gets in by one until it does.",
     "issuer-not-read": "An issuer's keys or metadata could not be read; those that are known are used on.",
     "log-failed": "A line of the log could not be written.",
     "lossy": "A translation acted on a message; what it lost is counted as losses.",

@@ -65,6 +65,12 @@ def sign(claims: Json | bytes, *, key: Any = RSA, alg: str = "RS256", **header: 
     return f"{signing}.{part(algorithm.sign(signing.encode(), key))}"
 
 
+def claims_of(token: str) -> str:
+    """The claims of a token, as JSON."""
+    middle = token.split(".")[1]
+    return base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)).decode()
+
+
 class Server:
     """An authorization server over HTTP. `keys` are what it publishes now; `broken` is answered instead."""
 
@@ -77,6 +83,10 @@ class Server:
         self.hold: asyncio.Event | None = None
         self.metadata: Json = {}
         self.token: Callable[[Json], web.StreamResponse] = lambda form: web.json_response({})
+        self.opaque: dict[str, Json] = {}
+        """What it says of tokens that are no JWTs."""
+        self.taken_back: set[str] = set()
+        self.told: Callable[[Json], web.StreamResponse] = self.introspected
         self.path = "/.well-known/oauth-authorization-server"
 
     def claims(self, **more: Any) -> Json:
@@ -100,7 +110,19 @@ class Server:
             form = dict(await request.post())
             self.forms.append((form, dict(request.headers)))
             return self.token(form)
+        if request.path == "/introspect":
+            form = dict(await request.post())
+            self.forms.append((form, dict(request.headers)))
+            return self.told(form)
         return web.Response(status=404)
+
+    def introspected(self, form: Json) -> web.StreamResponse:
+        """RFC 7662: any JWT is good, and of other tokens those that it knows, until they are taken back."""
+        token = form["token"]
+        known = token.count(".") == 2 or token in self.opaque
+        if not known or token in self.taken_back:
+            return web.json_response({"active": False})
+        return web.json_response({"active": True, **self.opaque.get(token, {})})
 
 
 @asynccontextmanager

@@ -29,10 +29,15 @@ RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 @asynccontextmanager
-async def guarded(*, new: Any = world, **settings: Any) -> AsyncIterator[tuple[World, Server]]:
-    """A broker whose callers show tokens of an issuer on this machine."""
-    async with issuing() as server, new(issuers=[{"issuer": server.url}], **settings) as here:
-        yield here, server
+async def guarded(
+    *, new: Any = world, introspection: Any = None, **settings: Any
+) -> AsyncIterator[tuple[World, Server]]:
+    """A broker whose callers show tokens of an issuer on this machine, which is asked about them with a section."""
+    async with issuing() as server:
+        if introspection is not None:
+            server.metadata = {"introspection_endpoint": f"{server.url}/introspect"}
+        async with new(issuers=[{"issuer": server.url, "introspection": introspection}], **settings) as here:
+            yield here, server
 
 
 def token(here: World, server: Server, **claims: Any) -> str:

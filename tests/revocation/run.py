@@ -1,7 +1,8 @@
 """One run: streams of two callers, the end of one caller's credential, and the judgement of what became of everything.
 
-The credential ends in one of these ways: an operator revokes it at the status port, or writes it into the file, or it
-expires. `BOUND_S` is the whole time that may pass until the last stream has ended and the last call is cancelled.
+The credential ends in one of these ways: an operator revokes it at the status port, or writes it into the file; its
+issuer takes it back, and says so when it is asked; it expires. `BOUND_S` is the whole time that may pass until the last
+stream has ended and the last call is cancelled.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from aiohttp import web
 
 from broker.app import SERVERS
 from broker.audit.opening import open_log
 from broker.audit.options import AuditOptions, FileOptions
 from tests.broker.crossing_world import completes, discovery
 from tests.broker.http1_world import turn
-from tests.broker.issuer_world import Server
+from tests.broker.issuer_world import Server, claims_of
 from tests.broker.modern_world import COMPLETE, modern
 from tests.broker.scripted_backend import DONE, Asked, World, world
 from tests.broker.test_admission import guarded, token
@@ -31,7 +33,7 @@ from tests.revocation.clients import NUMBER, OneStream, Told, clients
 ERAS: Final = ("session", "stateless")
 """Of the server."""
 
-WAYS: Final = ("status-port", "file", "expired")
+WAYS: Final = ("status-port", "file", "issuer", "expired")
 
 BOUND_S: Final = 5.0
 """Security design, C108 and C109."""
@@ -63,6 +65,8 @@ async def run(streams: int, others: int, *, era: str, way: str, folder: Path) ->
     admin = {"admin_key": hashlib.sha256(b"dgm_admin").hexdigest()}
     new = world if era == "session" else modern
     settings: dict[str, Any] = {"limits": {"token_leeway_s": 0}, "revoked": revoked, "status": admin}
+    if way == "issuer":
+        settings["introspection"] = {"client_id": "broker", "client_secret": "secret"}
     async with guarded(new=new, audit_log=audit, **settings) as (here, server):
         here.backend.on("tools/call", _streams)
         if era == "session":
@@ -78,7 +82,7 @@ async def run(streams: int, others: int, *, era: str, way: str, folder: Path) ->
         theirs = _calls(here)[len(mine) :]
         began = time.monotonic()
         reading = [asyncio.ensure_future(each.end()) for each in ends]
-        _end(here, way, revoked)
+        _end(here, server, way, revoked)
         told = await asyncio.gather(*reading)
         cancelled_s = await _cancelled(here, era, mine, began)
         problems = judge(told, began, "expired" if way == "expired" else "revoked")
@@ -154,10 +158,12 @@ def _late(server: Server) -> int:
     return int(server.claims()["exp"]) + 10_000
 
 
-def _end(here: World, way: str, revoked: Path) -> None:
+def _end(here: World, server: Server, way: str, revoked: Path) -> None:
     servers = here.broker.app[SERVERS]
     if way == "status-port":
         servers.lapses.revoke(["stolen"])
+    elif way == "issuer":
+        server.told = lambda form: web.json_response({"active": '"jti": "stolen"' not in claims_of(form["token"])})
     elif way == "file":
         revoked.write_text("stolen\n", encoding="utf-8")
     else:
