@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from broker.settings import Backend, Settings
+from broker.settings_definitions import Definitions
 from broker.settings_policy import Policy
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """The servers by name. `policy` are those of `kept` whose rules or own hooks are others.
+    """The servers by name. `policy` are those of `kept` whose rules, own hooks or pins are others.
 
     `callers` are the keys, by name, and the issuers that are new, gone or others.
     """
@@ -49,13 +50,13 @@ def identity_of(backend: Backend) -> tuple[Any, ...]:
     """
     issuer = None if backend.token is None else backend.token.ca_bundle
     files = (backend.ca_bundle, backend.client_certificate, backend.client_key, issuer)
-    rest = backend.model_copy(update={"policy": Policy(), "hooks": ()})
+    rest = backend.model_copy(update={"policy": Policy(), "hooks": (), "definitions": Definitions()})
     return (rest, backend.request_headers(), *map(_digest, files))
 
 
 def _policy(name: str, settings: Settings) -> tuple[Any, ...]:
     backend = settings.servers[name]
-    return settings.policy, settings.hooks, backend.policy, backend.hooks
+    return settings.policy, settings.hooks, backend.policy, backend.hooks, backend.definitions
 
 
 def _callers(settings: Settings) -> dict[str, Any]:

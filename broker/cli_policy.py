@@ -1,4 +1,4 @@
-"""The subcommands `policy test` and `policy explain`: what the rules of a configuration say, without serving it."""
+"""The subcommands of `policy`: what the rules of a configuration say, and what can be pinned, without serving it."""
 
 from __future__ import annotations
 
@@ -108,6 +108,32 @@ def explain(config: Path, as_json: bool, **asked: Any) -> None:
         click.echo(f"  the client   {got.answer}")
     for line in _values(got):
         click.echo(f"  {line}")
+
+
+@policy.command()
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CONFIG")
+@click.option("--server", "name", metavar="NAME", help="Only this server.")
+def pin(config: Path, name: str | None) -> None:
+    """Print what the tools of each server are defined as now, to be pinned in CONFIG once somebody has read them.
+
+    A tool that is defined otherwise later is held back then. Servers are asked for their lists; nothing is called. The
+    exit code is 1 if one cannot be asked.
+
+    \b
+    Example
+      dragoman policy pin dragoman.yaml --server files
+    """
+    from broker.cli_check import asked, names_of
+    from broker.pins import lines, pins
+
+    settings = _settings(config)
+    found = asked(pins(settings, names_of(settings, name)))
+    click.echo("\n".join(["servers:", *(line for each in found if not each.problem for line in lines(each))]))
+    for each in found:
+        if each.problem:
+            click.echo(f"dragoman: {each.server}: {each.problem}", err=True)
+    if any(each.problem for each in found):
+        sys.exit(RUNTIME)
 
 
 def _settings(path: Path) -> Settings:

@@ -1,6 +1,7 @@
 """The hooks of a backend in the order they judge, from the configuration.
 
     policy      rules on who may do what, before anything else is known of a request
+    definitions tools that changed or look like others, in lists as the server wrote them
     own hooks   those for all servers, then those of this one, as the configuration lists them
     filter      names that are hidden from everybody
     inject      what requests are given that clients do not send
@@ -40,6 +41,7 @@ def hooks_of(
     """
     found = [
         *_policy(name, backend, settings, before),
+        *_definitions(name, backend, before),
         *_own(backend, settings, limits, before),
         *_filter(backend),
     ]
@@ -71,6 +73,21 @@ def _policy(name: str, backend: Backend, settings: Settings, before: Sequence[Ho
 
     memory = next((hook.memory for hook in before if isinstance(hook, Policy)), None)
     return [Policy(rule_set(rules, default=default, backend=name), memory or Memory())]
+
+
+def _definitions(name: str, backend: Backend, before: Sequence[Hook]) -> list[Hook]:
+    section = backend.definitions
+    if section.changed == section.look_alike == "pass":
+        return []
+    from broker import telemetry
+    from broker.hooks.definitions import Definitions, Seen
+
+    def tell(what: str, tool: str, other: str) -> None:
+        telemetry.audit("suspect-tool", reason=what, backend=name, tool=tool, other=other)
+
+    seen = next((hook.seen for hook in before if isinstance(hook, Definitions)), None)
+    pinned = {tool: frozenset(digests) for tool, digests in section.pinned.items()}
+    return [Definitions(section.changed, section.look_alike, pinned, seen or Seen(), tell)]
 
 
 def _own(backend: Backend, settings: Settings, limits: WireLimits, before: Sequence[Hook]) -> list[Hook]:

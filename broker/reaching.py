@@ -6,11 +6,12 @@ Invariant: nothing is loaded for a command that only an address needs, nor the o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from broker import telemetry
 from broker.backends.base import Reach
+from broker.backends.hidden import NOTHING, Hidden, shown
 from broker.context import CLIENT_INFO
 from broker.limit_values import pool_of, wire_of
 from broker.wheel import Wheel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
     """The way to one backend; nothing is opened or started yet."""
+    hidden = _hidden(name, backend)
     if not backend.command:
         return http_reach(
             backend.url,
@@ -40,6 +42,7 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
             sign_in=backend.sign_in_options,
             transport=backend.transport,
             token=None if backend.token is None else (name, backend.token),
+            hidden=hidden,
         )
     from broker.backends.child import Command
 
@@ -49,9 +52,32 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
         str(backend.cwd) if backend.cwd is not None else None,
         inherit=backend.inherit_env,
     )
-    return command_reach(
-        name, command, wheel, limits, log=lambda line, dropped: telemetry.server_said(name, line, dropped)
+
+    def log(line: str, dropped: int) -> None:
+        telemetry.server_said(name, hidden.line(line), dropped)
+
+    return command_reach(name, command, wheel, limits, log=log, hidden=hidden)
+
+
+def _hidden(name: str, backend: Backend) -> Hidden:
+    """What a backend must not say of what it is shown."""
+    if not backend.hide_credentials:
+        return NOTHING
+    inherited = os.environ if backend.inherit_env else {}
+    texts = shown(
+        url=backend.url,
+        headers=backend.request_headers(),
+        variables={**inherited, **backend.environment()},
+        injected=[(each.header or each.meta or each.argument or "", each.value) for each in backend.inject],
     )
+    if backend.token is not None:
+        texts.append(backend.token.client_secret.get_secret_value())
+    return hidden_of(name, texts)
+
+
+def hidden_of(name: str, texts: Iterable[str]) -> Hidden:
+    """These texts, of whose being written back operators are told."""
+    return Hidden(texts, lambda: telemetry.note("violation", backend=name, reason="credential-echoed"))
 
 
 def http_reach(
@@ -65,6 +91,7 @@ def http_reach(
     sign_in: SignInOptions | None,
     transport: Transport = "auto",
     token: tuple[str, BackendToken] | None = None,
+    hidden: Hidden = NOTHING,
 ) -> Reach:
     """The way to an address. `limits` has the members of `broker.settings_limits.Limits`; `tls`: None for the system's.
 
@@ -82,18 +109,37 @@ def http_reach(
     if sign_in is not None:
         from broker.signin.credentials import signed
 
-        pool, further = signed(url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxy_env)
+        pool, further = signed(
+            url, pool, pool_for, sign_in, limits, tls=lambda: tls, proxy_env=proxy_env, hidden=hidden
+        )
     callers = None
     if token is not None:
         from broker.identity.backend_tokens import supplied
 
-        pool, further, callers = supplied(url, pool, pool_for, *token, limits, wheel.clock)
+        pool, further, callers = supplied(url, pool, pool_for, *token, limits, wheel.clock, hidden)
     return HttpReach(
-        url, pool, further, wire_of(limits), CLIENT_INFO, wheel, limits=limits, transport=transport, callers=callers
+        url,
+        pool,
+        further,
+        wire_of(limits),
+        CLIENT_INFO,
+        wheel,
+        limits=limits,
+        transport=transport,
+        callers=callers,
+        hidden=hidden,
     )
 
 
-def command_reach(name: str, command: Command, wheel: Wheel, limits: Any, *, log: Callable[[str, int], None]) -> Reach:
+def command_reach(
+    name: str,
+    command: Command,
+    wheel: Wheel,
+    limits: Any,
+    *,
+    log: Callable[[str, int], None],
+    hidden: Hidden = NOTHING,
+) -> Reach:
     """The way to a command, the backend `name`. `log(line, dropped)` takes what it writes to standard error."""
     from broker.backends.stdio_reach import StdioReach
 
@@ -105,6 +151,7 @@ def command_reach(name: str, command: Command, wheel: Wheel, limits: Any, *, log
         limits=limits,
         log=log,
         violation=lambda reason: telemetry.note("violation", backend=name, reason=reason),
+        hidden=hidden,
     )
 
 

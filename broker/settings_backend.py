@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from broker.hosts.machine import startable
+from broker.settings_definitions import Definitions
 from broker.settings_file import read_secret
 from broker.settings_inject import Injection, check_headers
 from broker.settings_policy import OwnHook, Policy
@@ -136,6 +137,10 @@ class Backend(Section):
         le=1_073_741_824,
         description="Longest message it may send, where that is not `limits.result_bytes`.",
     )
+    hide_credentials: bool = Field(
+        default=True,
+        description="Whether a credential it is shown and writes back is taken out of what it says.",
+    )
     filter: Filter = Field(default=Filter(), description="What of it may be seen and used.")
     token: BackendToken | None = Field(default=None, description="Access tokens that the broker gets for it by itself.")
     scopes: tuple[Scope, ...] = Field(default=(), description="Scopes a caller needs for anything.")
@@ -146,6 +151,7 @@ class Backend(Section):
         default=(), description="What its requests are given that clients do not send."
     )
     policy: Policy = Field(default=Policy(), description="Rules on who may do what with it, besides those for all.")
+    definitions: Definitions = Field(default=Definitions(), description="What becomes of its tools that change.")
     hooks: tuple[OwnHook, ...] = Field(default=(), description="Hooks of your own that judge what passes, after all's.")
 
     @field_validator("url")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from broker.backends.base import Reach
+from broker.backends.hidden import shown
 from broker.backends.lines import Lines
 from broker.backends.session_policy import SessionPolicy, attribution_of
 from broker.context import ServerContext
@@ -26,7 +27,7 @@ from broker.hooks.runner import Runner
 from broker.identity.principal import LOCAL
 from broker.limit_values import DEFAULTS, wire_of
 from broker.metering.wanted import wanted
-from broker.reaching import command_reach, http_reach
+from broker.reaching import command_reach, hidden_of, http_reach
 from broker.seal import Seal
 from broker.signin.options import SignInOptions
 from broker.stdio_pipes import Input, Output, read_input, take_output
@@ -119,14 +120,23 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
     if not isinstance(target, str):
         from broker.backends.child import Command
 
-        return command_reach(NAME, Command(target, inherit=True), wheel, DEFAULTS, log=_server_said)
+        hidden = hidden_of(NAME, shown(variables=os.environ))
+        return command_reach(NAME, Command(target, inherit=True), wheel, DEFAULTS, log=_server_said, hidden=hidden)
     tls = None
     if options.ca_bundle is not None:
         from broker.backends.tls import client_context
 
         tls = client_context(ca_file=options.ca_bundle)
+    hidden = hidden_of(NAME, shown(url=target, headers=options.headers))
     return http_reach(
-        target, wheel, DEFAULTS, tls=tls, headers=options.headers, proxy_env=os.environ, sign_in=options.sign_in
+        target,
+        wheel,
+        DEFAULTS,
+        tls=tls,
+        headers=options.headers,
+        proxy_env=os.environ,
+        sign_in=options.sign_in,
+        hidden=hidden,
     )
 
 

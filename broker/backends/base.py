@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from broker.backends.hidden import Hidden
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame, WireLimits
 from translators.machine import ToServer
@@ -102,6 +103,7 @@ class ChannelReach(Protocol):
     """What a session on a channel needs of the way to its backend; times in seconds."""
 
     wire: WireLimits
+    hidden: Hidden
     sessions: set[Any]
     head_s: float
     total_s: float

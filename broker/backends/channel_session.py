@@ -148,6 +148,8 @@ class ChannelSession:
 
     def channel_line(self, line: bytes) -> None:
         """One message, or on a 2025-03-26 session a batch."""
+        if self.reach.hidden.forms:
+            line = self.reach.hidden.clean(line)
         texts = batch_of(line, self.reach.wire, self.owner.backend_violation) if self._batching else [line]
         for text in texts:
             try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from broker.backends.base import Legs, Observer, Owner, SessionBackend, StatelessOwner, Who
 from broker.backends.farewell import Farewells
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import Pool
 from broker.backends.sse_reach import SseReach
 from broker.backends.stateless_http import StatelessLegs
@@ -44,16 +45,18 @@ class HttpReach:
         limits: Any,
         transport: Transport = "auto",
         callers: Callers | None = None,
+        hidden: Hidden = NOTHING,
     ) -> None:
         """With `callers`, requests may be sent by the pool of each, and they end with it."""
         self.identity = url
         self.pool = pool
         self.transport = transport
         self._wire = wire
+        self._hidden = hidden
         self._deadlines = Deadlines.of(limits)
         self._patient = Deadlines.of(limits, wait_s=limits.park_s)
         self._prober = Prober(pool, client_info)
-        self._pair = SseReach(url, pool, pool_for, wire, wheel, limits)
+        self._pair = SseReach(url, pool, pool_for, wire, wheel, limits, hidden)
         self.is_pair = transport == "sse"
         """Whether it is the pair, as far as that was found out."""
         self._looked = transport != "auto"
@@ -66,14 +69,23 @@ class HttpReach:
         if self.is_pair:
             return self._pair.session(owner, patient=patient)
         deadlines = self._patient if patient else self._deadlines
-        return BackendSession(self._pool_of(who), owner, deadlines, self._wire, self._farewells)
+        hidden = self._hidden_from(who)()
+        return BackendSession(self._pool_of(who), owner, deadlines, self._wire, self._farewells, hidden)
 
     def legs(self, owner: StatelessOwner, *, observer: Observer | None = None, who: Who | None = None) -> Legs:
         """Stateless requests, a POST each."""
-        return StatelessLegs(self._pool_of(who), owner, self._deadlines, self._wire, observer=observer)
+        hidden = self._hidden_from(who)
+        return StatelessLegs(self._pool_of(who), owner, self._deadlines, self._wire, observer=observer, hidden=hidden)
 
     def _pool_of(self, who: Who | None) -> Pool:
         return self.pool if self._callers is None or who is None else self._callers.of(who, self.pool)
+
+    def _hidden_from(self, who: Who | None) -> Callable[[], Hidden]:
+        """What is to be hidden from whoever a request is sent for."""
+        callers = self._callers
+        if callers is None or who is None:
+            return lambda: self._hidden
+        return lambda: callers.hidden(who())
 
     async def verdict(self) -> Verdict:
         """What one `server/discover` shows, and if that is nothing, what a GET does."""

@@ -16,7 +16,6 @@ from msgspec import UNSET
 from broker import sse
 from broker.backends.batches import is_batch
 from broker.backends.http1_types import BackendFailure, Ticket
-from broker.backends.seen import SEEN
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 
@@ -213,7 +212,7 @@ class PostLeg:
                 self._fail("backend-garbage")
             return
         try:
-            frame = SEEN.decode(body, self._session.limits)
+            frame = self._session.decode(body)
         except jsonrpc.Refused:
             if self._status < 400:
                 self._fail("backend-garbage")

@@ -9,6 +9,7 @@ from typing import Any
 
 from broker.backends.base import ChannelOwner, Owner, SessionBackend
 from broker.backends.channel_session import ChannelSession
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import Pool, Timeouts
 from broker.backends.sse_channel import GET, EndpointProbe, SseChannel
 from broker.backends.streamable_http import Deadlines
@@ -26,9 +27,17 @@ class SseReach:
     """One URL of a stream. Times in seconds; `limits` has the members of `broker.settings_limits.Limits`."""
 
     def __init__(
-        self, url: str, pool: Pool, pool_for: Callable[[str], Pool], wire: WireLimits, wheel: Wheel, limits: Any
+        self,
+        url: str,
+        pool: Pool,
+        pool_for: Callable[[str], Pool],
+        wire: WireLimits,
+        wheel: Wheel,
+        limits: Any,
+        hidden: Hidden = NOTHING,
     ) -> None:
         self.wire = wire
+        self.hidden = hidden
         self.head_s: float = limits.call_head_s
         self.total_s: float = limits.call_total_s
         self.start_s: float = limits.connect_s + limits.start_s

@@ -8,13 +8,14 @@ sent twice, and no stream is resumed (event ids and `retry` mean nothing here).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import UNSET
 
 from broker import sse
 from broker.backends.base import Observer, Refusal, StatelessOwner
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import BackendFailure, Pool, Ticket
 from broker.backends.legs import LINGER_S, REASONS
 from broker.backends.seen import SEEN
@@ -46,11 +47,13 @@ class StatelessLegs:
         revision: str = REVISION,
         linger_s: float = LINGER_S,
         observer: Observer | None = None,
+        hidden: Callable[[], Hidden] = lambda: NOTHING,
     ) -> None:
         self.owner = owner
         self.limits = limits
         self.linger_s = linger_s
         self.observer = observer
+        self._hidden = hidden
         self.open: dict[int, StatelessLeg] = {}
         self.lingering: dict[StatelessLeg, None] = {}
         self._pool = pool
@@ -72,7 +75,7 @@ class StatelessLegs:
         if leg in self.open:
             raise ValueError("this leg is open")
         head = self._heads.get(tuple(headers)) or self._written(tuple(headers))
-        sink = StatelessLeg(self, leg, frame.id)
+        sink = StatelessLeg(self, leg, frame.id, self._hidden())
         self.open[leg] = sink
         timeouts = self._deadlines.stream if stream else self._deadlines.call
         sink.ticket = self._pool.send(b"POST", head, jsonrpc.encode(frame), sink, timeouts=timeouts, stream=stream)
@@ -106,11 +109,15 @@ class StatelessLegs:
 class StatelessLeg:
     """One request and its answer: a JSON object, or a stream of notifications and then the response."""
 
-    __slots__ = ("_answered", "_chunks", "_garbled", "_id", "_legs", "_name", "_parser", "_status", "_timer", "ticket")
+    __slots__ = (
+        "_answered", "_chunks", "_garbled", "_hidden", "_id", "_legs", "_name", "_parser", "_status", "_timer",
+        "ticket",
+    )  # fmt: skip
 
-    def __init__(self, legs: StatelessLegs, name: int, frame_id: int | str) -> None:
+    def __init__(self, legs: StatelessLegs, name: int, frame_id: int | str, hidden: Hidden) -> None:
         self._legs: StatelessLegs | None = legs  # None when nobody is to hear of it any more
         self._name = name
+        self._hidden = hidden
         self._id = frame_id
         self._status = 0
         self._chunks: list[bytes] | None = None
@@ -180,6 +187,8 @@ class StatelessLeg:
     def _whole(self, body: bytes) -> None:
         legs = self._legs
         assert legs is not None
+        if self._hidden.forms:
+            body = self._hidden.clean(body)
         try:
             frame = SEEN.decode(body, legs.limits)
         except jsonrpc.Refused:
@@ -201,8 +210,9 @@ class StatelessLeg:
             if self._answered:
                 legs.owner.leg_violation(self._name, "message-after-answer")
                 continue
+            data = self._hidden.clean(event.data) if self._hidden.forms else event.data
             try:
-                frame = SEEN.decode(event.data, legs.limits)
+                frame = SEEN.decode(data, legs.limits)
             except jsonrpc.Refused as refused:
                 if refused.id is not None and refused.id == self._id:
                     self._fail("backend-garbage")  # this was to be the response: no other will come

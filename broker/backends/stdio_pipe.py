@@ -99,6 +99,8 @@ class SharedPipe:
 
     def channel_line(self, line: bytes) -> None:
         """One message."""
+        if self.reach.hidden.forms:
+            line = self.reach.hidden.clean(line)
         try:
             frame = jsonrpc.decode_backend(line, self.reach.wire)
         except jsonrpc.Refused:

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from broker.backends.base import ChannelOwner, Legs, Observer, Owner, SessionBackend, StatelessOwner, Who
 from broker.backends.channel_session import ChannelSession
 from broker.backends.child import CLOSE_S, TERMINATE_S, Child, Command
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.stdio_pipe import SharedPipe, StdioLegs
 from broker.era_question import new_id, question
 from broker.era_signs import MODERN, Verdict, classify
@@ -52,9 +53,11 @@ class StdioReach:
         limits: Any,
         log: Callable[[str, int], None],
         violation: Callable[[str], None],
+        hidden: Hidden = NOTHING,
     ) -> None:
         self.identity = f"stdio:{' '.join(command.argv)}"
         self.wire = wire
+        self.hidden = hidden
         self.head_s: float = limits.call_head_s
         self.total_s: float = limits.call_total_s
         self.start_s: float = limits.start_s

@@ -15,6 +15,7 @@ from msgspec import structs
 from broker.backends.base import Headers, Owner, lines_of
 from broker.backends.batches import batch_of
 from broker.backends.farewell import Farewells
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg
 from broker.backends.seen import SEEN
@@ -55,9 +56,16 @@ class BackendSession:
     one_line = False
 
     def __init__(
-        self, pool: Pool, owner: Owner, deadlines: Deadlines, limits: WireLimits, farewells: Farewells
+        self,
+        pool: Pool,
+        owner: Owner,
+        deadlines: Deadlines,
+        limits: WireLimits,
+        farewells: Farewells,
+        hidden: Hidden = NOTHING,
     ) -> None:
         self.pool = pool
+        self.hidden = hidden
         self.farewells = farewells
         self.owner = owner
         self.deadlines = deadlines
@@ -91,10 +99,14 @@ class BackendSession:
         found: list[Frame] = []
         for text in texts:
             try:
-                found.append(SEEN.decode(text, self.limits))
+                found.append(self.decode(text))
             except jsonrpc.Refused:
                 self.owner.backend_violation("unreadable-event")
         return found
+
+    def decode(self, data: bytes) -> Frame:
+        """One message, without what is to be hidden. Raises `Refused` for what is none."""
+        return SEEN.decode(self.hidden.clean(data) if self.hidden.forms else data, self.limits)
 
     def forget(self) -> None:
         """The backend lost the session: the next `initialize` starts from nothing."""

@@ -13,9 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 from broker import telemetry
 from broker.backends.credentialed import CredentialedPool
+from broker.backends.hidden import NOTHING, Hidden
 from broker.identity.principal import Principal
 from broker.identity.token_source import NoTokenError, Source
 
@@ -41,6 +43,7 @@ def supplied(
     section: BackendToken,
     limits: Any,
     monotonic: Callable[[], float],
+    hidden: Hidden = NOTHING,
 ) -> tuple[Pool, Callable[[str], Pool], Callers]:
     """The pools of a server with the broker's own token, which is also for what is asked on nobody's behalf, and those
     of its callers.
@@ -49,22 +52,23 @@ def supplied(
         ValueError: authorities cannot be read.
     """
     source = Source(section, server, limits, clock=time.time, monotonic=monotonic)
-    own = KeptToken(source, name)
+    own = KeptToken(source, name, hidden=hidden)
 
     def supplied_for(url: str) -> Pool:
         return CredentialedPool(pool_for(url), own)
 
-    return CredentialedPool(pool, own, owns=True), supplied_for, Callers(pool, source, name)
+    return CredentialedPool(pool, own, owns=True), supplied_for, Callers(pool, source, name, hidden)
 
 
 class KeptToken:
     """`broker.backends.credentialed.Credentials`: a token that is renewed before it ends; `who`, whose it is."""
 
-    def __init__(self, source: Source, name: str, who: Principal | None = None) -> None:
+    def __init__(self, source: Source, name: str, who: Principal | None = None, *, hidden: Hidden = NOTHING) -> None:
         self.line = b""
         self.renew_at = 0.0
         self.clock = source.clock
         self.who = who
+        self.hidden = hidden
         self._source = source
         self._name = name
         self._expires_at = 0.0
@@ -114,6 +118,8 @@ class KeptToken:
             if self.who is not None and self.who.expires_at is not None:
                 end = min(end, self.who.expires_at)  # what was got for a token is not good for longer than that
             self.line = b"authorization: Bearer %b\r\n" % got.token.encode("ascii")
+            if self.hidden is not NOTHING:
+                self.hidden.renewed(got.token)
             self._expires_at = end
             self.renew_at = end - min(RENEW_BEFORE_S, (end - now) / 4)
         finally:
@@ -135,8 +141,11 @@ class KeptToken:
 class Callers:
     """The pools of one server, each with the token of one caller; the one used longest ago of too many is dropped."""
 
-    def __init__(self, pool: Pool, source: Source, name: str) -> None:
+    def __init__(self, pool: Pool, source: Source, name: str, hidden: Hidden = NOTHING) -> None:
         self._pool = pool
+        self._hidden = hidden
+        # Not of callers, but as long as one of their sessions is there: its answers may hold any of their tokens.
+        self._apart: WeakValueDictionary[str, Hidden] = WeakValueDictionary()
         self._source = source
         self._name = name
         self._pools: OrderedDict[str, tuple[CredentialedPool, KeptToken]] = OrderedDict()
@@ -153,12 +162,21 @@ class Callers:
             if len(self._pools) >= MAX_CALLERS:
                 _, (_, oldest) = self._pools.popitem(last=False)
                 self._end(oldest)
-            token = KeptToken(self._source, self._name, who)
+            token = KeptToken(self._source, self._name, who, hidden=self.hidden(who))
             found = self._pools[who.id] = CredentialedPool(self._pool, token), token
         else:
             self._pools.move_to_end(who.id)
             found[1].who = who
         return found[0]
+
+    def hidden(self, who: Principal) -> Hidden:
+        """What is to be hidden of what is said to a caller."""
+        if self._hidden is NOTHING or self._source.section.grant != "token-exchange":
+            return self._hidden
+        found = self._apart.get(who.id)
+        if found is None:
+            found = self._apart[who.id] = self._hidden.apart()
+        return found
 
     def _end(self, token: KeptToken) -> None:
         task = asyncio.get_running_loop().create_task(token.close())

@@ -34,6 +34,8 @@ NOTES: Final = {
     "session-not-reopened": "It could not be, and what waited for it failed.",
     "sign-in-failed": "A person could not be signed in at a server.",
     "stale-facts": "What is known of a stateless server was wrong, and is read again.",
+    "suspect-tool": "A tool is defined otherwise than it was (`other` is its digest), or its name looks like that of "
+    "`other`.",
     "swallowed": "A notification was not passed on, because the reader's revision has none like it.",
     "tool-dropped": "A tool was left out of a list, because its header annotations break the rules.",
     "violation": "A peer said what its revision does not allow; it was not passed on.",

@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from broker.backends.credentialed import CredentialedPool
+from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import Pool
 from broker.signin.errors import SignInError
 from broker.signin.options import SignInOptions
@@ -94,11 +95,13 @@ class PersonCredentials:
         who: Person | None = None,
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] | None = None,
+        hidden: Hidden = NOTHING,
     ) -> None:
         self.server = server
         self.line = b""
         self.renew_at = float("inf")
         self.clock = clock
+        self._hidden = hidden
         self._name = canonical(server)
         self._options = options
         self._limits = limits
@@ -274,6 +277,8 @@ class PersonCredentials:
             grant = None  # the operator means another issuer's
         self._grant = grant
         self.line = grant.line if grant is not None else b""
+        if grant is not None and self._hidden is not NOTHING:
+            self._hidden.renewed(grant.access_token)
         self._refreshed = b""
         self.renew_at = float("inf")
         if grant is not None and grant.expires_at and grant.refresh_token:

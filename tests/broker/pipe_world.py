@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from broker.backends.child import Command
+from broker.backends.hidden import NOTHING
 from broker.backends.session_policy import SessionPolicy
 from broker.backends.stdio_reach import StdioReach
 from broker.context import CLIENT_INFO, ServerContext
@@ -56,6 +57,7 @@ class PipeWorld:
         self._changed = asyncio.Event()
         limits = msgspec.structs.replace(DEFAULTS, **options.pop("limits", {}))
         revision, audit = options.pop("revision", "auto"), options.pop("audit", None)
+        hidden = options.pop("hidden", NOTHING)
         wheel = Wheel()
         variables = {"PIPE_SERVER_LOG": str(self.log), **options.pop("env", {})}
         self.reach = StdioReach(
@@ -66,6 +68,7 @@ class PipeWorld:
             limits=limits,
             log=lambda line, _dropped: self.stderr.append(line),
             violation=self.violations.append,
+            hidden=hidden,
         )
         self.context = ServerContext(
             "pipe",

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from broker.cli import cli
+from broker.settings import Settings
+from tests.broker.test_check import DEAD, pipe
 from tests.broker.test_readme import blocks
 
 Json = dict[str, Any]
@@ -137,3 +140,18 @@ def test_an_explanation_names_the_rule_and_what_each_says(config: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "{", '{"a":1,"a":2}'])
 def test_an_explanation_takes_objects_alone(config: Path, text: str) -> None:
     assert run("explain", config, "--server", "files", "--tool", "a", "--arguments", text).exit_code == 2
+
+
+def test_what_is_printed_to_be_pinned_is_a_configuration_and_a_dead_server_is_named(tmp_path: Path) -> None:
+    servers = {"a": pipe(tmp_path), "b": pipe(tmp_path, "modern"), "dead": DEAD}
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"servers": servers}), encoding="utf-8")
+    result = run("pin", file)
+    assert result.exit_code == 1
+    assert "dragoman: dead: the server cannot be reached" in result.stderr
+    found = yaml.safe_load(result.stdout)["servers"]
+    assert list(found) == ["a", "b"]
+    for name, members in found.items():
+        section = Settings.build({"servers": {name: {**servers[name], **members}}}).servers[name].definitions
+        assert (section.changed, list(section.pinned)) == ("hold", ["add"])
+    assert run("pin", file, "--server", "a").exit_code == 0

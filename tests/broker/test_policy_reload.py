@@ -11,6 +11,7 @@ import pytest
 from broker import telemetry
 from broker.app import CONTEXTS
 from broker.changes import Changes
+from broker.hooks.definitions import digest_of
 from broker.hooks.policy import Policy
 from tests.broker.http1_world import turn, within
 from tests.broker.modern_world import ask
@@ -42,6 +43,35 @@ async def test_rules_of_one_server_apply_to_its_open_sessions_at_once(tmp_path: 
         assert here.reload.now() == Changes(**KEPT, policy=("two",))
         assert policy_of(here) == []
         assert (await second.call()).json.get("result") is not None
+        assert here.two.count("initialize") == 1
+
+
+async def test_what_is_pinned_changes_under_open_sessions_and_what_was_seen_is_not_forgotten(tmp_path: Path) -> None:
+    """C160: a person approves what changed, and nobody has to begin anew."""
+    async with serving(tmp_path) as here:
+        here.write(servers=both(here, definitions={"changed": "hold"}))
+        assert here.reload.now() == Changes(**KEPT, policy=("two",))
+        client = here.client("two")
+        here.two.capabilities = {"tools": {}}
+        await client.open()
+
+        async def shown(description: str) -> list[Json]:
+            tool = {"name": "x", "description": description, "inputSchema": {"type": "object"}}
+            here.two.on("tools/list", lambda asked: asked.result({"tools": [tool]}))
+            found: list[Json] = (await client.call(1, "tools/list")).json["result"]["tools"]
+            return found
+
+        (tool,) = await shown("good")
+        assert await shown("bad") == []
+        here.write(servers=both(here, definitions={"changed": "hold", "look_alike": "hold"}))
+        assert here.reload.now() == Changes(**KEPT, policy=("two",))
+        assert await shown("bad") == []
+        pinned = {"x": [digest_of({**tool, "description": "bad"})]}
+        here.write(servers=both(here, definitions={"changed": "hold", "pinned": pinned}))
+        here.reload.now()
+        assert len(await shown("bad")) == 1
+        assert (await client.call()).json.get("result") is not None
+        assert await shown("good") == []
         assert here.two.count("initialize") == 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from broker.backends.hidden import MARK, NOTHING, Hidden
 from broker.backends.http1 import Pool, make_pool
 from broker.backends.sse_reach import SWEEP_S, SseReach
 from broker.limit_values import DEFAULTS, LimitValues, wire_of
@@ -46,12 +47,12 @@ class Owner:
 class Pair:
     """A raw server of the pair, the way to it, and the clock both live by."""
 
-    def __init__(self, server: Backend, clock: Clock, limits: LimitValues) -> None:
+    def __init__(self, server: Backend, clock: Clock, limits: LimitValues, hidden: Hidden) -> None:
         self.server = server
         self.clock = clock
         self.url = f"http://127.0.0.1:{server.port}/sse"
         self.pool = self.pool_for(self.url)
-        self.reach = SseReach(self.url, self.pool, self.pool_for, wire_of(limits), clock.wheel, limits)
+        self.reach = SseReach(self.url, self.pool, self.pool_for, wire_of(limits), clock.wheel, limits, hidden)
 
     def pool_for(self, url: str) -> Pool:
         return make_pool(url, wheel=self.clock.wheel)
@@ -70,10 +71,10 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(**limits: Any) -> AsyncIterator[Pair]:
+async def pair(*, hidden: Hidden = NOTHING, **limits: Any) -> AsyncIterator[Pair]:
     """All of it; at the end everything is closed."""
     async with backend() as server:
-        here = Pair(server, Clock(), msgspec.structs.replace(DEFAULTS, **limits))
+        here = Pair(server, Clock(), msgspec.structs.replace(DEFAULTS, **limits), hidden)
         try:
             yield here
         finally:
@@ -99,6 +100,16 @@ async def test_what_waits_for_the_address_is_bounded_in_bytes_and_all_that_was_t
             posted.append((await posts.request())[1][:1])
             await posts.write(ACCEPTED)
         assert sorted(posted) == [b"2", b"4", b"{"]
+
+
+async def test_c155_what_a_stream_says_of_the_credentials_is_hidden() -> None:
+    async with pair(hidden=Hidden(["sk-canary-4711"])) as here:
+        owner = Owner()
+        _, stream, _ = await here.opened(owner)
+        said = b'data: {"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"of sk-canary-4711"}}\n\n'
+        await stream.write(b"%x\r\n%b\r\n" % (len(said), said))
+        _, call, frame = await owner.until("backend_message")
+        assert (call, frame.error.message) == (1, f"of {MARK}")
 
 
 async def test_a_lost_stream_leaves_no_connection_and_no_timer_behind() -> None:
