@@ -78,7 +78,7 @@ def test_a_token_that_was_renewed_and_the_one_before_it_are_hidden() -> None:
 
 
 BASIC = base64.b64encode(b"user:pass-word-1").decode()
-AUTHORS = {"GIT_AUTHOR_NAME": "Grace Hopper", "KEYBOARD": "qwertyuiop", "PWD": "/home/somebody", "MONKEY": "12345678"}
+AUTHORS = {"GIT_AUTHOR_NAME": "Grace Hopper", "KEYBOARD": "qwertyuiop", "PWD": "/srv/somebody", "MONKEY": "12345678"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ AUTHORS = {"GIT_AUTHOR_NAME": "Grace Hopper", "KEYBOARD": "qwertyuiop", "PWD": "
         ({"headers": {"X-Api-Key": "abcdefgh", "X-Region": "eu-central-1"}}, ["abcdefgh"]),
         ({"headers": {"Cookie": "sid=abcdefgh; b=c"}}, ["abcdefgh", "c", "sid=abcdefgh; b=c"]),
         ({"variables": {"GITHUB_TOKEN": "abcdefgh", "LOG_LEVEL": "debugging", "DB_PASSWORD": "p"}}, ["abcdefgh", "p"]),
-        ({"variables": {"DATABASE_URL": "postgres://me:s%2Fecret@db/x", "HOME": "/home/me"}}, ["s%2Fecret", "s/ecret"]),
+        ({"variables": {"DATABASE_URL": "postgres://me:s%2Fecret@db/x", "HOME": "/srv/me"}}, ["s%2Fecret", "s/ecret"]),
         ({"variables": {"TOKEN_FILE": "/run/token", "SSH_AUTH_SOCK": "/tmp/agent.1", **AUTHORS}}, []),
         ({"url": "https://api.example/mcp?api_key=abcdefgh&lang=en"}, ["abcdefgh"]),
         ({"injected": [("X-Tenant-Secret", "abcdefgh"), ("tenant", "acme-corp"), ("api_key", 12345678)]},
