@@ -17,9 +17,10 @@ from broker.cli_health import health
 from broker.cli_hosts import connect, disconnect, init, schema, validate
 from broker.cli_login import login, logout
 from broker.cli_policy import policy
+from broker.cli_proxy import proxy
 from broker.cli_reference import reference
 from broker.cli_report import report
-from broker.cli_serve import demo, proxy, serve
+from broker.cli_serve import demo, serve
 from broker.cli_stdio import stdio
 from broker.cli_translate import revisions, translate
 from broker.version import VERSION

@@ -1,4 +1,4 @@
-"""The subcommands that listen: `proxy URL`, `serve FILE`, `demo`."""
+"""The subcommands `serve FILE` and `demo`, and the end of every command that listens."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from broker.cli_codes import CANNOT_BIND, CONFIGURATION, RUNTIME
-from broker.cli_stdio import filter_options, sign_in_options, target_of
-from broker.stdio_command import KINDS
 
 if TYPE_CHECKING:
     from broker.hosts.spans import Problem
@@ -26,119 +24,10 @@ SAMPLES = click.Choice(["2026-07-28", "2025-11-25"])
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _log_options(command: _Command) -> _Command:
+def log_options(command: _Command) -> _Command:
+    """`--log-level` and `--log-format`."""
     command = click.option("--log-level", type=LEVELS, help="Least level that is logged.  [default: info]")(command)
     return click.option("--log-format", type=FORMATS, help="`auto` is pretty on a terminal.  [default: auto]")(command)
-
-
-@click.command()
-@click.argument("target", nargs=-1, required=True, metavar="URL | -- COMMAND...")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks one.")
-@click.option("--backend-revision", default="auto", show_default=True, help="Revision the server is pinned to.")
-@click.option("--client-revisions", default="all", show_default=True, help="Comma-separated, served to clients.")
-@click.option("--header", multiple=True, metavar="NAME=env:VAR", help="Sent to the server; env:VAR or file:PATH.")
-@click.option("--bearer-file", metavar="PATH", help="File (mode 0600) with the bearer token for the server.")
-@click.option("--sign-in", is_flag=True, help="Sign in at the server in a browser; for one person on this machine.")
-@sign_in_options
-@click.option("--ca-bundle", metavar="PATH", help="PEM file with the authorities to trust instead of the system's.")
-@click.option("--client-cert", metavar="PATH", help="PEM certificate to show to the server.")
-@click.option("--client-key", metavar="PATH", help="PEM key of that certificate.")
-@click.option("--use-proxy", is_flag=True, help="Reach the server through HTTPS_PROXY/HTTP_PROXY.")
-@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="Web origin that may call; repeatable.")
-@click.option("--allow-host", multiple=True, metavar="HOST[:PORT]", help="Further Host accepted; repeatable.")
-@click.option("--key", multiple=True, metavar="NAME=SHA256", help="Caller's key, as `dragoman key new` prints it.")
-@click.option("--anonymous", type=click.Choice(["auto", "allow", "refuse"]), default="auto", show_default=True)
-@filter_options
-@click.option("--tap", metavar="FILE", help="Write every frame and what was changed in it, as JSON lines.")
-@click.option("--audit", metavar="FILE", help="Write a line before and after each call; see `dragoman audit`.")
-@click.option("--audit-fsync", type=click.Choice(["off", "interval", "each"]), default="interval", show_default=True)
-@click.option(
-    "--status-port", type=click.IntRange(0, 65535), help="Answer /health, /ready, /status and /metrics there."
-)
-@_log_options
-def proxy(target: tuple[str, ...], **given: Any) -> None:
-    """Serve an MCP server, at a URL or a command, to clients of every revision, at http://HOST:PORT/mcp.
-
-    \b
-    Examples
-      dragoman proxy http://127.0.0.1:3000/mcp
-      dragoman proxy https://mcp.example.com/mcp --bearer-file token.txt --port 9000
-      dragoman proxy https://mcp.example.com/mcp --sign-in
-      dragoman proxy http://127.0.0.1:3000/mcp --backend-revision 2024-11-05 --tap frames.jsonl
-      dragoman proxy http://127.0.0.1:3000/mcp --tool-deny 'delete_*'
-      dragoman proxy --port 9000 -- npx -y some-server --its-option
-    """
-    run(_proxy_settings(target_of(target), given))
-
-
-def _proxy_settings(target: str | tuple[str, ...], given: dict[str, Any]) -> Settings:
-    """Settings of the command line; problems are named as in a file, without the server's place."""
-    from broker.settings import PROXY_NAME, Settings, SettingsError
-
-    backend: dict[str, Any] = {
-        "revision": given["backend_revision"],
-        "inherit_env": not isinstance(target, str),
-        "headers": _pairs("--header", given["header"]),
-        "bearer_file": given["bearer_file"],
-        "sign_in": _sign_in(given),
-        "ca_bundle": given["ca_bundle"],
-        "client_certificate": given["client_cert"],
-        "client_key": given["client_key"],
-        "proxy": "environment" if given["use_proxy"] else "none",
-        "filter": {
-            plural: {verb: given[f"{kind}_{verb}"] for verb in ("allow", "deny") if given[f"{kind}_{verb}"]}
-            for kind, plural in KINDS.items()
-        },
-    }
-    revisions = given["client_revisions"]
-    try:
-        return Settings.for_proxy(
-            target,
-            backend=backend,
-            host=given["host"],
-            port=given["port"],
-            client_revisions=revisions if revisions == "all" else [part.strip() for part in revisions.split(",")],
-            allowed_origins=given["allow_origin"],
-            allowed_hosts=given["allow_host"],
-            keys=_pairs("--key", given["key"]),
-            anonymous=given["anonymous"],
-            tap=given["tap"],
-            audit=None if given["audit"] is None else _audit(given),
-            status={"port": given["status_port"]},
-            log={"format": given["log_format"] or "auto", "level": given["log_level"] or "info"},
-        )
-    except SettingsError as error:
-        raise SettingsError([line.removeprefix(f"servers.{PROXY_NAME}.") for line in error.problems]) from None
-
-
-def _sign_in(given: dict[str, Any]) -> bool | dict[str, Any]:
-    said = {
-        "client_id": given["client_id"],
-        "client_secret": f"file:{given['client_secret_file']}" if given["client_secret_file"] is not None else None,
-        "issuer": given["issuer"],
-        "scopes": given["scope"],
-        "redirect_port": given["redirect_port"],
-    }
-    if not given["sign_in"]:
-        if given["redirect_port"] != "0" or any(said[name] for name in said if name != "redirect_port"):
-            raise click.UsageError("--client-id, --issuer and the like need --sign-in")
-        return False
-    return said
-
-
-def _audit(given: dict[str, Any]) -> dict[str, Any]:
-    return {"file": {"path": given["audit"], "fsync": given["audit_fsync"]}}
-
-
-def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not name or name in pairs:
-            raise click.UsageError(f"{option} expects a different NAME=VALUE each time")
-        pairs[name] = text
-    return pairs
 
 
 @click.command()
@@ -148,7 +37,7 @@ def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
 @click.option("--check", is_flag=True, help="Only say whether the file is valid.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port, whatever the file says; 0 picks one.")
 @click.option("--watch", is_flag=True, help="Apply the file whenever it changes, as SIGHUP does.")
-@_log_options
+@log_options
 def serve(
     file: Path,
     tap: str | None,

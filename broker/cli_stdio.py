@@ -40,13 +40,23 @@ def sign_in_options(command: Any) -> Any:
 def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
     """The address or the command; what a command line names and nobody has set ends the process."""
     try:
-        return found_target(given)
+        found = found_target(given)
     except UnusableError as error:
         _refuse(error)
+    assert found is not None
+    return found
+
+
+def config_options(command: Any) -> Any:
+    """`--config` and `--server`: the sections of a file for a server of the command line, or of the file."""
+    command = click.option("--server", metavar="NAME", help="Which server of the file this is.")(command)
+    text = "Configuration: rules, filters, injections, quotas, audit and limits, as for `serve`."
+    return click.option("--config", metavar="FILE", help=text)(command)
 
 
 @click.command()
-@click.argument("target", nargs=-1, required=True, metavar="URL | -- COMMAND...")
+@click.argument("target", nargs=-1, metavar="[URL | -- COMMAND...]")
+@config_options
 @click.option("--backend-revision", default="auto", show_default=True, help="Revision the server is pinned to.")
 @click.option("--client-revisions", default="all", show_default=True, help="Comma-separated, served to the client.")
 @click.option("--header", multiple=True, metavar="NAME=env:VAR", help="Sent to a URL; env:VAR or file:PATH.")
@@ -73,9 +83,15 @@ def stdio(target: tuple[str, ...], **given: Any) -> None:
     A server at a URL that wants a person to sign in (OAuth) opens a browser, while the host waits; `dragoman login URL`
     does it beforehand. Who is signed in stays so for later runs, and for other hosts of the same person.
 
+    With --config, the sections of a configuration hold for it: `servers.NAME` of the file without a URL or a command,
+    else the server that the command line names, as `default` or in the place of --server NAME. The caller is `local`,
+    or who the section `pipe` says. What the file says of listening and of TLS is not read.
+
     \b
     Examples
       dragoman stdio -- npx -y some-server --its-option
+      dragoman stdio --config rules.yaml -- npx -y some-server
+      dragoman stdio --config dragoman.yaml --server github
       dragoman stdio https://mcp.example.com/mcp --header Authorization=env:MCP_AUTHORIZATION
     """
     try:

@@ -35,6 +35,7 @@ from translators.task_ids import TaskIds
 
 if TYPE_CHECKING:
     from broker.faces.stateless_relay import StatelessRelay
+    from broker.identity.scopes import Needed
     from broker.outbox import Outbox
     from broker.relay import Relay
 
@@ -47,6 +48,8 @@ class ServerContext:
 
     lapses = False
     """Whether a credential that is good may be good no more later."""
+    needed: Needed | None = None
+    """The scopes that callers need, where the face has to ask for them (over HTTP, admission has)."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _options(line: list[str]) -> Any:
-    from broker.stdio_command import UnusableError, WrongLineError, options_of, target_of
+    from broker.stdio_command import options_of, target_of
 
     read = plain(line)
     if read is None:
@@ -36,7 +36,7 @@ def _options(line: list[str]) -> Any:
     target, given = read
     try:
         return options_of(target_of(target), given)
-    except (WrongLineError, UnusableError):
+    except ValueError:  # which the whole command line explains
         return None
 
 
@@ -58,4 +58,4 @@ def plain(line: list[str]) -> tuple[tuple[str, ...], dict[str, Any]] | None:
     else:
         if any(word.startswith("-") for word in rest):
             return None  # options may stand after a target too
-    return (tuple(rest), given) if rest else None
+    return (tuple(rest), given) if rest or given["config"] is not None else None

@@ -28,8 +28,20 @@ if TYPE_CHECKING:
     from broker.signin.options import SignInOptions
 
 
-def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach:
-    """The way to one backend; nothing is opened or started yet."""
+def reach_of(
+    name: str,
+    backend: Backend,
+    limits: Limits,
+    wheel: Wheel,
+    *,
+    sign_in: SignInOptions | None = None,
+    log: Callable[[str, int], None] | None = None,
+) -> Reach:
+    """The way to one backend; nothing is opened or started yet.
+
+    `sign_in` is how somebody signs in where the backend says nothing of that; `log(line, dropped)` takes what a command
+    writes to standard error, in the place of the broker's log.
+    """
     hidden = _hidden(name, backend)
     if not backend.command:
         return http_reach(
@@ -39,7 +51,7 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
             tls=_tls(backend),
             headers=backend.request_headers(),
             proxy_env=os.environ if backend.proxy == "environment" else None,
-            sign_in=backend.sign_in_options,
+            sign_in=backend.sign_in_options or sign_in,
             transport=backend.transport,
             token=None if backend.token is None else (name, backend.token),
             hidden=hidden,
@@ -52,11 +64,8 @@ def reach_of(name: str, backend: Backend, limits: Limits, wheel: Wheel) -> Reach
         str(backend.cwd) if backend.cwd is not None else None,
         inherit=backend.inherit_env,
     )
-
-    def log(line: str, dropped: int) -> None:
-        telemetry.server_said(name, hidden.line(line), dropped)
-
-    return command_reach(name, command, wheel, limits, log=log, hidden=hidden)
+    say = log or (lambda line, dropped: telemetry.server_said(name, hidden.line(line), dropped))
+    return command_reach(name, command, wheel, limits, log=say, hidden=hidden)
 
 
 def _hidden(name: str, backend: Backend) -> Hidden:

@@ -32,7 +32,7 @@ from broker.policy import hooks_of
 from broker.reaching import reach_of
 from broker.review import review
 from broker.seal import Seal, key_of
-from broker.settings import Backend, Limits, Settings
+from broker.settings import Backend, Settings
 from broker.table import Table
 from broker.tap import Tap
 from broker.watch import Watch
@@ -194,7 +194,7 @@ class Servers:
         backend, path = settings.servers[name], settings.path_of(name)
         urls = tuple(origin + path for origin in self._place.origins())
         admission = Admission(name, backend, self.identities, urls)
-        limits = limits_of(backend, settings.limits)
+        limits = backend.limits(settings.limits)
         watch = self._watch(name, backend, limits.stream_queue_bytes)
         context = FaceContext(
             name,
@@ -272,11 +272,6 @@ class Servers:
                 await asyncio.wait_for(self._hurry.wait(), LOOK_S)
         self._retired.discard(server)
         await _ended(server, "reloaded")
-
-
-def limits_of(backend: Backend, limits: Limits) -> Limits:
-    """The limits that hold for one server's answers."""
-    return limits if backend.result_bytes is None else limits.model_copy(update={"result_bytes": backend.result_bytes})
 
 
 async def _ended(server: VirtualServer, why: str) -> None:

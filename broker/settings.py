@@ -17,7 +17,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from broker.settings_audit import Audit
 from broker.settings_backend import Backend
 from broker.settings_file import SettingsError, problems_of, read
-from broker.settings_identity import CallerKey, Digest, Issuer, KeyOrDigest, Tls, checked_public_url, different_issuers
+from broker.settings_identity import (
+    CallerKey,
+    Digest,
+    Issuer,
+    KeyOrDigest,
+    Pipe,
+    Tls,
+    checked_public_url,
+    different_issuers,
+)
 from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy, check_together
 from broker.settings_quotas import Forwarded, Quotas
@@ -66,6 +75,7 @@ class Settings(Section):
     keys: dict[Annotated[str, Field(pattern=_NAME)], KeyOrDigest] = Field(
         default={}, description="Callers: NAME: sha256 of the bearer key in hex; `dragoman key new` makes both."
     )
+    pipe: Pipe = Field(default=Pipe(), description="Who the client of `dragoman stdio` is.")
     issuers: tuple[Issuer, ...] = Field(
         default=(), description="Authorization servers whose access tokens name callers; the first serves old clients."
     )
@@ -181,6 +191,7 @@ class Settings(Section):
         if any(backend.exchanges for backend in self.servers.values()) and not self.issuers:
             raise ValueError("token-exchange needs issuers: there is nothing to exchange but callers' access tokens")
         check_together(self.policy, ((name, backend.policy) for name, backend in self.servers.items()))
+        self.pipe.check(self.keys)
         if self.single and len(self.servers) != 1:
             raise ValueError("expected one server")
         return self

@@ -17,6 +17,7 @@ from broker.hosts.machine import startable
 from broker.settings_definitions import Definitions
 from broker.settings_file import read_secret
 from broker.settings_inject import Injection, check_headers
+from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy
 from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
 from broker.settings_token import BackendToken
@@ -263,6 +264,10 @@ class Backend(Section):
     def place(self) -> str:
         """Where it is, for people: its address without the query, which may hold a key, or its program."""
         return self.url.partition("?")[0] or self.command[0]
+
+    def limits(self, limits: Limits) -> Limits:
+        """The limits that hold for its answers, where these are those for all."""
+        return limits if self.result_bytes is None else limits.model_copy(update={"result_bytes": self.result_bytes})
 
     def environment(self) -> dict[str, str]:
         """The configured variables with their secrets in the clear: for the process alone."""

@@ -7,6 +7,7 @@ https, or http on this machine.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from broker.edge_names import parse_host
 from broker.identity.fetching import is_fetchable
 from broker.identity.keys import ALGORITHMS
+from broker.identity.principal import Principal
 from broker.settings_section import ExistingFile, Scope, Secret, Section
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -142,6 +144,28 @@ def checked_address(value: str) -> str:
     if value and not is_fetchable(value):
         raise ValueError("expected an https:// address (http:// only on this machine), without user or fragment")
     return value
+
+
+class Pipe(Section):
+    """Who the client of `dragoman stdio` is. A pipe proves one thing, that whoever started the broker holds its end."""
+
+    key: str = Field(default="", description="One of `keys`: it is that caller, without showing the key.")
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9._@-]{0,64}$", description="Else: `local:NAME`, not `local`.")
+    scopes: tuple[Scope, ...] = Field(default=(), description="Scopes it has; those of `key` are that key's.")
+    claims: dict[str, Any] = Field(default={}, description="What rules see where a token would prove something.")
+
+    def principal(self, keys: Mapping[str, CallerKey]) -> Principal:
+        """The caller, of a broker with these keys."""
+        if self.key:
+            return Principal(f"key:{self.key}", "key", self.claims, frozenset(keys[self.key].scopes))
+        return Principal(f"local:{self.name}" if self.name else "local", "local", self.claims, frozenset(self.scopes))
+
+    def check(self, keys: Mapping[str, CallerKey]) -> None:
+        """Raises ValueError for a caller that there cannot be."""
+        if self.key and self.key not in keys:
+            raise ValueError("pipe.key: expected a name of `keys`")
+        if self.key and (self.name or self.scopes):
+            raise ValueError("pipe: name and scopes are for a caller without `key`")
 
 
 def checked_public_url(value: str) -> str:

@@ -1,7 +1,7 @@
 """`dragoman stdio`: the composition root of the face on a pipe. Loads neither an HTTP server nor a library of settings.
 
 Invariant: the first message is answered as soon as the backend lets it be; everything that is not needed for that is
-loaded when it is.
+loaded when it is. With a configuration, `broker.stdio_configured` takes the place of the options here.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -24,22 +23,28 @@ from broker.ending import on_signals
 from broker.faces.one_client import OneClient
 from broker.hooks.base import Hook
 from broker.hooks.runner import Runner
-from broker.identity.principal import LOCAL
 from broker.limit_values import DEFAULTS, wire_of
 from broker.metering.wanted import wanted
 from broker.reaching import command_reach, hidden_of, http_reach
 from broker.seal import Seal
 from broker.signin.options import SignInOptions
 from broker.stdio_pipes import Input, Output, read_input, take_output
+from broker.stdio_served import Served, reports, server_said
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS
 
 if TYPE_CHECKING:
-    from broker.metering.meter import Meter
     from broker.quotas import ServerQuotas
 
 NAME = "default"
+
+
+class Plan(Protocol):
+    """What is to be served."""
+
+    def build(self, wheel: Wheel) -> Served:
+        """All of it, within the loop. Raises ValueError for what cannot be used."""
 
 
 class StdioOptions(msgspec.Struct, frozen=True):
@@ -57,62 +62,57 @@ class StdioOptions(msgspec.Struct, frozen=True):
     tap: Any = None
     audit: Any = None
 
+    def build(self, wheel: Wheel) -> Served:
+        """The server of the command line, for the local user."""
+        wire = wire_of(DEFAULTS)
+        served = Served(DEFAULTS, tap=self.tap, audit=self.audit)
+        reach = _reach(self, wheel)
+        by_command = not isinstance(self.target, str)
+        watch = Watch(reports(), self.tap, DEFAULTS.stream_queue_bytes, self.audit)
+        if wanted("auto", os.environ):
+            served.measure(watch, NAME, reach.identity)
+        context = served.context = ServerContext(
+            NAME,
+            reach=reach,
+            revision=self.backend_revision,
+            face=self.face,
+            compare_lists=True,
+            bridge=SessionPolicy.defaults(DEFAULTS, attribution=attribution_of("auto", command=by_command)),
+            revisions=self.client_revisions,
+            limits=DEFAULTS,
+            wheel=wheel,
+            hooks=Runner(self.hooks, wire),
+            watch=watch,
+            wire=wire,
+            seal=Seal(),
+        )
+        if self.rates:
+            context.quotas = quotas_of(self.rates, wheel.clock)
+        return served
 
-async def serve(options: StdioOptions) -> int:
-    """Serve the client on standard input until it ends; the exit code."""
-    wheel = Wheel()
-    wire = wire_of(DEFAULTS)
-    reach = _reach(options, wheel)
-    by_command = not isinstance(options.target, str)
-    watch = Watch(_reports(), options.tap, DEFAULTS.stream_queue_bytes, options.audit)
-    meter = _measured(watch, reach)
-    context = ServerContext(
-        NAME,
-        reach=reach,
-        revision=options.backend_revision,
-        face=options.face,
-        compare_lists=True,
-        bridge=SessionPolicy.defaults(DEFAULTS, attribution=attribution_of("auto", command=by_command)),
-        revisions=options.client_revisions,
-        limits=DEFAULTS,
-        wheel=wheel,
-        hooks=Runner(options.hooks, wire),
-        watch=watch,
-        wire=wire,
-        seal=Seal(),
-    )
-    if options.rates:
-        context.quotas = quotas_of(options.rates, wheel.clock)
+
+async def serve(plan: Plan) -> int:
+    """Serve the client on standard input until it ends; the exit code.
+
+    Raises:
+        ValueError: what is configured cannot be used.
+    """
+    descriptor = take_output()
+    served = plan.build(Wheel())
+    context = served.context
     over = asyncio.Event()
-    output = Output(take_output(), _client_does_not_read, max_unread=DEFAULTS.pipe_unread_bytes)
-    face = OneClient(context, LOCAL, output.write)
+    output = Output(descriptor, _client_does_not_read, max_unread=served.limits.pipe_unread_bytes)
+    face = OneClient(context, served.principal, output.write)
     await output.open(over.set)
-    await read_input(Input(Lines(wire.body, face.too_long), face.line, over.set))
+    await read_input(Input(Lines(context.wire.body, face.too_long), face.line, over.set))
     on_signals(over.set)
     gc.freeze()
     gc.enable()
     await over.wait()
     face.close()
-    await reach.close()
-    wheel.close()
+    await served.close()
     await output.close()
-    if options.audit is not None:
-        options.audit.close()
-    if meter is not None:
-        meter.close()
     return 0
-
-
-def _measured(watch: Watch, reach: Reach) -> Meter | None:
-    """Who exports traces and metrics, if the variables of OpenTelemetry ask for it."""
-    if not wanted("auto", os.environ):
-        return None
-    from broker.metering.meter import meter_of
-
-    meter = meter_of(metrics=False)
-    if meter is not None:
-        meter.watch(watch, NAME, reach.identity, face="pipe")
-    return meter
 
 
 def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
@@ -121,7 +121,7 @@ def _reach(options: StdioOptions, wheel: Wheel) -> Reach:
         from broker.backends.child import Command
 
         hidden = hidden_of(NAME, shown(variables=os.environ))
-        return command_reach(NAME, Command(target, inherit=True), wheel, DEFAULTS, log=_server_said, hidden=hidden)
+        return command_reach(NAME, Command(target, inherit=True), wheel, DEFAULTS, log=server_said, hidden=hidden)
     tls = None
     if options.ca_bundle is not None:
         from broker.backends.tls import client_context
@@ -150,17 +150,5 @@ def quotas_of(rates: tuple[Any, ...], clock: Callable[[], float]) -> ServerQuota
     return Quotas(rules, store, at_once=DEFAULTS.calls_per_principal).of(NAME)
 
 
-def _server_said(line: str, dropped: int) -> None:
-    """A host shows what its command writes to standard error: the server's words go there as they are."""
-    sys.stderr.write(line + (f" ({dropped} lines left out before)" if dropped else "") + "\n")
-    sys.stderr.flush()
-
-
 def _client_does_not_read(waiting: int) -> None:
-    _reports().log("warning", "the client does not read what it is sent", waiting_bytes=waiting)
-
-
-def _reports() -> Any:
-    from broker import telemetry
-
-    return telemetry
+    reports().log("warning", "the client does not read what it is sent", waiting_bytes=waiting)

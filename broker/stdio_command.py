@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import Any
+
+from broker.cli_codes import CONFIGURATION
 
 KINDS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "templates"}
 """Singular, as options name them, and plural, as the configuration does."""
 
 DEFAULTS: dict[str, Any] = {
+    "config": None,
+    "server": None,
     "backend_revision": "auto",
     "client_revisions": "all",
     "header": (),
@@ -38,12 +43,16 @@ class UnusableError(ValueError):
     """What the command line names cannot be used."""
 
 
-def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
+def target_of(given: tuple[str, ...]) -> str | tuple[str, ...] | None:
     """The address, if that is what was given, also as `env:NAME`; else the command, as this system can start it.
+
+    None if nothing was given.
 
     Raises:
         UnusableError: the environment variable is not set.
     """
+    if not given:
+        return None
     if len(given) == 1 and given[0].startswith("env:"):
         # For addresses with a key in them: a command line can be read by every process of the machine.
         address = os.environ.get(given[0][4:])
@@ -57,12 +66,17 @@ def target_of(given: tuple[str, ...]) -> str | tuple[str, ...]:
     return (startable(given[0]), *given[1:])
 
 
-def run(options: Any) -> int:
+def run(plan: Any) -> int:
     """Serve until the client has gone; the exit code."""
     from broker.stdio_app import serve
 
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(serve(options))
+    try:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            return runner.run(serve(plan))
+    except ValueError as error:
+        # What is only found out when it is used: certificates, the files of an audit log.
+        sys.stderr.write(f"dragoman: {error}\n")
+        return CONFIGURATION
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -73,12 +87,20 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def options_of(target: str | tuple[str, ...], given: dict[str, Any]) -> Any:
-    """What `serve` takes, from the options by name.
+def options_of(target: str | tuple[str, ...] | None, given: dict[str, Any]) -> Any:
+    """What `serve` takes, from the options by name; without a `target`, the configuration names a server.
 
     Raises:
-        WrongLineError, UnusableError: it cannot be made.
+        WrongLineError, UnusableError, SettingsError: it cannot be made.
     """
+    if given["config"] is not None:
+        from broker.stdio_configured import configured_of
+
+        return configured_of(target, given)
+    if given["server"] is not None:
+        raise WrongLineError("--server names a server of --config FILE")
+    if target is None:
+        raise WrongLineError("give a URL, or -- COMMAND, or --config FILE")
     from broker.stdio_app import StdioOptions
     from protocol_versions import REVISIONS
 
@@ -148,10 +170,7 @@ def _headers(given: dict[str, Any]) -> dict[str, str]:
 
     found: dict[str, str] = {}
     try:
-        for each in given["header"]:
-            name, equals, text = each.partition("=")
-            if not equals or not name:
-                raise WrongLineError("--header expects NAME=VALUE")
+        for name, text in map(pair, given["header"]):
             found[name] = resolve(text)
         if given["bearer_file"] is not None:
             found["Authorization"] = f"Bearer {read_secret(Path(given['bearer_file']))}"
@@ -160,6 +179,27 @@ def _headers(given: dict[str, Any]) -> dict[str, str]:
     except ValueError as error:
         raise UnusableError(str(error)) from None
     return found
+
+
+def pair(header: str) -> tuple[str, str]:
+    """A header of the command line: its name, and its text or where that is.
+
+    Raises:
+        WrongLineError: it is none.
+    """
+    name, equals, text = header.partition("=")
+    if not equals or not name:
+        raise WrongLineError("--header expects NAME=VALUE")
+    return name, text
+
+
+def filter_of(given: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """What the command line hides, as a section of the configuration."""
+    found = {
+        plural: {verb: list(given[f"{kind}_{verb}"]) for verb in ("allow", "deny") if given[f"{kind}_{verb}"]}
+        for kind, plural in KINDS.items()
+    }
+    return {plural: rule for plural, rule in found.items() if rule}
 
 
 def _hooks(given: dict[str, Any]) -> tuple[Any, ...]:

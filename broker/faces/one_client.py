@@ -26,6 +26,7 @@ from broker.faces.classify import stands_alone
 from broker.faces.opening import greeted, open_relay
 from broker.faces.pipe_outbox import SessionPipe, Write
 from broker.identity import Principal
+from broker.identity.scopes import TOO_LITTLE
 from broker.negotiate import client_revision
 from broker.relay import Relay
 from protocol_versions import by_id, jsonrpc
@@ -35,6 +36,7 @@ from translators.reply import TEXTS, answered, broken
 
 if TYPE_CHECKING:
     from broker.faces.one_stateless import OneStatelessClient
+    from broker.identity.scopes import Needed
 
 Decoded = Frame | list[Frame | jsonrpc.Refused]
 """One line: a message, or a batch."""
@@ -80,7 +82,8 @@ class OneClient:
         except jsonrpc.Refused as refused:
             self._refuse(UNSET if refused.id is None else refused.id, refused.code, refused.message, refused.reason)
         else:
-            self._take(decoded, len(text))
+            if self.context.needed is None or not self._lacks(decoded, self.context.needed):
+                self._take(decoded, len(text))
         return self._untold
 
     def too_long(self) -> None:
@@ -226,6 +229,15 @@ class OneClient:
             relay.client_frame(exchange.id, frame)
 
     # ---- refusals ------------------------------------------------------------------------------------------------
+
+    def _lacks(self, decoded: Decoded, needed: Needed) -> bool:
+        """True if a message needs scopes that the caller lacks; as over HTTP, all that came with it is refused."""
+        frames = [one for one in (decoded if isinstance(decoded, list) else [decoded]) if isinstance(one, Frame)]
+        lacking = any(one.method is not UNSET and not needed.of(one.method) <= self.principal.scopes for one in frames)
+        for frame in frames if lacking else ():
+            asks = frame.method is not UNSET
+            self._refuse(frame.id if asks else UNSET, jsonrpc.INVALID_REQUEST, TOO_LITTLE, "insufficient-scope")
+        return lacking
 
     def _refuse(self, frame_id: Any, code: int, message: str, reason: str) -> None:
         self._audit(reason)

@@ -8,7 +8,6 @@ is for the server it was made out to; whatever fails, nobody gets in; what was v
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +26,7 @@ from broker.identity.principal import (
     may_be_opaque,
     nobody,
 )
+from broker.identity.scopes import TOO_LITTLE, Needed
 
 if TYPE_CHECKING:
     from broker.identity.identities import Identities
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _AWAY: Final = Refused("issuer-away", "", "Service Unavailable: the credential cannot be checked now", 503)
 _NEEDED: Final = "Unauthorized: an access token for this server is required"
 _FAILED: Final = "Unauthorized: this is no valid access token for this server"
-_TOO_LITTLE: Final = "Forbidden: the credential lacks a scope that this needs"
 
 
 class Admission:
@@ -47,9 +46,8 @@ class Admission:
         self.identities = identities
         self._name = name
         self._own = frozenset(urls)
-        self._scopes = frozenset(backend.scopes)
-        self._by_method = [(glob, frozenset(scopes)) for glob, scopes in backend.method_scopes.items()]
-        self.per_method = bool(self._by_method)
+        self._needed = Needed.by(backend)
+        self.per_method = bool(self._needed.by_method)
         """Whether what a caller may do depends on the method."""
         self.nobody = self._told(nobody(identities.settings), "")
 
@@ -97,12 +95,12 @@ class Admission:
 
     def lacking(self, principal: Principal, method: str, metadata: str) -> Refused | None:
         """The refusal of a method that needs scopes the caller does not have (2026-07-28 basic/authorization)."""
-        needed = self._scopes.union(*(scopes for glob, scopes in self._by_method if fnmatch.fnmatchcase(method, glob)))
+        needed = self._needed.of(method)
         if needed <= principal.scopes:
             return None
         # What the operation needs, and nothing of the catalogue beside it.
         challenge = self._challenge(metadata, error="insufficient_scope", scopes=needed)
-        return Refused("insufficient-scope", challenge, _TOO_LITTLE, 403)
+        return Refused("insufficient-scope", challenge, TOO_LITTLE, 403)
 
     def lapsed(self, principal: Principal) -> str:
         """Why a credential that was good is good no more; empty if it still is."""
@@ -115,7 +113,7 @@ class Admission:
     @property
     def every_scope(self) -> list[str]:
         """All scopes that anything here needs."""
-        return sorted(self._scopes.union(*(scopes for _, scopes in self._by_method)))
+        return sorted(self._needed.every)
 
     # ---- credentials ------------------------------------------------------------------------------------------------
 
@@ -237,7 +235,7 @@ class Admission:
     def _told(self, found: Principal | Refused, metadata: str) -> Principal | Refused:
         """What is found, or the refusal with this server's challenge."""
         if isinstance(found, Principal):
-            if self._scopes <= found.scopes:
+            if self._needed.always <= found.scopes:
                 return found
             if found.credential:
                 return self.lacking(found, "", metadata) or found
@@ -245,11 +243,11 @@ class Admission:
         if not self.identities.issuers or found.status != 401:
             return found
         if found.reason == "no-credential":
-            challenge = self._challenge(metadata, scopes=self._scopes)
+            challenge = self._challenge(metadata, scopes=self._needed.always)
             return msgspec.structs.replace(found, challenge=challenge, message=_NEEDED)
         error = "invalid_request" if found is UNSUPPORTED else "invalid_token"
         message = found.message if found is UNSUPPORTED else _FAILED
-        challenge = self._challenge(metadata, error=error, scopes=self._scopes)
+        challenge = self._challenge(metadata, error=error, scopes=self._needed.always)
         return msgspec.structs.replace(found, challenge=challenge, message=message)
 
     def _challenge(self, metadata: str, *, error: str = "", scopes: frozenset[str] = frozenset()) -> str:

@@ -2,7 +2,8 @@
 
 Each argument is a habit: `modern` (answers `server/discover`, refuses `initialize`), `banner`, `binary`, `silent`,
 `dies-on-probe`, `dies-after-probe`, `dies-on-call`, `complains`, `floods`, `forks`, `closes`, `stays`. Every start adds
-a line with the process id to the file named in `PIPE_SERVER_LOG`, and every message its method.
+a line with the process id to the file named in `PIPE_SERVER_LOG`, and every message its method. `PIPE_SERVER_TOOLS` are
+the tools it lists.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 HABITS = set(sys.argv[1:])
 PREFIX = "io.modelcontextprotocol/"
 LOG = os.environ.get("PIPE_SERVER_LOG", "")
+TOOLS = os.environ.get("PIPE_SERVER_TOOLS", "add").split()
 
 
 def note(text: str) -> None:
@@ -101,7 +103,8 @@ def serve() -> None:
             if "dies-after-probe" in HABITS:
                 os._exit(1)
         elif method == "tools/list":
-            result(request, {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]})
+            tools = [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]
+            result(request, {"tools": tools, **({"ttlMs": 0, "cacheScope": "private"} if "modern" in HABITS else {})})
         elif method == "tools/call":
             if "dies-on-call" in HABITS:
                 os._exit(3)

@@ -73,6 +73,14 @@ class Doors:
         self._number = 0
 
     async def open(self) -> None:
+        self.answer_calls()
+        for name in KEYS:
+            client = self.clients[name] = self.here.another()
+            if self.client != REVISION:
+                assert (await client.open(self.client, **self._key(name))).status == 200
+
+    def answer_calls(self) -> None:
+        """Have the backend list its tools and run every call."""
         scripted = self.here.backend
         scripted.capabilities = {name: {} for name in OFFERS}
         tools = [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]
@@ -89,10 +97,6 @@ class Doors:
 
         scripted.on("tools/list", lists)
         scripted.on("tools/call", calls)
-        for name in KEYS:
-            client = self.clients[name] = self.here.another()
-            if self.client != REVISION:
-                assert (await client.open(self.client, **self._key(name))).status == 200
 
     async def _answer(self, asked: Asked, result: Json) -> None:
         """As one JSON body and as a stream, in turns."""
@@ -148,11 +152,16 @@ class Doors:
 
     async def run(self, principal: str, name: str, path: str) -> bool:
         """Whether a call is run; the backend must not have seen one that is not."""
-        before = self.here.backend.count("tools/call")
+        before = self.ran
         answer = await self.ask(principal, "tools/call", {"name": name, "arguments": {"path": path}})
-        seen = self.here.backend.count("tools/call") - before
+        seen = self.ran - before
         assert seen == ("result" in answer), answer
         return "result" in answer
+
+    @property
+    def ran(self) -> int:
+        """How many calls the backend has seen."""
+        return self.here.backend.count("tools/call")
 
     def judge_by(self, found: RuleSet) -> None:
         """Change the rules under the open sessions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -75,6 +76,23 @@ def test_a_start_on_a_pipe_loads_no_library_that_it_does_not_need() -> None:
     code = (
         "import sys, broker.entry, broker.stdio_app, broker.backends.http1, broker.backends.http_reach,"
         "broker.signin.credentials;"
+        f"print([name for name in {names!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_configuration_without_rules_loads_neither_their_engine_nor_an_http_server(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("pipe: {name: ann}\nservers: {default: {filter: {tools: {deny: [a]}}}}\n", encoding="utf-8")
+    names = ("aiohttp", "cel_expr_python", "click", "re2", "broker.servers", "broker.signin.grant", "structlog")
+    code = (
+        "import asyncio, sys\n"
+        "from broker.entry import _options\n"
+        "from broker.wheel import Wheel\n"
+        f"plan = _options(['--config', {str(file)!r}, 'program'])\n"
+        "async def build(): plan.build(Wheel())\n"
+        "asyncio.run(build())\n"
         f"print([name for name in {names!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=WAIT_S)
