@@ -344,7 +344,7 @@ async def test_a_client_of_the_http_sse_pair_is_audited_as_any_other() -> None:
         client = PairClient(here)
         await client.open()
         await client.ask(1, "tools/call", {"name": "x"})
-        assert (await client.post(b"{")).status == 202
+        assert (await client.post(b"{")).status == 400
         client.leave()
         await within(here.broker.close())
     ((first, _),) = audited.pairs("tools/call")
