@@ -94,12 +94,8 @@ async def test_what_waits_for_the_address_is_bounded_in_bytes_and_all_that_was_t
         stream = await here.server.accept()
         await stream.head()
         await stream.write(STREAM)
-        posted = []
-        for _ in range(3):
-            posts = await here.server.accept()
-            posted.append((await posts.request())[1][:1])
-            await posts.write(ACCEPTED)
-        assert sorted(posted) == [b"2", b"4", b"{"]
+        posts = [await here.server.accept() for _ in range(3)]
+        assert sorted([(await each.request())[1][:1] for each in posts]) == [b"2", b"4", b"{"]
 
 
 async def test_c155_what_a_stream_says_of_the_credentials_is_hidden() -> None:
