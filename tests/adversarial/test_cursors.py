@@ -30,7 +30,7 @@ def serve(here: World, cell: Cell) -> None:
     kept = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if cell.backend == MODERN else {}
     for method, (member, key, _, more) in LISTS.items():
 
-        def page(asked: Asked, member: str = member, key: str = key, more: Json = more) -> Json:
+        def page(asked: Asked, member: str = member, key: str = key, more: Any = more) -> Json:
             kind = NAMES[key].replace(HIDDEN, "{}")
             entries = [{key: kind.replace("{}", name), **more} for name in ("a", "b", HIDDEN, "c")]
             cursor = asked.message.get("params", {}).get("cursor")

@@ -14,14 +14,19 @@ from tests.broker.scripted_backend import Json, Reply, read_head
 class KeptWire:
     """`head`: the lines of every request of it, but for the length of its body."""
 
-    def __init__(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, path: str = "/mcp"
+    ) -> None:
         self.head = head
+        self.path = path
         self.reader = reader
         self.writer = writer
 
     def write(self, body: bytes | Json) -> None:
         data = body if isinstance(body, bytes) else json.dumps({"jsonrpc": "2.0", **body}).encode()
-        self.writer.write(f"POST /mcp HTTP/1.1\r\n{self.head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        self.writer.write(
+            f"POST {self.path} HTTP/1.1\r\n{self.head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+        )
 
     async def answer(self) -> Reply:
         first, headers = await within(read_head(self.reader))
