@@ -249,6 +249,9 @@ class StatelessCall:
                 interim(
                     self.method, body, self.capabilities, self.relay.context.wire, lambda state: self._seal(state, body)
                 )
+            elif kind != COMPLETE and not self.capabilities.get("extensions"):
+                # Types that the core has not are those of extensions, and to this client invalid (basic/index).
+                raise Violation("result-type")
             elif kind == COMPLETE and self.method in CACHEABLE:
                 hinted(body, filtered=self.gate is not None, retry=is_retry(self.modern))
                 if self.method == "server/discover":

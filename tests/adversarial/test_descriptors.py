@@ -14,10 +14,9 @@ from typing import Final
 
 import pytest
 
-from tests.adversarial.doors import Json
 from tests.broker.http1_world import turn, within
 from tests.broker.kept_wire import KeptWire, connected
-from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Client, ScriptedBackend
+from tests.broker.scripted_backend import ACCEPT, DONE, Asked, Client, Json, ScriptedBackend
 
 FILES: Final = 64
 FLOOD: Final = 3 * FILES

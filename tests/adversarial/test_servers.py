@@ -140,11 +140,6 @@ def text_of(answer: Answer) -> str:
     return found
 
 
-def expected(row: Row, cell: Cell) -> bool:
-    """Whether the caller is served; types of results that two stateless peers may have agreed on are theirs."""
-    return row.served or (row.case == "C038" and cell.modern and cell.backend == MODERN)
-
-
 def failed(answer: Answer) -> bool:
     """An error, or the failure of a tool, which is how a call that may have run is told to a model."""
     return answer.refused or answer.message["result"].get("isError") is True
@@ -157,7 +152,7 @@ async def test_whatever_a_server_answers_its_caller_has_one_answer_and_the_next_
         for number, row in enumerate(ROWS):
             here.backend.on("tools/call", row.tool)
             answer = await door.call(f"t{number}")
-            if failed(answer) == expected(row, cell) or answer.message["id"] != door._number:
+            if failed(answer) == row.served or answer.message["id"] != door._number:
                 wrong.append((row.case, number, answer))
             elif failed(answer) and CANARY in json.dumps(answer.message):
                 wrong.append((row.case, number, "quotes its server", answer))

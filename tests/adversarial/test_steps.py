@@ -44,7 +44,7 @@ def watched() -> Iterator[Steps]:
         if took > steps.longest:
             steps.longest, steps.what = took, repr(handle)
 
-    asyncio.Handle._run = measured  # type: ignore[method-assign]
+    asyncio.Handle._run = measured  # type: ignore[method-assign,assignment]
     try:
         yield steps
     finally:
@@ -108,7 +108,7 @@ ANSWERS: Final = {
 async def test_no_answer_of_a_server_holds_the_loop_up(client: str, backend: str, what: str) -> None:
     """C207: with rules and a filter on, which open lists."""
     method, make, streams = ANSWERS[what]
-    rules = {"policy": {"rules": [{"name": "none", "deny": "name.startsWith('hidden_')"}]}}
+    rules: Any = {"policy": {"rules": [{"name": "none", "deny": "name.startsWith('hidden_')"}]}}
     cell = Cell(client, HTTP, backend)
     async with before(cell, **rules) as here, entered(here, cell) as door:
 

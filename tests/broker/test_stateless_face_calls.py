@@ -275,7 +275,6 @@ async def test_what_belongs_to_another_call_or_to_none_is_not_given_on() -> None
             {"resultType": "complete", "tools": [], "ttlMs": 10**12, "cacheScope": "public"},
             {"resultType": "complete", "tools": [], "ttlMs": 86_400_000, "cacheScope": "public"},
         ),
-        ("tools/list", {"resultType": "later", "tools": []}, {"resultType": "later", "tools": []}),
     ],
 )
 async def test_results_say_their_type_and_cacheable_ones_for_how_long(
@@ -293,6 +292,19 @@ async def test_a_result_whose_type_is_no_text_is_a_violation(kind: Any) -> None:
     async with modern() as here:
         here.backend.on("tools/call", answers({"resultType": kind, "content": []}))
         assert refused(await ask(here.client))[:2] == (200, -32603)
+
+
+async def test_a_type_the_core_has_not_passes_to_a_client_that_has_an_extension_and_is_invalid_to_any_other() -> None:
+    """C038: types are those of the core and of the extensions a client supports (2026-07-28 basic/index)."""
+    async with modern() as here:
+        later: Json = {"resultType": "later", "tools": [], "vendor": 1}
+        here.backend.on("tools/list", answers(later))
+        less: list[Json] = [{}, {"extensions": {}}, {"extensions": {f"{PREFIX}tasks": {}}}]  # tasks are not carried
+        for declared in less:
+            reply = await ask(here.client, "tools/list", meta=envelope(declared))
+            assert refused(reply) == (200, -32603, 1, "backend-garbage")
+        reply = await ask(here.client, "tools/list", meta=envelope({"extensions": {"io.example/later": {}}}))
+        assert reply.json["result"] == later
 
 
 DISCOVERED: Json = {
