@@ -160,7 +160,7 @@ class Servers:
         before, self.settings = self._by_name, settings
         self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
         for name, found in hooks.items():
-            self._judge_by(before[name].context.hooks, found)
+            self._judge_by(before[name], found)
         for name in (*changes.changed, *changes.removed):
             telemetry.last_failures.pop(name, None)
             before[name].context.retired = True
@@ -224,10 +224,13 @@ class Servers:
         before = self.contexts[name].hooks.hooks
         return hooks_of(name, settings.servers[name], settings, self._wire, self.contexts[name].watch, before)
 
-    def _judge_by(self, runner: Runner, hooks: list[Hook]) -> None:
+    def _judge_by(self, server: VirtualServer, hooks: list[Hook]) -> None:
         """Change the hooks of a server under its open sessions."""
+        runner = server.context.hooks
         gone = [hook for hook in runner.hooks if hook not in hooks]
         runner.replace(hooks)
+        for call in list(server.face.modern.relay.calls.values()):
+            call.guard()
         review(runner)
         for hook in gone:
             self._last(hook.close())

@@ -36,6 +36,7 @@ class ChannelLeg(msgspec.Struct):
     started: float
     due: float
     initialize: bool = False
+    sent: bytes = b""
 
 
 class Line:
@@ -108,7 +109,7 @@ class ChannelSession:
             self.channel = self.reach.spawn(self)
         now = self.reach.now()
         limit = self.reach.start_s if initialize else self.reach.head_s + self._wait_s
-        self._legs[call] = ChannelLeg(call, self.channel, now, now + limit, initialize)
+        self._legs[call] = ChannelLeg(call, self.channel, now, now + limit, initialize, body)
         if self.channel is None or not self.channel.write(body, call, lines_of(headers) or self._extra):
             del self._legs[call]
             asyncio.get_running_loop().call_soon(self.owner.backend_failed, call, "backend-closed", "no")
@@ -118,6 +119,11 @@ class ChannelSession:
         if self.channel is not None:
             self.channel.write(body, head=self._extra)
         asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
+
+    def sent(self, call: int) -> bytes:
+        """The request of an open call."""
+        leg = self._legs.get(call)
+        return b"" if leg is None else leg.sent
 
     def abort(self, call: int) -> None:
         """Nobody waits for this call any more."""

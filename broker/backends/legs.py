@@ -106,14 +106,14 @@ class PostLeg:
     """One call at the backend: a JSON answer, or a stream that may break off and be resumed."""
 
     __slots__ = (
-        "_answered", "_chunks", "_initialize", "_mode", "_named", "_parser", "_payload", "_resumes", "_retry_s",
-        "_session", "_started", "_status", "_stopped", "_timer", "call", "ticket",
+        "_answered", "_chunks", "_initialize", "_mode", "_named", "_parser", "_resumes", "_retry_s",
+        "_session", "_started", "_status", "_stopped", "_timer", "call", "payload", "ticket",
     )  # fmt: skip
 
     def __init__(self, session: BackendSession, call: int, payload: bytes, initialize: bool) -> None:
         self._session = session
         self.call = call
-        self._payload = payload
+        self.payload = payload
         self._initialize = initialize
         self._named = None if initialize else session.session_id
         self._mode = "json"
@@ -267,7 +267,7 @@ class PostLeg:
     def _lost(self) -> None:
         self._stopped = True
         self._session.legs.pop(self.call, None)
-        self._session.owner.backend_lost(self.call, self._payload, self._named)
+        self._session.owner.backend_lost(self.call, self.payload, self._named)
 
     def _refusal(self) -> None:
         executed: Literal["no", "unknown"] = "no" if self._status in (401, 403, 404, 405, 406, 415) else "unknown"

@@ -138,6 +138,11 @@ class BackendSession:
         """POST a notification or an answer; the owner learns when the backend took it."""
         self.pool.send(b"POST", self._head, body, NotifyLeg(self, body, exchange), timeouts=self.deadlines.short)
 
+    def sent(self, call: int) -> bytes:
+        """The request of an open call."""
+        leg = self.legs.get(call)
+        return b"" if leg is None else leg.payload
+
     def abort(self, call: int) -> None:
         """Stop a call's leg; the owner hears nothing more of it."""
         leg = self.legs.pop(call, None)

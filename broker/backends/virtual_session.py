@@ -137,6 +137,11 @@ class VirtualSession:
         self._later(FromClient(0, jsonrpc.decode_backend(body)))
         asyncio.get_running_loop().call_soon(self.owner.backend_accepted, exchange)
 
+    def sent(self, call: int) -> bytes:
+        """A call as the relay sent it; empty if it is not open."""
+        sent = self._frames.get(call, b"")
+        return sent if isinstance(sent, bytes) else jsonrpc.encode(sent)
+
     def abort(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._frames.pop(call, None)
@@ -186,12 +191,7 @@ class VirtualSession:
             return
         self.talk.facts.forget()
         self._run(self.talk.drop(bridge))
-        asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, self._sent(call), self.session_id)
-
-    def _sent(self, call: int) -> bytes:
-        """A call as the relay sent it."""
-        sent = self._frames.get(call, b"")
-        return sent if isinstance(sent, bytes) else jsonrpc.encode(sent)
+        asyncio.get_running_loop().call_soon(self.owner.backend_lost, call, self.sent(call), self.session_id)
 
     def leg_failed(self, leg: int, reason: str, executed: Literal["no", "unknown"]) -> None:
         """A leg got no answer."""
@@ -291,7 +291,7 @@ class VirtualSession:
             case Stranded(call=call):
                 self.watch.note(self.name, "era-contradicted", reason="stateless")
                 self.contradicted()
-                asyncio.get_running_loop().call_soon(self.owner.backend_moved, call, self._sent(call))
+                asyncio.get_running_loop().call_soon(self.owner.backend_moved, call, self.sent(call))
             case Note():
                 self.watch.effect(self.name, "session", "2026-07-28", effect)
 

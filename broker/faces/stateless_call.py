@@ -101,10 +101,11 @@ class StatelessCall:
         self.open = True
         self.fault = ""
         """Why the broker refused this request, for the audit."""
-        hooks = relay.context.hooks
         self.rounds = CallRounds(round)
         # Before a backend with sessions, that session's relay is the backend's edge, and has the hooks.
-        self.gate = Gate(self, hooks, self.rounds) if hooks.hooks and not bridged else None
+        self.gate: Gate | None = None
+        if relay.context.hooks.hooks:
+            self.guard()
 
     @property
     def client_info(self) -> Any:
@@ -148,14 +149,18 @@ class StatelessCall:
             self.finish(bad_state(self.number))  # what was suspended is gone with its session
             return
         self.bridged = False
-        hooks = self.relay.context.hooks
-        self.gate = Gate(self, hooks, self.rounds) if hooks.hooks else None
+        self.guard()
         self.start(None)
 
     def heard(self, frame: Frame) -> None:
         """One message of the backend on this call's leg."""
         if self.gate is None or not self.gate.from_backend(self.number, frame):
             self.from_backend(self.number, frame)
+
+    def guard(self) -> None:
+        """There are hooks now, and there were none when the call began."""
+        if self.gate is None and not self.bridged and self.relay.context.hooks.hooks:
+            self.gate = Gate(self, self.relay.context.hooks, self.rounds)
 
     def close(self) -> None:
         """Nothing more is to be said or done for it."""

@@ -76,6 +76,9 @@ class MemorySession:
         """What the broker says; the server answers in another turn, as one behind a socket does."""
         asyncio.get_running_loop().call_soon(self._take, json.loads(jsonrpc.encode(effect.frame)), effect)
 
+    def sent(self, call: int) -> bytes:
+        return b""
+
     def abort(self, call: int) -> None:
         self.legs.pop(call, None)
 

@@ -32,6 +32,10 @@ class Here:
         self.clients: list[Client] = []
         self.tree: Json = {}
 
+    @property
+    def port(self) -> int:
+        return self.broker.port
+
     def url(self, backend: ScriptedBackend) -> str:
         return f"http://127.0.0.1:{backend.port}/mcp"
 
