@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,11 +13,15 @@ from broker.settings import Backend, Settings
 from broker.settings_definitions import Definitions
 from broker.settings_policy import Policy
 
+SECTIONS: Final = ("quotas", "revoked", "tls")
+"""Sections beside those of servers, of what judges their messages, and of callers."""
+
 
 class Changes(msgspec.Struct, frozen=True):
-    """The servers by name. `policy` are those of `kept` whose rules, own hooks or pins are others.
+    """The servers by name. `policy` are those of `kept` whose rules, own hooks, pins or sanitising are others.
 
-    `callers` are the keys, by name, and the issuers that are new, gone or others.
+    `callers` are the keys, by name, and the issuers that are new, gone or others; `sections` are further sections that
+    are.
     """
 
     added: tuple[str, ...]
@@ -26,6 +30,7 @@ class Changes(msgspec.Struct, frozen=True):
     kept: tuple[str, ...]
     policy: tuple[str, ...] = ()
     callers: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
 
 
 def changes_of(now: Mapping[str, tuple[Any, ...]], before: Settings, after: Settings) -> Changes:
@@ -40,6 +45,7 @@ def changes_of(now: Mapping[str, tuple[Any, ...]], before: Settings, after: Sett
         kept=tuple(name for name in now if name in same),
         policy=tuple(name for name in now if name in same and _policy(name, before) != _policy(name, after)),
         callers=tuple(name for name in sorted({*was, *will}) if was.get(name) != will.get(name)),
+        sections=tuple(name for name in SECTIONS if getattr(before, name) != getattr(after, name)),
     )
 
 
@@ -56,7 +62,13 @@ def identity_of(backend: Backend) -> tuple[Any, ...]:
 
 def _policy(name: str, settings: Settings) -> tuple[Any, ...]:
     backend = settings.servers[name]
-    return settings.policy, settings.hooks, backend.policy, backend.hooks, backend.definitions
+    judged = settings.policy, settings.hooks, backend.policy, backend.hooks, backend.definitions
+    return (*judged, _sanitised(name, settings))
+
+
+def _sanitised(name: str, settings: Settings) -> tuple[Any, ...]:
+    rules = settings.sanitise.of(name)
+    return (rules, settings.sanitise.model_copy(update={"rules": ()}), settings.clearance) if rules else ()
 
 
 def _callers(settings: Settings) -> dict[str, Any]:

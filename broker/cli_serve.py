@@ -112,7 +112,8 @@ def serve(
         from broker.reload import Reload, reloads
 
         if watcher is not None and broker.tls is not None:
-            watcher.also(broker.tls.files)
+            tls = broker.tls
+            watcher.also(lambda: tls.files)
         await reloads(Reload(broker.app[SERVERS], load, file, problems, broker.tls), watcher)
 
     run(settings, follow)

@@ -6,6 +6,7 @@ Issuers that are asked about tokens are asked beside that: whoever is slow to an
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,12 @@ class LapseWatch:
             self.looking = True
             self._wheel.add(self._wheel.clock() + self._every_s, self._look)
 
-    def revoke(self, entries: list[str]) -> Ended:
-        """Revoke credentials or callers, as lines of the file `revoked` name them; what is open of them has ended."""
-        kept = self._identities.revoked.add(entries)
+    def revoke(self, entries: list[str], until: float = math.inf) -> Ended:
+        """Revoke credentials or callers, as lines of the file `revoked` name them; what is open of them has ended.
+
+        `until` and `Full` are those of `broker.identity.revoked`.
+        """
+        kept = self._identities.revoked.add(entries, until)
         return Ended(self._end(), kept)
 
     def end(self) -> None:

@@ -115,6 +115,7 @@ class LimitValues(msgspec.Struct, frozen=True):
     introspections: int = 32
     introspections_waiting: int = 1_024
     revocation_s: float = 2.0
+    revocations: int = 100_000
 
 
 DEFAULTS = LimitValues()

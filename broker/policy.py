@@ -12,7 +12,6 @@ A request that a later hook has replaced is judged by the rules once more, as it
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
 
 from broker import settings_inject
@@ -47,8 +46,8 @@ def hooks_of(
     ]
     if backend.inject:
         found.append(InjectContext([_injection(each) for each in backend.inject]))
-    if any(_for(name, rule.servers) for rule in settings.sanitise.rules):
-        found.append(_sanitise(name, settings, limits, watch))
+    if settings.sanitise.of(name):
+        found.append(_sanitise(name, settings, limits, watch, before))
     return found
 
 
@@ -130,11 +129,7 @@ def _injection(section: settings_inject.Injection) -> Injection:
     )
 
 
-def _for(name: str, globs: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-
-
-def _sanitise(name: str, settings: Settings, limits: WireLimits, watch: Watch) -> Hook:
+def _sanitise(name: str, settings: Settings, limits: WireLimits, watch: Watch, before: Sequence[Hook]) -> Hook:
     # Not above: a broker that sanitises nothing need not load the engine of expressions.
     from broker.hooks.clearance import Clearance, Grant
     from broker.hooks.sanitise import Rule as Sanitises
@@ -154,8 +149,7 @@ def _sanitise(name: str, settings: Settings, limits: WireLimits, watch: Watch) -
             methods=rule.methods,
             targets=rule.targets,
         )
-        for rule in section.rules
-        if _for(name, rule.servers)
+        for rule in section.of(name)
     ]
     grants = tuple(
         Grant(
@@ -172,11 +166,14 @@ def _sanitise(name: str, settings: Settings, limits: WireLimits, watch: Watch) -
     def note(info: CallInfo, method: str, what: str) -> None:
         watch.note(info.backend, "sanitised", method, what)
 
-    return Sanitise(
+    last = next((hook for hook in before if isinstance(hook, Sanitise)), None)
+    made = Sanitise(
         rules,
         Clearance(who.levels, who.levels.index(who.default) if who.default else 0, grants),
         bounds=Bounds(bounds.text_chars, bounds.leaves, bounds.nested, bounds.time_s),
         key=section.hash_key.get_secret_value().encode() if section.hash_key is not None else None,
         limits=limits,
         note=note,
+        before=last,
     )
+    return last if last is not None and made.does(last) else made

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from broker import telemetry
 from broker.changes import Changes
@@ -22,7 +22,11 @@ from broker.settings import Settings, SettingsError
 WATCH_S: Final = 1.0
 """How often the file is looked at; a change counts once it has rested as long."""
 
-_CHANGEABLE: Final = ("servers", "policy", "hooks", "keys", "issuers")
+_CHANGEABLE: Final = frozenset(
+    ("servers", "policy", "hooks", "sanitise", "clearance", "quotas", "keys", "issuers", "revoked")
+)
+_FILES: Final = frozenset(("tls.certificate", "tls.key", "tls.client_ca"))
+"""Members that may name other files; whether there is `client_ca` at all is what a start decides."""
 
 Load = Callable[[], tuple[Settings, list[Problem]]]
 """Reads the file as at the start: the settings, and what of a host's file is left out. Raises SettingsError."""
@@ -43,10 +47,14 @@ class Reload:
     def now(self) -> Changes | None:
         """Read the file and apply it; None if nothing was changed because of what is wrong, which is logged.
 
-        Certificates towards clients are read again in any case: they have no part in what the file says.
+        Certificates towards clients are read again in any case, whatever else the file says.
         """
-        if self._tls is not None:
+        changes = self._applied()
+        if self._tls is not None and (changes is None or "tls" not in changes.sections):
             self._tls.reload()
+        return changes
+
+    def _applied(self) -> Changes | None:
         try:
             changes = self._apply()
         except SettingsError as error:
@@ -73,7 +81,12 @@ class Reload:
         fixed = fixed_members(self._servers.settings, settings)
         if fixed:
             raise SettingsError([f"{self._path}: {name}: cannot be changed without a restart" for name in fixed])
+        shown = None
+        if self._tls is not None and settings.tls is not None and settings.tls != self._servers.settings.tls:
+            shown = settings.tls, self._tls.prepare(settings.tls)
         changes = self._servers.apply(settings)
+        if self._tls is not None and shown is not None:
+            self._tls.adopt(*shown)
         self._known = found
         return changes
 
@@ -82,7 +95,8 @@ class Watcher:
     """Whether a file has changed and rests; `look` is called again and again."""
 
     def __init__(self, path: Path) -> None:
-        self._paths = [path]
+        self._path = path
+        self._others: Callable[[], Iterable[Path]] = tuple
         self._applied = self._seen = self._state()
 
     def look(self) -> bool:
@@ -94,17 +108,17 @@ class Watcher:
         self._applied = state
         return True
 
-    def also(self, others: Iterable[Path]) -> None:
-        """Look at these as well, from now on."""
+    def also(self, others: Callable[[], Iterable[Path]]) -> None:
+        """Look at these as well, from now on, whichever they are at each look."""
         before = self._state()
         changed = before != self._applied
-        self._paths += others
+        self._others = others
         if not changed:  # else what changed meanwhile is seen at the next look
             self._applied = self._seen = self._state()
 
     def _state(self) -> tuple[int, ...] | None:
         state: list[int] = []
-        for path in self._paths:
+        for path in (self._path, *self._others()):
             try:
                 found = os.stat(path)
             except OSError:
@@ -153,8 +167,15 @@ def fixed_members(now: Settings, then: Settings) -> list[str]:
         if parts is None or type(after) is not type(before):  # a section that is there in one of the two alone
             found.append(name)
         else:
-            found += [f"{name}.{part}" for part in parts if getattr(before, part) != getattr(after, part)]
+            found += [f"{name}.{part}" for part in parts if _is_fixed(name, part, before, after)]
     return found
+
+
+def _is_fixed(name: str, part: str, before: Any, after: Any) -> bool:
+    was, will = getattr(before, part), getattr(after, part)
+    if f"{name}.{part}" in _FILES and (part != "client_ca" or (was is None) == (will is None)):
+        return False
+    return bool(was != will)
 
 
 def _lines(problems: Iterable[Problem], path: Path) -> list[str]:

@@ -48,12 +48,20 @@ class ServerTls:
     def reload(self) -> bool:
         """Read the files again; False if they cannot be used, and what was read before stays."""
         try:
-            self._now = _load(self._tls)
+            self.adopt(self._tls, _load(self._tls))
         except ValueError as error:
             telemetry.log("error", "certificates not applied", problem=str(error))
             return False
-        telemetry.announce("certificates applied")
         return True
+
+    def prepare(self, tls: Tls) -> ssl.SSLContext:
+        """Read other files, for `adopt`. Raises ValueError for those that cannot be used."""
+        return _load(tls)
+
+    def adopt(self, tls: Tls, context: ssl.SSLContext) -> None:
+        """Show the certificate of these files from the next handshake on."""
+        self._tls, self._now = tls, context
+        telemetry.announce("certificates applied")
 
     def _use_the_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._now

@@ -142,7 +142,7 @@ class Servers:
         return changes_of({name: each.identity for name, each in self._by_name.items()}, self.settings, settings)
 
     def apply(self, settings: Settings) -> Changes:
-        """Serve what these settings say; all but their servers, policy, keys and issuers is what it was.
+        """Serve what these settings say: servers, what judges their messages, quotas, callers, and what is revoked.
 
         Raises:
             ValueError: a server cannot be built; nothing has changed then.
@@ -151,12 +151,16 @@ class Servers:
         fresh = {name: self._build(name, settings) for name in (*changes.added, *changes.changed)}
         hooks = {name: self._hooks_of(name, settings) for name in changes.policy}
         trusted = self.identities.prepare(settings)
+        revoked = self.identities.revoked.prepare(settings.revoked)
         if self._tap is not None:
             self._tap.hide(settings.secrets())
         if self.audit is not None:
             self.audit.redactor.hide(settings.secrets())
         for issuer in self.identities.adopt(settings, trusted):
             self._last(issuer.close())
+        self.identities.revoked.adopt(revoked)
+        if settings.quotas != self.settings.quotas:
+            settings.quotas.change(self._quotas, self.settings.quotas, self._wheel.clock)
         before, self.settings = self._by_name, settings
         self._serve({name: fresh.get(name) or before[name] for name in settings.servers})
         for name, found in hooks.items():
@@ -165,7 +169,7 @@ class Servers:
             telemetry.last_failures.pop(name, None)
             before[name].context.retired = True
             self._last(self._leave(before[name], settings.limits.drain_s))
-        if changes.callers:
+        if changes.callers or "revoked" in changes.sections:
             for server in (*self._by_name.values(), *before.values()):
                 server.context.lapses = self.identities.lapses
             self.lapses.end()
@@ -229,6 +233,7 @@ class Servers:
         runner = server.context.hooks
         gone = [hook for hook in runner.hooks if hook not in hooks]
         runner.replace(hooks)
+        server.face.modern.relay.discoveries.clear()  # which were judged by those of before
         for call in list(server.face.modern.relay.calls.values()):
             call.guard()
         review(runner)

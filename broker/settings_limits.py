@@ -205,6 +205,9 @@ class Limits(BaseModel):
     revocation_s: float = within(V.revocation_s, 0.05, 5)
     """How often it is looked whose credential expired or was revoked while streams or calls are open. Precedent: a
     stolen token must not outlive its revocation by more than 5 s."""
+    revocations: int = within(V.revocations, 1, 10_000_000)
+    """Revocations made at the status port that the file `revoked` does not have, and whose end was not said or has not
+    come; more are refused. Precedent: 100,000 of 150 bytes are 15 MB; a day's revoked sessions of large providers."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Limits:

@@ -7,7 +7,7 @@ address counts but that of proxies named by network.
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,9 @@ from broker.addresses import Addresses
 from broker.quotas.quotas import Quotas as Counts
 from broker.quotas.quotas import Rule
 from broker.settings_section import Section
+
+if TYPE_CHECKING:
+    from broker.quotas.store import Store
 
 Glob = Annotated[str, Field(min_length=1, max_length=512)]
 Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
@@ -87,13 +90,22 @@ class Quotas(Section):
 
     def counts(self, limits: Any, clock: Any) -> Counts:
         """What counts by these rules; `clock` gives seconds of the monotonic clock."""
-        store = None
-        rules = tuple(self._rule(each) for each in self.rules)
-        if any(each.rate for each in self.rules):
-            from broker.quotas.store import Memory
+        return Counts(self._made(), self._store(clock), at_once=limits.calls_per_principal)
 
-            store = Memory(self.remembered, clock)
-        return Counts(rules, store, at_once=limits.calls_per_principal)
+    def change(self, counts: Counts, before: Quotas, clock: Any) -> None:
+        """Let `counts` count by these rules from now on. What rates remember is forgotten if it is as much no more."""
+        kept = counts.store is not None and self.remembered == before.remembered
+        counts.replace(self._made(), counts.store if kept else self._store(clock))
+
+    def _made(self) -> tuple[Rule, ...]:
+        return tuple(self._rule(each) for each in self.rules)
+
+    def _store(self, clock: Any) -> Store | None:
+        if not any(each.rate for each in self.rules):
+            return None
+        from broker.quotas.store import Memory
+
+        return Memory(self.remembered, clock)
 
     @staticmethod
     def _rule(section: QuotaRule) -> Rule:

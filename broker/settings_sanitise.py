@@ -6,6 +6,7 @@ is not one of RE2, a path that is none, and a name of nothing are refused when t
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -133,6 +134,10 @@ class Sanitise(Section):
         description="Key of the hashes: text | env:VAR | file:PATH, 16 characters or more; absent: one made at start.",
     )
     bounds: SanitiseBounds = Field(default=SanitiseBounds(), description="What of one message is looked through.")
+
+    def of(self, server: str) -> tuple[SanitiseRule, ...]:
+        """The rules of one server."""
+        return tuple(rule for rule in self.rules if any(fnmatch.fnmatchcase(server, glob) for glob in rule.servers))
 
     @field_validator("hash_key")
     @classmethod

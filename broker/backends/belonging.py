@@ -39,14 +39,16 @@ class Belonging:
         if number in self._of:
             self._of[number] = who
 
-    def lapsed(self, calls: Mapping[int, Call], why: Callable[[Principal], str]) -> list[tuple[Call, str]]:
-        """The suspended calls of credentials that are good no more, each with what `why` says of it."""
+    def lapsed(
+        self, calls: Mapping[int, Call], why: Callable[[Principal], str], owner: Principal
+    ) -> list[tuple[Call, str]]:
+        """The suspended calls of credentials that are good no more, each with what `why` says of it.
+
+        What was sent while no credential could end is the `owner`'s, whose session it is.
+        """
         found = []
-        for number, who in list(self._of.items()):
-            call = calls.get(number)
-            if call is None:
-                del self._of[number]
-            elif not call.legs and (reason := why(who)):
-                del self._of[number]
+        for number, call in list(calls.items()):
+            if not call.legs and (reason := why(self._of.get(number, owner))):
                 found.append((call, reason))
+        self._of = {number: who for number, who in self._of.items() if number in calls}
         return found

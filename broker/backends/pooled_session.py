@@ -112,7 +112,7 @@ class PooledSession:
 
     def end_lapsed(self, lapsed: Callable[[Principal], str]) -> None:
         """Give up the suspended calls of credentials that are good no more; `lapsed` says why one is not."""
-        for call, why in self.belonging.lapsed(self.talk.calls, lapsed):
+        for call, why in self.belonging.lapsed(self.talk.calls, lapsed, self.relay.speaker.who):
             self.relay.blame(call.id, why)
             self._run(self.talk.cancel(call))
             self._end_if_done()

@@ -45,6 +45,10 @@ class Discoveries:
         ttl = tree.deep(body.get("ttlMs"))
         self._kept[key] = (now, now + (ttl / 1000 if type(ttl) is int and ttl > 0 else 0.0), kept)
 
+    def clear(self) -> None:
+        """Forget every copy."""
+        self._kept.clear()
+
     def fresh(self, key: Key, now: float) -> dict[str, Any] | None:
         """A copy that is still fresh, with what is left of its time."""
         _, until, body = self._kept.get(key, (0.0, 0.0, None))

@@ -103,7 +103,9 @@ class BareHead:
         if unfit(context, relay.listening, headers, caller, modern, given=(), bridged=not stateless) is not None:
             return None
         own = session_key(context, headers, modern) if not stateless else ""
-        peer = context.addresses.of(connection.peer, self._forwarded) if self._located else ""
+        peer = (
+            context.addresses.of(connection.peer, self._forwarded) if self._located or context.quotas.by_address else ""
+        )
         quotas = context.quotas
         ticket = quotas.hold(caller.id, modern.method) if quotas.plain else admitted(context, caller, peer, modern)
         if type(ticket) is Over:

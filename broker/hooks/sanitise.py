@@ -64,7 +64,10 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Sanitise(Hook):
-    """The hook of one backend. `key` makes hashes that only who has it can make; absent: one of this process."""
+    """The hook of one backend. `key` makes hashes that only who has it can make; absent: one of this process.
+
+    `before` is the hook whose place it takes, if there was one: hashes by a key of this process stay what they were.
+    """
 
     def __init__(
         self,
@@ -76,11 +79,13 @@ class Sanitise(Hook):
         limits: WireLimits = DEFAULT_LIMITS,
         note: Note | None = None,
         clock: Callable[[], float] = time.monotonic,
+        before: Sanitise | None = None,
     ) -> None:
         self._rules = tuple(rules)
         self._clearance = clearance
         self._bounds = bounds or Bounds()
-        self._key = key or secrets.token_bytes(32)
+        self._own_key: bytes = secrets.token_bytes(32) if before is None else before._own_key
+        self._key = key or self._own_key
         self._limits = limits
         self._note = note
         self._clock = clock
@@ -88,6 +93,11 @@ class Sanitise(Hook):
         globs = dict.fromkeys(glob for rule in rules for glob in rule.methods)
         # No member is opened for us: whether one is, depends on the caller.
         self.slots = tuple(Pattern(part, glob, "client", ()) for glob in globs for part in _PARTS)
+
+    def does(self, other: Sanitise) -> bool:
+        """True if it does what the other one does."""
+        mine, theirs = ((each._rules, each._clearance, each._bounds, each._key) for each in (self, other))
+        return mine == theirs
 
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict | Awaitable[Verdict]:
         """The message as this caller may see it."""

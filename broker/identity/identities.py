@@ -44,7 +44,7 @@ class Identities:
         """Raises ValueError for files that cannot be used."""
         self.settings = settings
         self.wall = wall
-        self.revoked = Revoked(settings.revoked)
+        self.revoked = Revoked(settings.revoked, settings.limits.revocations, lambda: self.wall())
         self.issuers: Trusted = {}
         self.audiences: dict[str, frozenset[str]] = {}
         self._newest: dict[str, float] = {}  # the latest end of a caller's credentials, by its id

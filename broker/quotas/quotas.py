@@ -12,9 +12,11 @@ Loads neither a library of settings nor one of limits.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakSet
 
 import msgspec
 
@@ -97,29 +99,59 @@ class Quotas:
     """What all servers of one broker count together. `at_once`: open calls of one caller; 0: any number."""
 
     def __init__(self, rules: tuple[Rule, ...], store: Store | None, *, at_once: int) -> None:
-        self.rules = (_whole(at_once), *rules) if at_once else rules
         self.store = store
         self.running: dict[Key, int] = {}
+        self._at_once = at_once
+        self._fresh = itertools.count(1)
+        self._numbers: dict[tuple[str, tuple[Per, ...]], int] = {}
+        self._servers: WeakSet[ServerQuotas] = WeakSet()
+        self.rules: list[tuple[int, Rule]] = []
+        """Each with the number that its counts are kept by; 0 is that of the limit without any configuration."""
+        self._number(rules)
 
     def of(self, server: str) -> ServerQuotas:
         """Those of one server."""
-        return ServerQuotas(self, server)
+        found = ServerQuotas(self, server)
+        self._servers.add(found)
+        return found
+
+    def replace(self, rules: tuple[Rule, ...], store: Store | None) -> None:
+        """Count by these rules from now on. A rule that counts the same by the same name goes on with its counts.
+
+        A call that is open counts where it was counted when it began.
+        """
+        self.store = store
+        self._number(rules)
+        for server in self._servers:
+            server.look_up()
+
+    def _number(self, rules: tuple[Rule, ...]) -> None:
+        before = self._numbers
+        self._numbers = {
+            (rule.name, rule.per): before.get((rule.name, rule.per)) or next(self._fresh) for rule in rules
+        }
+        whole = [(0, _whole(self._at_once))] if self._at_once else []
+        self.rules = [*whole, *((self._numbers[rule.name, rule.per], rule) for rule in rules)]
 
 
 class ServerQuotas:
     """The quotas as one server's faces ask for them."""
 
-    __slots__ = ("_all", "_brought", "_found", "_rules", "_server", "by_address", "by_tool", "plain")
+    __slots__ = ("__weakref__", "_all", "_brought", "_found", "_rules", "_server", "by_address", "by_tool", "plain")
 
     def __init__(self, quotas: Quotas, server: str) -> None:
         self._all = quotas
         self._server = server
-        self._rules = [(number, rule) for number, rule in enumerate(quotas.rules) if _any(rule.servers, server)]
+        self._brought: OrderedDict[str, None] = OrderedDict()
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Find out which rules are this server's."""
+        self._rules = [(number, rule) for number, rule in self._all.rules if _any(rule.servers, self._server)]
         self.by_tool = any("tool" in rule.per or rule.tools != ("*",) for _, rule in self._rules)
         """Whether the name of a tool has to be looked up."""
         self.by_address = any("address" in rule.per for _, rule in self._rules)
         self._found: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
-        self._brought: OrderedDict[str, None] = OrderedDict()
         alone = self._rules[0][1] if len(self._rules) == 1 else None
         self.plain = alone.concurrent if alone is not None and alone == _whole(alone.concurrent) else 0
         """The limit that holds without any configuration, if it is the only one; else 0."""

@@ -54,8 +54,7 @@ def test_members_that_differ_are_named_with_their_place() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "part"),
     [
-        ("tls", {"certificate": "pem"}, ".certificate"),
-        ("revoked", "pem", ""),
+        ("tap", "log", ""),
         ("audit", {"file": {"path": "log"}}, ".file"),
     ],
 )
@@ -65,11 +64,28 @@ def test_what_takes_a_restart_is_named_also_where_it_appears_or_goes(
     files = [tmp_path / each for each in ("one", "two")]
     for file in files:
         file.touch()
-    in_place = [json.loads(json.dumps(value).replace("pem", str(file)).replace("log", str(file))) for file in files]
+    in_place = [json.loads(json.dumps(value).replace("log", str(file))) for file in files]
     tree: Json = {"servers": {"a": {"url": "http://a/mcp"}}}
     without, one, two = (Settings.build({**tree, **more}) for more in ({}, *({name: each} for each in in_place)))
     assert fixed_members(without, one) == fixed_members(one, without) == [name]
     assert fixed_members(one, two) == [f"{name}{part}"]
+
+
+def test_of_tls_other_files_may_be_named_and_nothing_else_may_be_said(tmp_path: Path) -> None:
+    one, two = (tmp_path / each for each in ("one", "two"))
+    one.touch()
+    two.touch()
+    tree: Json = {"servers": {"a": {"url": "http://a/mcp"}}, "anonymous": "allow"}
+
+    def fixed(now: Json | None, then: Json | None) -> list[str]:
+        return fixed_members(*(Settings.build({**tree, "tls": each}) for each in (now, then)))
+
+    assert fixed({"certificate": one}, {"certificate": two, "key": one}) == []
+    assert fixed({"certificate": one, "client_ca": one}, {"certificate": one, "client_ca": two}) == []
+    assert fixed({"certificate": one}, {"certificate": one, "client_ca": two}) == ["tls.client_ca"]
+    optional = {"certificate": two, "client_ca": one, "client_certificates": "optional"}
+    assert fixed({"certificate": one, "client_ca": one}, optional) == ["tls.client_certificates"]
+    assert fixed(None, {"certificate": one}) == fixed({"certificate": one}, None) == ["tls"]
 
 
 def test_a_file_counts_as_changed_once_it_rests_and_once_for_each_change(tmp_path: Path) -> None:
