@@ -18,7 +18,7 @@ from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.hooks import inner
 from broker.hooks.base import PASS, CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
-from broker.review import begun, refused
+from broker.review import refused
 from broker.turns import Failed, Turns
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -56,11 +56,7 @@ class Gate:
     def review(self) -> None:
         """Policy may have changed: end the open calls that it refuses now, here and at the backend."""
         self._generation = self.hooks.generation
-        if self.hooks.hooks:
-            for call, method, target in begun(self._edge):
-                if call not in self._infos:
-                    self._infos[call] = self._info(call, method, target)
-        for call in refused(self._edge, self.hooks, self._infos):
+        for call in refused(self._edge, self.hooks, self._infos, self._info):
             self.forget(call)
 
     def forget(self, call: int) -> None:

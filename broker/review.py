@@ -7,7 +7,7 @@ Where there was nothing to judge by when a call began, a gate knows nothing of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from msgspec import UNSET
@@ -21,8 +21,16 @@ from translators.machine import ToServer
 from translators.reply import broken, notify
 
 
-def refused(edge: Edge, hooks: Runner, infos: Mapping[int, CallInfo]) -> list[int]:
-    """End the calls that are refused now; their numbers."""
+def refused(
+    edge: Edge,
+    hooks: Runner,
+    infos: MutableMapping[int, CallInfo],
+    info_of: Callable[[int, str, str | None], CallInfo],
+) -> list[int]:
+    """End the calls that are refused now; their numbers. What `infos` lacks is added."""
+    for call, method, target in begun(edge) if hooks.hooks else ():
+        if call not in infos:
+            infos[call] = info_of(call, method, target)
     ended = []
     for call, info in tuple(infos.items()):
         verdict = hooks.review(info)
