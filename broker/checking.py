@@ -12,12 +12,15 @@ import msgspec
 
 from broker.app import CONTEXTS, create_app
 from broker.faces.context import FaceContext
-from broker.hooks.filter_names import FilterNames
-from broker.report import Report, Visible, make
+from broker.hooks.base import Caller
+from broker.identity.scopes import Needed
+from broker.report import Report, make
 from broker.report_ask import Offer, inspect
 from broker.report_bridge import Bridge
+from broker.report_rules import Judgement
 from broker.report_sink import CannotAsk
 from broker.report_text import clean, losses, summary
+from broker.signin.kept import with_grants
 from broker.status import transport_of
 from protocol_versions import by_id
 
@@ -43,17 +46,36 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
 
 
-async def checks(settings: Settings, names: list[str], client: str, *, timed: bool = True) -> list[Check]:
-    """Ask these servers, a few at a time, for a client of one revision; in the order of the names.
+class Asks(msgspec.Struct, frozen=True):
+    """Whom a server is asked for: a client's revision, and the caller as rules know it."""
 
-    `timed` takes one round trip more of each.
+    client: str
+    principal: str = "local"
+    scopes: tuple[str, ...] = ()
+    claims: dict[str, Any] = {}
+
+    def caller(self, settings: Settings, backend: str) -> Caller:
+        """The caller before a server of this revision; of a configured key with the scopes of that, unless others."""
+        kind, _, name = self.principal.partition(":")
+        key = settings.keys.get(name) if kind == "key" else None
+        scopes = self.scopes or (key.scopes if key is not None else ())
+        return Caller(
+            self.principal, kind, self.claims, frozenset(scopes), client_revision=self.client, backend_revision=backend
+        )
+
+
+async def checks(settings: Settings, names: list[str], asks: Asks | str, *, timed: bool = True) -> list[Check]:
+    """Ask these servers, a few at a time, for a client of one revision, or a caller; in the order of the names.
+
+    `timed` takes one round trip more of each. Nobody is asked to sign in: what somebody signed in to get is used.
     """
-    app = create_app(settings)
+    asks = Asks(asks) if isinstance(asks, str) else asks
+    app = create_app(with_grants(settings))
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> Check:
         async with room:
-            return await _check(app[CONTEXTS][name], settings, client, timed=timed)
+            return await _check(app[CONTEXTS][name], settings, asks, timed=timed)
 
     try:
         return list(await asyncio.gather(*map(one, names)))
@@ -62,11 +84,11 @@ async def checks(settings: Settings, names: list[str], client: str, *, timed: bo
         await app.shutdown()
 
 
-async def _check(context: FaceContext, settings: Settings, client: str, *, timed: bool) -> Check:
+async def _check(context: FaceContext, settings: Settings, asks: Asks, *, timed: bool) -> Check:
     name = settings.servers[context.name].place if settings.single else context.name
     place = transport_of(context.reach.identity)
     try:
-        offer = await inspect(context, client, timed=timed)
+        offer = await inspect(context, asks.client, timed=timed)
     except CannotAsk as reason:
         return Check(name=name, place=place, problem=str(reason))
     settled, capabilities = context.era.settled, offer.greeting.get("capabilities")
@@ -80,20 +102,22 @@ async def _check(context: FaceContext, settings: Settings, client: str, *, timed
         capabilities=tuple(capabilities) if isinstance(capabilities, dict) else (),
         opened_ms=round(offer.opened_s * 1000, 1),
         round_trip_ms=round(offer.trip_s * 1000, 3) if offer.trip_s is not None else None,
-        report=_report_of(context, offer, client, name),
+        report=_report_of(context, settings, offer, asks, name),
     )
 
 
-def _report_of(context: FaceContext, offer: Offer, client: str, name: str) -> Report:
+def _report_of(context: FaceContext, settings: Settings, offer: Offer, asks: Asks, name: str) -> Report:
     """The report on what a server said, as the operator configured it."""
+    caller = asks.caller(settings, offer.revision)
+    needed = Needed.by(settings.servers[context.name])
     return make(
         name,
-        client,
+        asks.client,
         offer.revision,
         offer.greeting,
         offer.lists,
         incomplete=offer.incomplete,
-        visible=_visible(context.hooks.hooks),
+        rules=Judgement(context.hooks.hooks, caller, server=context.name, needed=needed),
         bridge=Bridge(ways=offer.ways, policy=context.bridge) if offer.ways is not None else None,
     )
 
@@ -106,6 +130,7 @@ def lines(check: Check) -> list[str]:
     info: Any = check.report.server_info
     server = clean(f"{info.get('name', '')} {info.get('version', '')}".strip()) if isinstance(info, dict) else ""
     trip = f"{check.round_trip_ms:.1f} ms" if check.round_trip_ms is not None else "no answer to a ping"
+    who = f", as {clean(check.report.caller)}" if check.report.caller else ""
     why = f" ({check.era_reason})" if check.era_reason else ""
     return [
         f"{name}: ok",
@@ -115,12 +140,6 @@ def lines(check: Check) -> list[str]:
         f"  revision      {check.revision}",
         f"  capabilities  {', '.join(map(clean, check.capabilities)) or 'none'}",
         f"  round trip    {trip}; first answer after {check.opened_ms:.0f} ms",
-        f"  {check.report.client} gets  {summary(check.report)}",
+        f"  {check.report.client} gets  {summary(check.report)}{who}",
         *(f"    {line}" for line in losses(check.report)),
     ]
-
-
-def _visible(hooks: tuple[Any, ...]) -> Visible:
-    """Whether every filter lets a name of a kind be seen."""
-    filters = [hook for hook in hooks if isinstance(hook, FilterNames)]
-    return lambda kind, name: all(found.visible(kind, name) for found in filters)

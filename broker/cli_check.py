@@ -15,9 +15,29 @@ from broker.cli_stdio import target_of
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from broker.checking import Asks
     from broker.settings import Settings
 
 Answer = TypeVar("Answer")
+
+
+def caller_options(command: Any) -> Any:
+    """`--principal`, `--scope` and `--claims`: whose rules it is about."""
+    for name, more in (
+        ("--claims", {"default": "{}", "metavar": "JSON", "help": "What its token says."}),
+        ("--scope", {"multiple": True, "help": "A scope it has; repeatable.  [default: those of its key]"}),
+        ("--principal", {"default": "local", "show_default": True, "help": "The caller, such as key:alice."}),
+    ):
+        command = click.option(name, **more)(command)
+    return command
+
+
+def asks_of(client: str, caller: dict[str, Any]) -> Asks:
+    """Whom servers are asked for."""
+    from broker.checking import Asks
+    from broker.cli_policy import object_of
+
+    return Asks(client, caller["principal"], caller["scope"], object_of("claims", caller["claims"]))
 
 
 @click.command()
@@ -26,6 +46,7 @@ Answer = TypeVar("Answer")
 @click.option("--client", metavar="REVISION", help="The client's revision.  [default: the newest with sessions]")
 @click.option("--backend-revision", help="Revision the server at URL, or of the command, is pinned to.")
 @click.option("--bearer-file", metavar="PATH", help="File (mode 0600) with the bearer token for the server at URL.")
+@caller_options
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
 def check(
     target: tuple[str, ...],
@@ -34,11 +55,15 @@ def check(
     backend_revision: str | None,
     bearer_file: str | None,
     as_json: bool,
+    **caller: Any,
 ) -> None:
     """Start or reach each server of the configuration FILE, and say what it speaks and what a client would lose.
 
     Era, revision, capabilities, the time of a round trip, and what is degraded or refused for the client. One server
     may fail, the others are asked all the same; then the exit code is 1. Nothing is called and nothing is served.
+
+    What somebody signed in to get is used, and nobody is asked to sign in. With rules, filters or scopes in FILE it is
+    said what they hide from --principal, and refuse to it.
 
     \b
     Examples
@@ -47,7 +72,7 @@ def check(
       dragoman check http://127.0.0.1:3000/mcp --json
       dragoman check -- npx -y some-server
     """
-    client = client_of(client)
+    asks = asks_of(client_of(client), caller)
     if _is_file(target):
         if backend_revision is not None or bearer_file is not None:
             raise click.UsageError("a FILE says itself how its servers are reached")
@@ -56,7 +81,7 @@ def check(
         raise click.UsageError("--server names a server of a FILE")
     else:
         settings = settings_of_target(target, backend_revision or "auto", bearer_file)
-    _run(settings, names_of(settings, name), client, as_json=as_json)
+    _run(settings, names_of(settings, name), asks, as_json=as_json)
 
 
 def client_of(client: str | None) -> str:
@@ -121,10 +146,10 @@ def asked(asking: Coroutine[Any, Any, Answer]) -> Answer:
         sys.exit(CONFIGURATION)
 
 
-def _run(settings: Settings, names: list[str], client: str, *, as_json: bool) -> None:
+def _run(settings: Settings, names: list[str], asks: Asks, *, as_json: bool) -> None:
     from broker.checking import checks, lines
 
-    found = asked(checks(settings, names, client))
+    found = asked(checks(settings, names, asks))
     if as_json:
         import msgspec
 

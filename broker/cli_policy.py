@@ -92,7 +92,7 @@ def explain(config: Path, as_json: bool, **asked: Any) -> None:
     from broker.settings_file import problems_of
 
     for name in ("claims", "arguments", "annotations"):
-        asked[name] = _object(name, asked[name])
+        asked[name] = object_of(name, asked[name])
     try:
         case = Case.model_validate(asked)
     except ValidationError as error:
@@ -144,7 +144,8 @@ def _settings(path: Path) -> Settings:
     return found
 
 
-def _object(name: str, text: str) -> dict[str, Any]:
+def object_of(name: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option is; the command line is wrong if it is none."""
     from protocol_versions.strict import Refused, load
 
     try:

@@ -8,13 +8,14 @@ is translated, and nothing is said of an entry that its translation did not show
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from broker.report_bridge import NO_STREAM, QUESTIONS, Bridge, announced, between, cannot_ask
 from broker.report_finding import VERDICTS, Finding, Verdict, worst
+from broker.report_rules import Judgement
 from protocol_versions import by_id
 from protocol_versions.base import Slot
 from protocol_versions.shapes import members
@@ -43,18 +44,17 @@ _SERVED_BY: Final = {"completion": "completions", "logging": "logging", "tasks":
 }
 """The server's capability behind the methods with this beginning."""
 
-Visible = Callable[[str, str], bool]
-"""`(kind, name) -> whether the operator's filter lets it be seen`."""
-
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole picture of one server for clients of one revision. `incomplete` lists were not read to their end.
 
-    `between` is what a client without sessions meets before a server with them, whatever it calls.
+    `between` is what a client without sessions meets before a server with them, whatever it calls; `caller` is whose
+    rules these are, empty if there are none.
     """
 
     name: str
     client: str
+    caller: str = ""
     server: str
     server_info: Any
     capabilities: tuple[Finding, ...]
@@ -66,27 +66,30 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def make(
     name: str, client: str, server: str, greeting: Body, lists: dict[str, list[Body]], *,
-    incomplete: dict[str, str], visible: Visible = lambda _kind, _name: True, bridge: Bridge | None = None,
+    incomplete: dict[str, str], rules: Judgement | None = None, bridge: Bridge | None = None,
 ) -> Report:  # fmt: skip
     """The report on a greeting (the result of `initialize` or `server/discover`) and the lists that followed.
 
-    `bridge` is given for a client without sessions before a server with them.
+    `bridge` is given for a client without sessions before a server with them, `rules` where the operator has some.
     """
+    rules = rules or Judgement()
+    rules.learn(lists.get("tools/list", ()))
     silent = bridge is not None and not bridge.ways.standing
     shown, info = _greeted(client, server, copy.deepcopy(greeting), silent=silent)
     declared = _object(greeting.get("capabilities"))
     found = {
-        kind: tuple(_entry(kind, entry, client, server, visible) for entry in lists[method])
+        kind: tuple(_entry(kind, entry, client, server, rules) for entry in lists[method])
         for kind, (method, _, _) in KINDS.items()
         if method in lists
     }
     return Report(
         name=name,
         client=client,
+        caller=rules.caller,
         server=server,
         server_info=info,
         capabilities=tuple(_capabilities(declared, shown, silent=silent)),
-        methods=tuple(_methods(client, server, declared, shown, found, bridge)),
+        methods=tuple(_methods(client, server, declared, shown, found, bridge, rules)),
         between=between(bridge, server, declared, shown) if bridge is not None else (),
         entries=found,
         incomplete=incomplete,
@@ -141,7 +144,7 @@ def _object(value: Any) -> Body:
 
 def _methods(
     client: str, server: str, declared: Body, shown: Body, entries: dict[str, tuple[Finding, ...]],
-    bridge: Bridge | None,
+    bridge: Bridge | None, rules: Judgement,
 ) -> Iterable[Finding]:  # fmt: skip
     """Every method the client can meet and the server's capabilities make possible, as the table has it.
 
@@ -171,6 +174,8 @@ def _methods(
         elif paths:
             verdict = "degraded"
             said = (f"may lose {', '.join(sorted(path or 'the whole message' for path in paths))}",)
+        why = rules.refused(method, client=method not in QUESTIONS)
+        verdict, said = ("refused", (why,)) if why else (verdict, said)
         changes = tuple(dict.fromkeys(change for row in parts for change in row.changes))
         yield Finding(name=method, verdict=verdict, said=said, changes=changes)
 
@@ -192,11 +197,12 @@ def _unasked(server: str) -> str:
 # ---- entries ------------------------------------------------------------------------------------------------------
 
 
-def _entry(kind: str, entry: Body, client: str, server: str, visible: Visible) -> Finding:
+def _entry(kind: str, entry: Body, client: str, server: str, rules: Judgement) -> Finding:
     method, member, key = KINDS[kind]
     name = str(entry.get(key, ""))
-    if not visible(kind, name):
-        return Finding(name=name, verdict="refused", said=("hidden by the operator's filter",))
+    why = rules.hidden(kind, name)
+    if why:
+        return Finding(name=name, verdict="refused", said=(why,))
     if kind == "tools" and not by_id(server).traits.sessions and annotations_of(entry.get("inputSchema")) is None:
         return Finding(name=name, verdict="refused", said=("left out: its header annotations break the rules",))
     pair: dict[str, Any] = {"method": method, "part": "result", "client": client, "server": server}
@@ -204,7 +210,7 @@ def _entry(kind: str, entry: Body, client: str, server: str, visible: Visible) -
     kept = done.body[member] if isinstance(done.body, dict) and isinstance(done.body.get(member), list) else []
     touched = _touched(member, entry, pair)
     verdicts: list[Verdict] = ["refused" if not kept else "identical" if kept[0] == entry else "rewritten"]
-    said = [f"left out ({', '.join(touched.get('', ['repair']))})"] if not kept else []
+    said = [f"left out ({', '.join(touched.get('', ['repair']))})"] if not kept else [*rules.called(kind, name)]
     losses = list(done.losses)
     for what, names in _differences(entry, kept[0]).items() if kept else ():
         said += [f"{name} {what} ({', '.join(touched.get(name, [])) or 'repair'})" for name in names]

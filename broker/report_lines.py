@@ -16,7 +16,7 @@ from broker.backends.base import Legs, Reach, SessionBackend
 from broker.backends.http1 import Pool, Timeouts
 from broker.backends.http_reach import HttpReach
 from broker.backends.streamable_http import SESSION_ID_MAX
-from broker.report_sink import CannotAsk, Sink
+from broker.report_sink import WHY, CannotAsk, Sink
 from broker.stream_wait import STREAM_READY_S
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.jsonrpc import Frame
@@ -24,14 +24,6 @@ from translators.reply import TEXTS
 
 ANSWER_S: Final = 30.0  # one answer; the SDKs give a handshake as long
 _TIMEOUTS: Final = Timeouts(connect_s=10.0, head_s=ANSWER_S, idle_s=ANSWER_S, total_s=ANSWER_S)
-_WHY: Final = {
-    "backend-not-started": "the command cannot be started",
-    "backend-closed": "the server ended before it answered",
-    "backend-connect": "the server cannot be reached",
-    "backend-unauthorized": "the server refused the credentials",
-    "backend-credential": "the broker gets no credential for the server",
-    "backend-sign-in": "the server wants a person to sign in: run `dragoman login` with its address",
-}
 
 
 class Line(Protocol):
@@ -82,7 +74,8 @@ class HttpLine:
         answer = await sink.frame
         self.streams = self.streams or sink.streams
         if sink.status in (401, 403):
-            raise CannotAsk(f"the server refused the credentials (HTTP {sink.status})")
+            hint = ": if it wants a person to sign in, run `dragoman login` with its address" * (sink.status == 401)
+            raise CannotAsk(f"the server refused the credentials (HTTP {sink.status}){hint}")
         if answer is None and (number or sink.status >= 400):
             raise CannotAsk(f"the server answered with HTTP {sink.status} and no JSON-RPC response")
         name = sink.headers.get("mcp-session-id", "")
@@ -260,5 +253,5 @@ _NOBODY: Final = jsonrpc.ErrorObject(code=jsonrpc.METHOD_NOT_FOUND, message="Met
 
 
 def _why(reason: str) -> str:
-    text = _WHY.get(reason) or TEXTS.get(reason, reason)
+    text = WHY.get(reason) or TEXTS.get(reason, reason)
     return text[0].lower() + text[1:]

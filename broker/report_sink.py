@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import UNSET
 
 from broker import sse
 from broker.backends.http1 import BackendFailure, Ticket
+from broker.backends.legs import REASONS
 from broker.era_signs import answer_in
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
+
+WHY: Final = {
+    "backend-not-started": "the command cannot be started",
+    "backend-closed": "the server ended before it answered",
+    "backend-connect": "the server cannot be reached",
+    "backend-unauthorized": "the server refused the credentials",
+    "backend-credential": "the broker gets no credential for the server",
+    "backend-sign-in": "the server wants a person to sign in: run `dragoman login` with its address",
+}
+"""Why a server could not be asked, by the reasons of the broker's errors."""
 
 
 class CannotAsk(RuntimeError):  # noqa: N818 - an outcome, named as the caller reads it
@@ -79,7 +91,8 @@ class Sink:
         """There is no answer."""
         self.headed.set()
         if not self.frame.done():
-            self.frame.set_exception(CannotAsk(f"the server cannot be reached ({failure.reason})"))
+            known = WHY.get(REASONS.get(failure.reason, "")) if failure.reason in ("sign-in", "credential") else None
+            self.frame.set_exception(CannotAsk(known or f"the server cannot be reached ({failure.reason})"))
             self.frame.exception()  # a deletion's failure is nobody's
 
     def _settle(self, frame: Frame | None) -> None:

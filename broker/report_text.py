@@ -19,7 +19,8 @@ def lines(report: Report) -> list[str]:
     """The report as lines of text."""
     info = report.server_info if isinstance(report.server_info, dict) else {}
     title = clean(f"{info.get('name', 'a server')} {info.get('version', '')}".strip())
-    found = [f"{report.name}: {title} speaks {report.server}; a client speaks {report.client}", ""]
+    who = f", as {clean(report.caller)}" if report.caller else ""
+    found = [f"{report.name}: {title} speaks {report.server}; a client speaks {report.client}{who}", ""]
     found += _section("capabilities", report.capabilities)
     found += _section("methods", report.methods)
     found += _section("between them", report.between)

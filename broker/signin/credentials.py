@@ -227,6 +227,8 @@ class PersonCredentials:
     async def _sign_in(self, challenge: Any, before: Grant | None) -> bool:
         from broker.signin.flow import person, sign_in
 
+        if not self._options.asks:
+            return False
         if self.clock() < self._paused_until:
             raise SignInError("paused", f"nobody signed in a moment ago; run: dragoman login {self._name}")
         watched = sys.stderr is not None and sys.stderr.isatty()

@@ -10,6 +10,7 @@ class SignInOptions(msgspec.Struct, frozen=True):
 
     `issuer`: the only one that is used, at whatever address; `scopes`: asked for instead of what the server names;
     `redirect_port`: where the browser comes back to on 127.0.0.1, 0 for any. A secret needs the issuer it is for.
+    Unless it `asks`, only what somebody signed in to get before is used, and renewed.
     """
 
     client_id: str = ""
@@ -17,6 +18,7 @@ class SignInOptions(msgspec.Struct, frozen=True):
     issuer: str = ""
     scopes: tuple[str, ...] = ()
     redirect_port: int = 0
+    asks: bool = True
 
     def __repr__(self) -> str:
         """Without the secret."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from broker.hooks.filter_names import FilterNames, Rule
 from broker.report import Finding, Report, make
+from broker.report_rules import Judgement
 from broker.report_text import lines
 
 Json = dict[str, Any]
@@ -22,6 +24,7 @@ GREETING: Json = {
     "capabilities": {"tools": {}, "tasks": {"list": {}}, "completions": {}},
     "serverInfo": {"name": "s", "version": "1"},
 }
+HIDES_ALL = Judgement([FilterNames({"tools": Rule(deny=("*",))})])
 PLAIN: Json = {"name": "plain", "inputSchema": {"type": "object"}}
 
 
@@ -116,7 +119,12 @@ def test_capabilities_are_those_the_client_will_be_shown() -> None:
 
 
 def test_hidden_entries_are_refused_and_incomplete_lists_are_named() -> None:
-    found = report("2025-11-25", PLAIN, incomplete={"tools/list": "error -32603"}, visible=lambda *_: False)
+    found = report(
+        "2025-11-25",
+        PLAIN,
+        incomplete={"tools/list": "error -32603"},
+        rules=HIDES_ALL,
+    )
     assert found.entries["tools"][0].said == ("hidden by the operator's filter",)
     assert "not read to its end: tools/list (error -32603)" in lines(found)
 

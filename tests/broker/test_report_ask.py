@@ -295,7 +295,6 @@ def test_servers_of_a_configuration_are_reported_each_and_a_dead_one_is_named(tm
     ("arguments", "said"),
     [
         ((), "give a URL"),
-        (("http://a/mcp", "--config", "x.yaml"), "give a URL"),
         (("http://a/mcp", "--server", "x"), "--server names"),
         (("--config", "x.yaml", "--backend-revision", "2025-11-25"), "says itself"),
     ],

@@ -140,6 +140,27 @@ async def test_without_a_screen_the_host_is_told_at_once_and_login_does_it(tmp_p
 
 
 @POSIX
+async def test_check_and_report_use_what_is_kept_and_ask_nobody(tmp_path: Path) -> None:
+    async with setting(tmp_path) as here:
+        machine = Machine(tmp_path / "home", screen=True)
+        config = tmp_path / "mcp.json"
+        config.write_text(json.dumps({"mcpServers": {"a": {"url": here.url}}}), encoding="utf-8")
+        lines = (["check", here.url], ["check", str(config)], ["report", here.url, "--client", "2025-11-25"])
+        for line in lines:
+            code, out, err = await machine.done(*line)
+            assert code == 1
+            assert "HTTP 401): if it wants a person to sign in, run `dragoman login`" in out + err
+        assert here.issuer.authorizations == []
+        code, _, err = await machine.done("login", here.url)
+        assert code == 0, err
+        for line in lines:
+            code, out, err = await machine.done(*line)
+            assert (code, err) == (0, ""), out
+            unseen(here, out, err)
+        assert len(here.issuer.authorizations) == 1
+
+
+@POSIX
 async def test_signing_out_takes_the_tokens_back_and_forgets_them(tmp_path: Path) -> None:
     async with setting(tmp_path) as here:
         machine = Machine(tmp_path / "home", screen=True)
