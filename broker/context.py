@@ -85,7 +85,9 @@ class ServerContext:
         self.era = EraCache(wheel.clock)
         self.styles = Styles(wheel.clock, self._mismatch)
         self.numbers = itertools.count(1)
-        self.quotas = Quotas((), None, at_once=limits.calls_per_principal).of(name)
+        self.quotas = Quotas((), None, at_once=limits.calls_per_principal, streams=limits.streams_per_principal).of(
+            name
+        )
         """What each call has to be within; where several servers share one set, they are given it."""
         self.max_streams = limits.streams_per_session
         self.max_questions = limits.held_questions

@@ -81,6 +81,7 @@ class LimitValues(msgspec.Struct, frozen=True):
     sessions: int = 10_000
     streams_per_session: int = 100
     calls_per_principal: int = 2_048
+    streams_per_principal: int = 2_048
     held_questions: int = 32
     stream_queue_bytes: int = 64 * KIB
     pipe_unread_bytes: int = 256 * MIB

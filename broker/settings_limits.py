@@ -111,6 +111,10 @@ class Limits(BaseModel):
     calls_per_principal: int = within(V.calls_per_principal, 0, 1_000_000)
     """Open calls of one caller, over all its sessions and all servers; 0: any number. Precedent: half of
     `pool_connections`, so that no caller has them all; Envoy's circuit breaker, max_requests 1024."""
+    streams_per_principal: int = within(V.streams_per_principal, 0, 1_000_000)
+    """Open streams of one caller that belong to no call (standing ones, those of the HTTP+SSE pair, subscriptions),
+    over all its sessions and all servers; 0: any number. Precedent: two for each of `sessions_per_principal`, since a
+    stream that broke may not be known to have ended when the next is opened."""
     held_questions: int = within(V.held_questions, 1, 1_000)
     """A backend's requests waiting for one session's client. Precedent: far above what a person answers at once."""
     stream_queue_bytes: int = within(V.stream_queue_bytes, 4 * KIB, 64 * MIB)

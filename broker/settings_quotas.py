@@ -90,7 +90,8 @@ class Quotas(Section):
 
     def counts(self, limits: Any, clock: Any) -> Counts:
         """What counts by these rules; `clock` gives seconds of the monotonic clock."""
-        return Counts(self._made(), self._store(clock), at_once=limits.calls_per_principal)
+        at_once, streams = limits.calls_per_principal, limits.streams_per_principal
+        return Counts(self._made(), self._store(clock), at_once=at_once, streams=streams)
 
     def change(self, counts: Counts, before: Quotas, clock: Any) -> None:
         """Let `counts` count by these rules from now on. What rates remember is forgotten if it is as much no more."""

@@ -147,7 +147,8 @@ def quotas_of(rates: tuple[Any, ...], clock: Callable[[], float]) -> ServerQuota
 
     rules = tuple(Rule("rate", rate=rate) for rate in rates)
     store = Memory(sum(rate.amount for rate in rates), clock)
-    return Quotas(rules, store, at_once=DEFAULTS.calls_per_principal).of(NAME)
+    at_once, streams = DEFAULTS.calls_per_principal, DEFAULTS.streams_per_principal
+    return Quotas(rules, store, at_once=at_once, streams=streams).of(NAME)
 
 
 def _client_does_not_read(waiting: int) -> None:

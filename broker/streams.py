@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from broker import sse
+
+if TYPE_CHECKING:
+    from broker.quotas.quotas import Ticket
 
 RETRY_MS = 1_000
 """The reconnection delay suggested to clients; the SDKs' own default is 1 s."""
@@ -50,7 +54,7 @@ class Stream:
 
     __slots__ = (
         "_history", "_opening", "_queue", "_relieve", "_waiter", "attached", "done_at", "ended", "full", "holder",
-        "key", "number", "pressure", "queued", "resumable",
+        "key", "number", "pressure", "queued", "resumable", "ticket",
     )  # fmt: skip
 
     def __init__(self, key: str, *, resumable: bool, priming: bool, max_events: int, max_bytes: int) -> None:
@@ -65,6 +69,8 @@ class Stream:
         """Whether its reader is so far behind that it is told nothing but answers."""
         self.queued = 0
         self.holder = 0
+        self.ticket: Ticket | None = None
+        """Its place among its caller's streams, if it stands for itself."""
         self._queue: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._relieve: Callable[[], None] | None = None

@@ -19,6 +19,7 @@ from broker.faces.context import FaceContext, refuse
 from broker.faces.one_client import OneClient
 from broker.faces.writer import write_stream
 from broker.identity import Principal
+from broker.quotas.quotas import Over
 from broker.relay import Relay
 from broker.sessions import TooManySessions
 from broker.streams import Stream
@@ -71,11 +72,16 @@ class LegacySse:
             return principal
         if not context.served:
             return context.deny(request, 404, "Not Found: no revision with this transport is served", "transport")
+        ticket = context.quotas.stream(principal.id)
+        if isinstance(ticket, Over):
+            return context.too_many(request, ticket)
         try:
             with context.sessions.place(principal.id):
                 return await self._serve(request, principal)
         except TooManySessions:
             return context.deny(request, 429, "Too Many Requests: session limit reached", "sessions")
+        finally:
+            ticket.leave()
 
     async def _serve(self, request: web.Request, principal: Principal) -> web.StreamResponse:
         context = self.context

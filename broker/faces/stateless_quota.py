@@ -13,6 +13,7 @@ import msgspec
 
 from broker.faces.classify import Modern, Refusal
 from broker.faces.stateless_entry import BAD_STATE, opened_state
+from broker.faces.stateless_listen import LISTEN
 from broker.faces.stateless_params import STATE
 from broker.quotas.meter import CALL, REASONS, TEXT, data_of
 from broker.quotas.quotas import Over, Ticket
@@ -63,4 +64,7 @@ def admitted(
 ) -> Ticket | Over | None:
     """What the request holds, or what it is too much for."""
     tool = (modern.target or "") if modern.method == CALL else ""
-    return context.quotas.admit(principal.id, address, modern.method, tool, counted=counted)
+    found = context.quotas.admit(principal.id, address, modern.method, tool, counted=counted)
+    if modern.method == LISTEN and type(found) is not Over:
+        return context.quotas.stream(principal.id, found)  # type: ignore[arg-type]
+    return found

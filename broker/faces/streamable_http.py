@@ -20,6 +20,7 @@ from broker.faces.context import FaceContext
 from broker.faces.legacy_sse import LegacySse
 from broker.faces.opening import greeted, open_relay
 from broker.faces.short_call import SessionHead, ShortCall
+from broker.faces.standing import stand
 from broker.faces.stateless import StatelessFace
 from broker.faces.stateless_short import BareCall
 from broker.faces.whole import answer
@@ -118,17 +119,7 @@ class StreamableHttp:
             return self._no_session(request)
         if context.foreign_version(request, session):
             return context.deny(request, 400, "Bad Request: unsupported MCP-Protocol-Version", "version-header")
-        last = request.headers.get("Last-Event-ID")
-        if last is not None:
-            stream = session.outbox.resume(last)
-            if stream is None:
-                return context.deny(request, 400, "Bad Request: nothing to resume from this event", "event-id")
-        else:
-            open_now = sum(stream.attached for stream in session.outbox.standing)
-            if open_now >= context.max_streams:
-                return context.deny(request, 409, "Conflict: too many streams for this session", "streams")
-            stream = session.outbox.stand()
-        return await write_stream(request, stream, context, self._headers(session))
+        return await stand(request, session, context, self._headers(session))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """The client ends its session."""

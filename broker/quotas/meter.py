@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CALL: Final = "tools/call"
 TEXT: Final = "Too Many Requests: try again later"
-REASONS: Final = {"rate": "rate-limited", "concurrency": "too-many-calls"}
+REASONS: Final = {"rate": "rate-limited", "concurrency": "too-many-calls", "streams": "too-many-streams"}
 """Why, as errors and audit lines say it."""
 
 _FREE: Final = frozenset(("notifications/initialized", "notifications/cancelled"))

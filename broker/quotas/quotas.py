@@ -37,6 +37,8 @@ BUSY_RETRY_S: Final = 1.0
 """What is told of the wait for a call to end, which nobody knows: calls of models take seconds."""
 
 WHOLE: Final = "calls_per_principal"
+STREAMS: Final = "streams_per_principal"
+"""The limits without any configuration."""
 
 UNCOUNTED: Final = frozenset(("server/discover", "ping"))
 """Methods that `*` does not mean: a client that cannot discover takes the server for one of another era."""
@@ -63,7 +65,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Over(msgspec.Struct, frozen=True):
-    """A request is too much: `reason` is `rate` or `concurrency`, `rule` the name of the limit."""
+    """A request is too much: `reason` is `rate`, `concurrency` or `streams`, `rule` the name of the limit."""
 
     reason: str
     rule: str
@@ -83,6 +85,11 @@ class Ticket:
         for each in more:
             running[each] = running.get(each, 0) + 1
 
+    def also(self, key: Key) -> None:
+        """Hold a place in this count too."""
+        self._more = (*self._more, key)
+        self._running[key] = self._running.get(key, 0) + 1
+
     def leave(self) -> None:
         """The call is over. Harmless when repeated."""
         key, self._key, running = self._key, None, self._running
@@ -96,11 +103,15 @@ class Ticket:
 
 
 class Quotas:
-    """What all servers of one broker count together. `at_once`: open calls of one caller; 0: any number."""
+    """What all servers of one broker count together. `at_once`: open calls of one caller; 0: any number.
 
-    def __init__(self, rules: tuple[Rule, ...], store: Store | None, *, at_once: int) -> None:
+    `streams`: its open streams that belong to no call; 0: any number.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...], store: Store | None, *, at_once: int, streams: int = 0) -> None:
         self.store = store
         self.running: dict[Key, int] = {}
+        self.streams = streams
         self._at_once = at_once
         self._fresh = itertools.count(1)
         self._numbers: dict[tuple[str, tuple[Per, ...]], int] = {}
@@ -200,6 +211,18 @@ class ServerQuotas:
         if running.get(key, 0) >= self.plain:
             return Over("concurrency", WHOLE, BUSY_RETRY_S)
         return Ticket(running, key)
+
+    def stream(self, principal: str, call: Ticket | None = None) -> Ticket | Over:
+        """What an open stream of a caller holds, beside what its `call` does, if it is one; a refusal leaves that."""
+        running, key, most = self._all.running, (STREAMS, principal), self._all.streams
+        if most and running.get(key, 0) >= most:
+            if call is not None:
+                call.leave()
+            return Over("streams", STREAMS, BUSY_RETRY_S)
+        if call is None:
+            return Ticket(running, key)
+        call.also(key)
+        return call
 
     def first_time(self, state: str) -> bool:
         """True once for each state of a suspended call: its retry is no new call, its repetitions are."""
