@@ -8,6 +8,7 @@ import pytest
 
 from broker.hooks.policy import Memory, Policy
 from broker.rules.ruleset import Ask
+from broker.serve_short import ShortConnection
 from protocol_versions import REVISIONS
 from tests.broker.kept_wire import KeptWire, connected
 from tests.broker.modern_world import REVISION, envelope
@@ -50,6 +51,48 @@ async def test_a_head_that_is_known_is_no_way_around_the_rules(client: str, back
                 call = {"name": "read", "arguments": {"path": path}, **meta}
                 answer = await read(await wire.post({"id": number, "method": "tools/call", "params": call}))
                 assert ("result" in answer) == expected(found, "ann", "read", path).run, (seed, path)
+
+
+@pytest.mark.parametrize(("client", "backend"), PAIRS, ids=[f"{client}-{backend}" for client, backend in PAIRS])
+async def test_the_short_way_and_the_usual_way_are_both_taken_and_decide_alike(
+    client: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C149: the same call with a head that is known, and with one that cannot be."""
+    short: list[int] = []
+    tried = ShortConnection._short
+
+    def watched(connection: ShortConnection, data: bytes) -> bool:
+        taken = tried(connection, data)
+        short.extend([1] * taken)
+        return taken
+
+    monkeypatch.setattr(ShortConnection, "_short", watched)
+    async with doors(client, backend) as here, connected(here.here.port) as streams:
+        wire = KeptWire(here.short("ann"), *streams)
+        meta = {"_meta": envelope()} if client == REVISION else {}
+
+        def call(number: int, path: str) -> Json:
+            params = {"name": "read", "arguments": {"path": path}, **meta}
+            return {"id": number, "method": "tools/call", "params": params}
+
+        here.judge_by(rules("allow true", backend="default"))
+        for number in range(2):  # the first makes the head known
+            assert "result" in await read(await wire.post(call(number, "/srv/a")))
+        decided: set[bool] = set()
+        for number, (seed, path) in enumerate([(seed, path) for seed in SEEDS for path in PATHS], 10):
+            found = random_rules(seed)
+            here.judge_by(found)
+            answers = []
+            for head in (here.short("ann"), f"{here.short('ann')}X-Unknown: {number}\r\n"):
+                wire.head = head
+                before = len(short)
+                answers.append(await read(await wire.post(call(number, path))))
+                assert (len(short) > before) == ("X-Unknown" not in head), (seed, path)
+            assert answers[0] == answers[1], (seed, path)
+            said = expected(found, "ann", "read", path).run
+            assert ("result" in answers[0]) == said, (seed, path)
+            decided.add(said)
+        assert decided == {True, False}
 
 
 @pytest.mark.parametrize("backend", IDS)
