@@ -65,7 +65,7 @@ class SanitiseRule(Section):
     find: tuple[Name, ...] = Field(
         default=(),
         description="Names of `detectors`, or of what is built in: secrets, private-keys, jwt, email, card, iban, "
-        "phone, hidden-text.",
+        "phone, hidden-text, script-links, odd-links, inside-links.",
     )
     paths: tuple[str, ...] = Field(
         default=(), description="Members by path, such as $.structuredContent.user.ssn or $..password."

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.hooks import sanitise_links as links
+
 Spans = Callable[[str], Iterator[tuple[int, int]]]
 """The parts of a candidate that count, by its own offsets."""
 
@@ -222,6 +224,9 @@ SETS: Final[dict[str, tuple[Detector, ...]]] = {
     "iban": (Detector("iban", r"(?i)[A-Z]{2}[0-9]{2}(?:[ .-]?[A-Z0-9]){11,}", spans=_ibans),),
     "phone": (Detector("phone", _PHONE, spans=_phones, joins=False), Detector("phone", _PHONE_NANP, joins=False)),
     "hidden-text": (Detector("hidden-text", _HIDDEN, spans=_hidden, joins=False),),
+    "script-links": (Detector("script-link", links.SCRIPT, joins=False),),
+    "odd-links": (Detector("odd-link", links.WEB, spans=links.odd, joins=False),),
+    "inside-links": (Detector("inside-link", links.INSIDE, spans=links.inside, joins=False),),
 }
 """The built-in sets by name. `hidden-text`: what models read and people do not see (tags, directions, ANSI codes)."""
 
