@@ -30,8 +30,9 @@ from broker.hooks.sanitise_detect import Detector
 from broker.hooks.sanitise_free import Bounds
 from broker.hooks.sanitise_leaf import ACTIONS, Action, DenyError, Plan
 from broker.hooks.sanitise_paths import Path
+from broker.hooks.sanitise_schemas import Schemas
 from broker.hooks.sanitise_text import TooManyFindingsError
-from broker.hooks.sanitise_visit import Visit
+from broker.hooks.sanitise_visit import TWIN, Visit
 from protocol_versions.base import Part, Slot
 from protocol_versions.jsonrpc import DEFAULT_LIMITS, WireLimits
 
@@ -46,6 +47,8 @@ WITHHELD: Final = "The message was withheld by policy"
 Note = Callable[[CallInfo, str, str], None]
 """Told of what was done: the call, the message's method, and `ACTION:NAME`, which quotes nothing."""
 
+_LIST: Final = Slot("result", "tools/list", "client")
+_CALL: Final = Slot("result", "tools/call", "client")
 _PARTS: Final[tuple[Part, ...]] = ("result", "error", "notification", "params")
 
 
@@ -66,7 +69,8 @@ class Rule(msgspec.Struct, frozen=True):
 class Sanitise(Hook):
     """The hook of one backend. `key` makes hashes that only who has it can make; absent: one of this process.
 
-    `before` is the hook whose place it takes, if there was one: hashes by a key of this process stay what they were.
+    `before` is the hook whose place it takes, if there was one: hashes by a key of this process stay what they were, as
+    do the schemas that were listed.
     """
 
     def __init__(
@@ -93,6 +97,12 @@ class Sanitise(Hook):
         globs = dict.fromkeys(glob for rule in rules for glob in rule.methods)
         # No member is opened for us: whether one is, depends on the caller.
         self.slots = tuple(Pattern(part, glob, "client", ()) for glob in globs for part in _PARTS)
+        self.schemas: Schemas = Schemas() if before is None else before.schemas
+        calls = [rule for rule in self._rules if _fits(_CALL.method, rule.methods)]
+        self._changing = {level for rule in calls for level, action in enumerate(rule.actions) if action != "allow"}
+        """The levels of callers whose results of tools may be changed, and then have to fit the schemas of a list."""
+        if self._changing:
+            self.slots = (*self.slots, Pattern("result", _LIST.method, "client", ()))
 
     def does(self, other: Sanitise) -> bool:
         """True if it does what the other one does."""
@@ -103,6 +113,9 @@ class Sanitise(Hook):
         """The message as this caller may see it."""
         plan = self._plan(slot, info)
         if plan is None:
+            if slot == _LIST and self._clearance.level_of(info.caller) in self._changing:
+                opened(body, ("tools",), self._limits)
+                self.schemas.learn(body.get("tools"))
             return PASS
         if sum(len(value) for value in body.values() if type(value) is Raw) > ASIDE_BYTES:
             return self._aside(plan, slot, body, info)
@@ -117,6 +130,8 @@ class Sanitise(Hook):
 
     def _sanitised(self, plan: Plan, slot: Slot, body: Body, info: CallInfo) -> tuple[Verdict, dict[str, int]]:
         opened(body, tuple(body), self._limits)
+        if slot == _LIST:
+            self.schemas.learn(body.get("tools"))
         visit = Visit(plan, slot, info.target, self._bounds, self._limits, self._clock)
         try:
             new = visit.body(body)
@@ -124,8 +139,16 @@ class Sanitise(Hook):
             return Deny(-32603, WITHHELD, f"sanitised:{error}"), {}
         except TooManyFindingsError:
             return Deny(-32603, WITHHELD, "sanitised:too-many"), {}
+        if slot == _CALL and new is not body and not self._fits(info.target, body, new):
+            return Deny(-32603, WITHHELD, "sanitised:output-schema"), {}
         spent = {f"{action}:{name}": count for (action, name), count in visit.leaves.spent.items()}
         return (PASS if new is body else Replace(new)), spent
+
+    def _fits(self, tool: str | None, before: Body, after: Body) -> bool:
+        """Whether structured content that was changed is still what the tool says that it is."""
+        if TWIN not in before or before.get("isError") is True or after.get(TWIN) is before[TWIN]:
+            return True
+        return self.schemas.fits(tool, before[TWIN], after.get(TWIN))
 
     def _told(self, slot: Slot, info: CallInfo, verdict: Verdict, spent: dict[str, int]) -> Verdict:
         if self._note is not None:

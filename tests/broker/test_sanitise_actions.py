@@ -93,7 +93,10 @@ def test_a_rule_holds_for_its_methods_and_targets_alone() -> None:
     one = hook(rule("email", methods=("tools/call",), targets=("get_*",)))
     assert texts(shown(one, text(MAIL), None, info(target="get_user"))) == ["[redacted:email]"]
     assert texts(shown(one, text(MAIL), None, info(target="put_user"))) == [MAIL]
-    assert {(pattern.methods, pattern.members) for pattern in one.slots} == {("tools/call", ())}
+    # Lists say what results have to be like.
+    assert {(pattern.methods, pattern.members) for pattern in one.slots} == {("tools/call", ()), ("tools/list", ())}
+    other = hook(rule("email", methods=("prompts/get",)))
+    assert {(pattern.methods, pattern.members) for pattern in other.slots} == {("prompts/get", ())}
 
 
 def test_what_no_rule_covers_is_not_opened() -> None:
