@@ -11,15 +11,14 @@ import argparse
 import gc
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import msgspec
-import uvloop
 
 from benchmarks.client import HarnessError
 from benchmarks.facts import STATELESS
+from benchmarks.gated import ended
 from benchmarks.load import Control, Target, window
 from benchmarks.processes import BACKEND_COMMAND, BROKER_COMMAND, Child
 from benchmarks.rows import ECHO, NEWEST, OLDEST, Load
@@ -119,17 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     wanted = given.loads.split(",") if given.loads else [load.name for load in LOADS]
     loads = tuple(load for load in LOADS if load.name in wanted)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = uvloop.run(measured(given.rounds, given.seconds, Path(folder), loads))
-    except (HarnessError, OSError, TimeoutError, KeyboardInterrupt) as error:
-        print(f"not measured: {str(error) or 'interrupted'}", file=sys.stderr)
-        return 2
-    print(text(rows))
-    found = beyond(rows)
-    if found:
-        print(f"beyond the gate of {GATE:g}: {', '.join(found)}")
-    return 1 if found else 0
+    return ended(lambda folder: measured(given.rounds, given.seconds, folder, loads), text, beyond, GATE)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,14 @@ import argparse
 import gc
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import uvloop
 
 from benchmarks.client import HarnessError
 from benchmarks.facts import STATELESS
+from benchmarks.gated import ended
 from benchmarks.load import Control, Target, Window, window
 from benchmarks.processes import BACKEND_COMMAND, PASSTHROUGH_COMMAND, Child
 from benchmarks.rows import ECHO, NEWEST, OLDEST, Load
@@ -194,17 +193,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if set(given.loads.split(",")) - {load.name for load in LOADS} or set(given.parts.split(",")) - set(PARTS):
         parser.error("no such load or part")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = uvloop.run(measured(given, Path(folder)))
-    except (HarnessError, OSError, TimeoutError, KeyboardInterrupt) as error:
-        print(f"not measured: {str(error) or 'interrupted'}", file=sys.stderr)
-        return 2
-    print(text(rows))
-    found = beyond(rows)
-    if found:
-        print(f"beyond the gate of {GATE:g}: {', '.join(found)}")
-    return 1 if found else 0
+    return ended(lambda folder: measured(given, folder), text, beyond, GATE)
 
 
 if __name__ == "__main__":

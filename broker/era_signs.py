@@ -94,7 +94,7 @@ def _refused(error: jsonrpc.ErrorObject, status: int) -> Verdict:
         # We sent them all: something between takes headers away, and would do so to every call.
         return Verdict(kind="fail", reason="headers-stripped")
     if error.code == VERSION_UNSUPPORTED and error.data is not UNSET:
-        data = _open(error.data)
+        data = jsonrpc.plain(error.data)
         versions = _versions(data.get("supported")) if isinstance(data, dict) else []
         if versions:
             return _shared(versions, "version-unsupported")
@@ -113,17 +113,8 @@ def _shared(versions: Sequence[str], reason: str) -> Verdict:
 
 
 def _versions(raw: Any) -> list[str]:
-    value = _open(raw)
+    value = jsonrpc.plain(raw)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _open(value: Any) -> Any:
-    if type(value) is not Raw:
-        return value
-    try:
-        return jsonrpc.open_value(value)
-    except jsonrpc.Refused:
-        return None
 
 
 def _answer(headers: Mapping[str, str], body: bytes) -> Frame | None:
@@ -210,11 +201,11 @@ def style_of(frame: Frame, face: Face, *, sessionless: bool = False) -> Literal[
         if face == "modern" and frame.error.code != INVALID_REQUEST:
             return None
         text = frame.error.message
-    elif frame.result is not UNSET and _open(frame.result.get("isError")) is True:
+    elif frame.result is not UNSET and jsonrpc.plain(frame.result.get("isError")) is True:
         content = frame.result.get("content")
         if content is None or len(bytes(content)) > MAX_STYLE_BYTES:
             return None
-        blocks = _open(content)
+        blocks = jsonrpc.plain(content)
         texts = [block.get("text") for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
         text = "\n".join(text for text in texts if isinstance(text, str))
     else:

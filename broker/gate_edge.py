@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
 from msgspec import UNSET
 
 from broker.hooks.base import Caller
@@ -66,8 +65,4 @@ def value_of(frame: Frame, member: str) -> Any:
     """A member of a request, opened; None if it is not there or cannot be."""
     if frame.params is UNSET or member not in frame.params:
         return None
-    value = frame.params[member]
-    try:
-        return jsonrpc.open_value(value) if type(value) is msgspec.Raw else value
-    except jsonrpc.Refused:
-        return None
+    return jsonrpc.plain(frame.params[member])

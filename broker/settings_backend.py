@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -19,7 +18,7 @@ from broker.settings_file import read_secret
 from broker.settings_inject import Injection, check_headers
 from broker.settings_limits import Limits
 from broker.settings_policy import OwnHook, Policy
-from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, known_revision
+from broker.settings_section import ExistingFile, Filter, Scope, Secret, Section, address_parts, known_revision
 from broker.settings_token import BackendToken
 from broker.signin.options import SignInOptions
 
@@ -160,13 +159,10 @@ class Backend(Section):
     def _web_address(cls, value: str) -> str:
         if not value:
             return value
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("expected an http:// or https:// URL") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii() or port == 0:
-            raise ValueError("expected an http:// or https:// URL")
+        expected = "expected an http:// or https:// URL"
+        parts = address_parts(value, expected)
+        if parts.scheme not in {"http", "https"}:
+            raise ValueError(expected)
         if parts.username is not None or parts.password is not None:
             raise ValueError("expected no user or password in the URL; use `headers` or `bearer_file`")
         if parts.fragment or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in value):

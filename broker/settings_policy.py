@@ -10,11 +10,10 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from broker.settings_section import Secret, Section
+from broker.settings_section import Secret, Section, address_parts
 
 Effect = Literal["allow", "deny"]
 
@@ -100,14 +99,10 @@ class OwnHook(Section):
     def _guarded(cls, value: str) -> str:
         if not value:
             return value
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("expected an https:// URL") from None
-        plain = parts.scheme == "http" and _is_here(parts.hostname or "")
-        if (parts.scheme != "https" and not plain) or not parts.hostname or not value.isascii() or port == 0:
-            raise ValueError("expected an https:// URL, or an http:// URL of this machine by its address")
+        expected = "expected an https:// URL, or an http:// URL of this machine by its address"
+        parts = address_parts(value, expected)
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(parts.hostname or "")):
+            raise ValueError(expected)
         if parts.username is not None or parts.fragment or any(ord(char) <= 0x20 for char in value):
             raise ValueError("expected a URL without user, fragment and spaces")
         return value

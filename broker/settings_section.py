@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
@@ -29,6 +30,18 @@ def known_revision(value: str) -> str:
     if value not in SPOKEN:
         raise ValueError(f"expected one of {', '.join(SPOKEN)}")
     return value
+
+
+def address_parts(value: str, expected: str) -> SplitResult:
+    """The parts of an address on the web that has a host. Raises ValueError, with what was `expected`."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if not parts.hostname or not value.isascii() or port == 0:
+        raise ValueError(expected)
+    return parts
 
 
 def _secret(value: Any) -> Any:

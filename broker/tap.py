@@ -19,14 +19,13 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.redacting import HIDDEN, Redacting
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import Note
 
 QUEUE_BYTES: Final = 16 * 1024 * 1024  # waiting for the disk; four of the largest client messages
 BATCH_BYTES: Final = 256 * 1024  # per write; a common read-ahead size
-_SHORTEST_SECRET: Final = 6  # a shorter text would blank out half the log and protects nothing
-_HIDDEN: Final = "[redacted]"
 _HIDDEN_MEMBERS: Final = frozenset(
     ["authorization", "cookie", "mcp-session-id", "password", "proxy-authorization", "set-cookie"]
 )
@@ -59,8 +58,7 @@ class Tap:
         if os.name == "posix" and os.fstat(self._file).st_mode & 0o077:
             os.close(self._file)
             raise ValueError(f"{path} is readable by others; expected mode 0600")
-        self._secrets: list[str] = []
-        self.hide(secrets)
+        self._redacting = Redacting(_HIDDEN_MEMBERS, secrets, _hidden)
         self._encoder = msgspec.json.Encoder()
         self._waiting: queue.SimpleQueue[tuple[_Line, int] | None] = queue.SimpleQueue()
         self._bytes = 0
@@ -72,8 +70,7 @@ class Tap:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Redact these as well from now on; what was a secret before stays one."""
-        known = {*self._secrets, *(text for text in secrets if len(text) >= _SHORTEST_SECRET)}
-        self._secrets = sorted(known, key=len, reverse=True)
+        self._redacting.hide(secrets)
 
     def frame(self, side: str, direction: str, backend: str, frame: Frame) -> None:
         """One frame crossed an edge; it is copied at once, because the caller may go on to change it."""
@@ -147,30 +144,15 @@ class Tap:
         frame = line.frame
         if isinstance(frame, msgspec.Raw):
             try:
-                line.frame = self._redacted(msgspec.json.decode(frame))
+                line.frame = self._redacting.clean(msgspec.json.decode(frame))
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 # A backend's broken value: what it says cannot be told, that it came can.
                 line.frame = {"unreadable": len(bytes(frame))}
         return self._encoder.encode(line) + b"\n"
 
-    def _redacted(self, node: Any) -> Any:
-        if isinstance(node, str):
-            for secret in self._secrets:
-                if secret in node:
-                    node = node.replace(secret, _HIDDEN)
-            return node
-        if isinstance(node, dict):
-            return {
-                self._redacted(key): _hidden(key, value) if key.lower() in _HIDDEN_MEMBERS else self._redacted(value)
-                for key, value in node.items()
-            }
-        if isinstance(node, list):
-            return [self._redacted(item) for item in node]
-        return node
-
 
 def _hidden(key: str, value: Any) -> str:
-    return fingerprint(str(value)) if key.lower() == "mcp-session-id" else _HIDDEN
+    return fingerprint(str(value)) if key.lower() == "mcp-session-id" else HIDDEN
 
 
 def fingerprint(text: str) -> str:

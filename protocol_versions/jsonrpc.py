@@ -275,3 +275,13 @@ def open_value(raw: Raw | bytes, limits: WireLimits = DEFAULT_LIMITS) -> Any:
         Refused: the value holds a duplicate member, or breaks a limit.
     """
     return load(bytes(raw), limits, limits.backend_body)
+
+
+def plain(value: Any) -> Any:
+    """A value itself, opened if it is still bytes; None for one that cannot be read."""
+    if type(value) is not Raw:
+        return value
+    try:
+        return open_value(value)
+    except Refused:
+        return None

@@ -1,4 +1,4 @@
-"""Lines to a collector as OpenTelemetry log records, by the SDK's exporter: the extra `otlp`, loaded when it is used.
+"""Lines to a collector as OpenTelemetry log records, by the SDK's exporter: the extra `otel`, loaded when it is used.
 
 The body of a record is the line as it stands in a file, so that its hash can be verified wherever it is kept.
 Invariant: the collector never makes the broker wait; a thread sends batches, and while the last one was not taken the
@@ -43,7 +43,7 @@ def open_sink(options: OtlpOptions) -> Otlp:
     try:
         exporter = _SdkExporter(options)
     except ImportError as error:
-        raise ValueError(f"OpenTelemetry logs need the extra `otlp`: pip install 'dragoman[otlp]' ({error})") from None
+        raise ValueError(f"OpenTelemetry logs need the extra `otel`: pip install 'dragoman[otel]' ({error})") from None
     return Otlp(exporter)
 
 

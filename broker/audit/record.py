@@ -56,7 +56,7 @@ class Record(msgspec.Struct, gc=False):
     @property
     def target(self) -> str | None:
         """The name or URI the call is about; None if it is about none, or it cannot be read."""
-        value = plain(self.named)
+        value = jsonrpc.plain(self.named)
         if isinstance(value, dict):
             value = value.get("name", value.get("uri"))
         return None if value is None else str(value)
@@ -84,13 +84,3 @@ def about(record: Record, frame: Frame, log: AuditLog) -> None:
         given = params.get("arguments")
         if given is not None:
             record.arguments, record.cut = log.redactor.text(given, log.arguments_bytes)
-
-
-def plain(value: Any) -> Any:
-    """The value itself, read if it is still bytes; None for one that cannot be read."""
-    if type(value) is not Raw:
-        return value
-    try:
-        return jsonrpc.open_value(value)
-    except jsonrpc.Refused:
-        return None

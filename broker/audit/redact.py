@@ -11,9 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-HIDDEN: Final = "[redacted]"
-SHORTEST_SECRET: Final = 6
-"""A shorter text would blank out half the log and protects nothing."""
+from broker.redacting import Redacting
 
 LARGEST: Final = 1024 * 1024
 """Bytes of arguments that are redacted at all; of larger ones their size is written."""
@@ -28,20 +26,13 @@ MEMBERS: Final = frozenset(
 """Members whose values are never written, whatever they are; compared without case."""
 
 
-class Redactor:
+class Redactor(Redacting):
     """`members` are hidden besides MEMBERS, and `secrets` wherever they stand."""
 
-    __slots__ = ("_members", "_secrets")
+    __slots__ = ()
 
     def __init__(self, members: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
-        self._members = MEMBERS | {name.lower() for name in members}
-        self._secrets: list[str] = []
-        self.hide(secrets)
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Redact these as well from now on; what was a secret before stays one."""
-        known = {*self._secrets, *(text for text in secrets if len(text) >= SHORTEST_SECRET)}
-        self._secrets = sorted(known, key=len, reverse=True)
+        super().__init__(MEMBERS | {name.lower() for name in members}, secrets)
 
     def text(self, value: Any, most: int) -> tuple[str, int]:
         """JSON of a value, redacted and cut to `most` bytes, and how many bytes were cut."""
@@ -49,22 +40,7 @@ class Redactor:
         if len(raw) > LARGEST:
             return "", len(raw)
         try:
-            clean = msgspec.json.encode(self._clean(msgspec.json.decode(raw)))
+            clean = msgspec.json.encode(self.clean(msgspec.json.decode(raw)))
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return "", len(raw)
         return clean[:most].decode("utf-8", "ignore"), max(0, len(clean) - most)
-
-    def _clean(self, node: Any) -> Any:
-        if isinstance(node, str):
-            for secret in self._secrets:
-                if secret in node:
-                    node = node.replace(secret, HIDDEN)
-            return node
-        if isinstance(node, dict):
-            return {
-                self._clean(key): HIDDEN if key.lower() in self._members else self._clean(value)
-                for key, value in node.items()
-            }
-        if isinstance(node, list):
-            return [self._clean(item) for item in node]
-        return node

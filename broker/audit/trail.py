@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, Raw
 
 from broker.audit.lines import ALLOWED, DENIED, FAILURE, OTHER, PENDING, SUCCESS, Lost, actor_of, source_of
-from broker.audit.record import Record, about, plain
+from broker.audit.record import Record, about
 from broker.audit.shapes import MAX_SHAPES, Shape, client_text
 from broker.audit.text import digest, fit
 from broker.audit.unmeasured import Unmeasured
 from protocol_versions import jsonrpc
-from protocol_versions.jsonrpc import Frame
+from protocol_versions.jsonrpc import Frame, plain
 from translators.loss import Loss, Noted
 from translators.reply import reason_of
 

@@ -15,11 +15,11 @@ from msgspec import UNSET
 
 from broker.audit.lines import OTHER as CANCELLED
 from broker.audit.lines import SUCCESS
-from broker.audit.record import Record, plain
+from broker.audit.record import Record
 from broker.audit.trail import Trail
 from broker.metering.labels import Words, code_of, method_of, revision_of, slug_of
 from protocol_versions import jsonrpc
-from protocol_versions.jsonrpc import Frame
+from protocol_versions.jsonrpc import Frame, plain
 
 if TYPE_CHECKING:
     from broker.audit.log import AuditLog

@@ -25,14 +25,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from broker import telemetry
-from broker.audit.record import Record, plain
+from broker.audit.record import Record
 from broker.audit.text import fit
 from broker.metering import catalogue
 from broker.metering.labels import method_of, slug_of
 from broker.metering.series import Counted, Histogram
 from broker.metering.wanted import exporters
 from broker.version import VERSION
-from protocol_versions.jsonrpc import Frame
+from protocol_versions.jsonrpc import Frame, plain
 
 if TYPE_CHECKING:
     from broker.hooks.base import Caller

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from broker.audit import fields
-from broker.audit.redact import HIDDEN, Redactor
+from broker.audit.redact import Redactor
 from broker.audit.text import LONGEST, ascii_json, digest, fit
 from broker.audit.trail import Trail
+from broker.redacting import HIDDEN
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from tests.audit.lines import ALICE, Clocks, Memory, call, events, members

@@ -171,7 +171,7 @@ def test_without_the_extra_its_absence_is_said() -> None:
         "except ValueError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert "dragoman[otlp]" in done.stdout
+    assert "dragoman[otel]" in done.stdout
 
 
 def test_several_sinks_get_the_same_lines_and_a_failing_one_is_enough_to_stop_acts() -> None:

@@ -24,6 +24,9 @@ TOOLS = ("read", "write", "delete_file", "delete_all")
 PATHS = ("/srv/a", "/etc/passwd", "")
 OFFERS: Json = {"tools": {}, "prompts": {}, "resources": {"subscribe": True}, "completions": {}, "logging": {}}
 
+SEEDS = range(12)
+CALLS = [(principal, name, path) for principal in KEYS for name in TOOLS for path in PATHS]
+
 PARTS = (
     "principal == 'key:ann'", "principal == 'key:bob'", "name == 'read'", "name.startsWith('delete_')",
     "kind == 'tool'", "method == 'tools/call'", "arguments.path.startsWith('/srv/')", "has(arguments.path)",
@@ -166,6 +169,33 @@ class Doors:
     def judge_by(self, found: RuleSet) -> None:
         """Change the rules under the open sessions."""
         self.here.context.hooks.replace([Policy(found, Memory())])
+
+
+async def decides_as_rules_do(here: Doors) -> None:
+    """Generated rules and calls of every caller: what is listed and what is run is what the rules say."""
+    for seed in SEEDS:
+        found = random_rules(seed)
+        here.judge_by(found)
+        for principal in KEYS:
+            if found.decide(Ask("tools/list"), caller_of(principal)).allowed:
+                listed = {name for name in TOOLS if expected(found, principal, name, "").listed}
+                assert await here.listed(principal) == listed, (seed, principal)
+        for principal, name, path in CALLS[seed % 3 :: 3]:
+            said = expected(found, principal, name, path).run
+            assert await here.run(principal, name, path) == said, (seed, principal, name, path)
+
+
+async def judges_batches(here: Doors) -> None:
+    """The same of the calls of a batch, each by itself."""
+    for seed in SEEDS:
+        found = random_rules(seed)
+        here.judge_by(found)
+        for principal in KEYS:
+            calls = [(name, path) for name in TOOLS for path in PATHS]
+            answers = await here.batch(principal, [{"name": n, "arguments": {"path": p}} for n, p in calls])
+            got = {answer["id"]: "result" in answer for answer in answers}
+            said = {number: expected(found, principal, *call).run for number, call in enumerate(calls, 1)}
+            assert got == said, (seed, principal)
 
 
 async def read(reply: Reply) -> Any:

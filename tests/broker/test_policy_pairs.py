@@ -7,36 +7,35 @@ from pathlib import Path
 import pytest
 
 from broker.hooks.policy import Memory, Policy
-from broker.rules.ruleset import Ask
 from broker.serve_short import ShortConnection
 from protocol_versions import REVISIONS
 from tests.broker.kept_wire import KeptWire, connected
 from tests.broker.modern_world import REVISION, envelope
 from tests.broker.pair_world import PairClient
 from tests.broker.pipe_world import pipe
-from tests.broker.policy_world import KEYS, PATHS, TOOLS, caller_of, doors, expected, random_rules, read
+from tests.broker.policy_world import (
+    CALLS,
+    KEYS,
+    PATHS,
+    SEEDS,
+    decides_as_rules_do,
+    doors,
+    expected,
+    judges_batches,
+    random_rules,
+    read,
+)
 from tests.broker.rules_world import rules
 from tests.broker.scripted_backend import Json
 
 IDS = [revision.id for revision in REVISIONS]
 PAIRS = [(client, backend) for client in IDS for backend in IDS]
-SEEDS = range(12)
-CALLS = [(principal, name, path) for principal in KEYS for name in TOOLS for path in PATHS]
 
 
 @pytest.mark.parametrize(("client", "backend"), PAIRS, ids=[f"{client}-{backend}" for client, backend in PAIRS])
 async def test_every_pair_of_revisions_decides_as_the_rules_do(client: str, backend: str) -> None:
     async with doors(client, backend) as here:
-        for seed in SEEDS:
-            found = random_rules(seed)
-            here.judge_by(found)
-            for principal in KEYS:
-                if found.decide(Ask("tools/list"), caller_of(principal)).allowed:
-                    listed = {name for name in TOOLS if expected(found, principal, name, "").listed}
-                    assert await here.listed(principal) == listed, (seed, principal)
-            for principal, name, path in CALLS[seed % 3 :: 3]:
-                said = expected(found, principal, name, path).run
-                assert await here.run(principal, name, path) == said, (seed, principal, name, path)
+        await decides_as_rules_do(here)
 
 
 @pytest.mark.parametrize(("client", "backend"), PAIRS, ids=[f"{client}-{backend}" for client, backend in PAIRS])
@@ -99,15 +98,7 @@ async def test_the_short_way_and_the_usual_way_are_both_taken_and_decide_alike(
 async def test_each_call_of_a_batch_is_judged_by_itself(backend: str) -> None:
     """C33."""
     async with doors("2025-03-26", backend) as here:
-        for seed in SEEDS:
-            found = random_rules(seed)
-            here.judge_by(found)
-            for principal in KEYS:
-                calls = [(name, path) for name in TOOLS for path in PATHS]
-                answers = await here.batch(principal, [{"name": n, "arguments": {"path": p}} for n, p in calls])
-                got = {answer["id"]: "result" in answer for answer in answers}
-                said = {number: expected(found, principal, *call).run for number, call in enumerate(calls, 1)}
-                assert got == said, (seed, principal)
+        await judges_batches(here)
 
 
 @pytest.mark.parametrize("backend", ["2024-11-05", "2025-11-25", REVISION])

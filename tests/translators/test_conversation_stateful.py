@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import UNSET
 
 from protocol_versions import by_id, jsonrpc
 from protocol_versions.base import Slot
+from tests.stateful import LONG
 from tests.translators.playbook import DATED, Play, empty, text
 from translators.asks import MAX_OPEN_ASKS
 from translators.link import MAX_WAITING
@@ -294,11 +294,4 @@ class Session(RuleBasedStateMachine):
 
 
 TestSession = Session.TestCase
-TestSession.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+TestSession.settings = LONG
