@@ -30,6 +30,7 @@ from broker.lapse_watch import LapseWatch
 from broker.limit_values import wire_of
 from broker.policy import hooks_of
 from broker.reaching import reach_of
+from broker.relisted import tell
 from broker.review import review
 from broker.seal import Seal, key_of
 from broker.settings import Backend, Settings
@@ -231,12 +232,14 @@ class Servers:
     def _judge_by(self, server: VirtualServer, hooks: list[Hook]) -> None:
         """Change the hooks of a server under its open sessions."""
         runner = server.context.hooks
-        gone = [hook for hook in runner.hooks if hook not in hooks]
+        before = runner.hooks
+        gone = [hook for hook in before if hook not in hooks]
         runner.replace(hooks)
         server.face.modern.relay.discoveries.clear()  # which were judged by those of before
         for call in list(server.face.modern.relay.calls.values()):
             call.guard()
         review(runner)
+        self._last(tell(server.face, before, runner.hooks))
         for hook in gone:
             self._last(hook.close())
 

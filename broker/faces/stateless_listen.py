@@ -29,11 +29,13 @@ _FILTERS: Final = {
 class Subscription:
     """One subscription: what its client asked for (`wanted`), and whether the backend has acknowledged it."""
 
-    __slots__ = ("_id", "acknowledged", "wanted")
+    __slots__ = ("_id", "acknowledged", "honoured", "wanted")
 
     def __init__(self, client_id: int | str, params: dict[str, Any]) -> None:
         self._id = client_id
         self.acknowledged = False
+        self.honoured: dict[str, Any] = {}
+        """What of it the server has agreed to."""
         wanted = tree.deep(params.get("notifications"))
         self.wanted: dict[str, Any] = wanted if isinstance(wanted, dict) else {}
 
@@ -44,6 +46,8 @@ class Subscription:
             if self.acknowledged:
                 return "acknowledged-twice"
             self.acknowledged = True
+            agreed = tree.deep(frame.params.get("notifications")) if frame.params is not UNSET else None
+            self.honoured = agreed if isinstance(agreed, dict) else {}
         elif not self.acknowledged:
             return "before-acknowledgement"
         elif not self._asked_for(method):
@@ -53,6 +57,10 @@ class Subscription:
             params["requestId"] = self._id
         frame.params = self.marked(params)
         return ""
+
+    def hears(self, method: str) -> bool:
+        """True if a change of this list may be told."""
+        return self._asked_for(method) and self.honoured.get(_FILTERS.get(method, "")) is True
 
     def marked(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body with the client's id of the subscription in its `_meta`."""

@@ -117,6 +117,14 @@ class Hook:
         """Which of one caller's credentials may share answers: those of the same audience are shown the same."""
         return ""
 
+    def shown(self, method: str, caller: Caller) -> Any:  # noqa: ARG002
+        """What decides what a caller is shown of a list, such as `tools/list`; None if nothing here does.
+
+        Whoever is told that a list has changed, because hooks have, is told by this: equal values show the same.
+        """
+        slot = Slot("result", method, "client")
+        return self if any(pattern.covers(slot) for pattern in self.slots) else None
+
     def review(self, info: CallInfo) -> Deny | None:  # noqa: ARG002
         """Whether an open call that was let through must end, now that policy has changed; None if it may go on."""
         return None

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from broker.hooks.base import PASS, Body, CallInfo, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, Caller, CallInfo, Pattern, Replace, Verdict
 from broker.hooks.names import HiddenNames
 from protocol_versions.base import Slot
 
@@ -92,6 +92,10 @@ class Definitions(HiddenNames):
             return ""
         wrong = self.seen.wrong.get(name, CHANGED if self.seen.full else "")
         return wrong if wrong in self._held else ""
+
+    def shown(self, method: str, caller: Caller) -> Any:  # noqa: ARG002
+        """What is held, and by which pins."""
+        return (self._held, self._pinned) if self._held and method == "tools/list" else None
 
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
         """Lists lose what is held; calls of it are answered as for what does not exist."""

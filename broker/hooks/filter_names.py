@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from broker.hooks.base import CallInfo
-from broker.hooks.names import HiddenNames, Kind
+from broker.hooks.base import Caller, CallInfo
+from broker.hooks.names import LISTS, HiddenNames, Kind
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -43,6 +43,12 @@ class FilterNames(HiddenNames):
     def hides(self, kind: Kind, name: Any, method: str, info: CallInfo) -> str:  # noqa: ARG002
         """The same for every method and every caller."""
         return "" if self.visible(kind, name) else "filtered"
+
+    def shown(self, method: str, caller: Caller) -> Any:  # noqa: ARG002
+        """The kind's globs."""
+        kind = LISTS[method][1]
+        found = self._allow.get(kind), self._deny.get(kind)
+        return None if found == (None, None) else found
 
 
 def _compile(globs: tuple[str, ...]) -> re.Pattern[str] | None:

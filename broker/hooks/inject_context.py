@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from broker.hooks.base import PASS, Body, CallInfo, Deny, Hook, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Hook, Pattern, Replace, Verdict
 from broker.hooks.clearance import claim_of
 from broker.hooks.inject_schemas import without_property
 from protocol_versions.base import Slot
@@ -103,6 +103,11 @@ class InjectContext(Hook):
             if any(each.place == "argument" and each.of == kind for each in injections):
                 slots.append(Pattern("result", method, "client", (kind,)))
         self.slots = tuple(slots)
+
+    def shown(self, method: str, caller: Caller) -> Any:  # noqa: ARG002
+        """What is left out of the schemas of a list."""
+        kind = _LISTS.get(method)
+        return tuple(each for each in self._injections if each.place == "argument" and each.of == kind) or None
 
     def judge(self, slot: Slot, body: Body, info: CallInfo) -> Verdict:
         """A request with what it is given; a list without what is given."""

@@ -27,7 +27,7 @@ import msgspec
 
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
-from broker.hooks.names import COMPLETE, KINDS, LISTEN, TARGETS, UPDATED, HiddenNames, Kind, absent
+from broker.hooks.names import COMPLETE, KINDS, LISTEN, LISTS, TARGETS, UPDATED, HiddenNames, Kind, absent
 from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
 from broker.rules.spelling import climbs, plain
 from protocol_versions.base import Slot
@@ -114,6 +114,13 @@ class Policy(HiddenNames):
             if offers or self.rules.may_deny(kind="", name="", method=method):
                 found.append(Pattern("params", method, "client", ("tools",) if offers else ()))
         return found
+
+    def shown(self, method: str, caller: Caller) -> Any:
+        """What the rules may make of the list for this caller, of the things in it and of the list itself."""
+        kind = LISTS[method][1]
+        things = self.rules.bearing(Ask(_USES[kind], SINGULAR[kind]), caller)
+        whole = self.rules.bearing(Ask(method), caller)
+        return None if things is None and whole is None else (things, whole)
 
     # ---- names ------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import fnmatch
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -121,6 +121,13 @@ class Sanitise(Hook):
             return self._aside(plan, slot, body, info)
         return self._told(slot, info, *self._sanitised(plan, slot, body, info))
 
+    def shown(self, method: str, caller: Caller) -> Any:
+        """The rules for a list, and what each makes of it at the caller's level."""
+        level = self._clearance.level_of(caller)
+        rules = [self._rules[number] for number in self._chosen(level, method, "")]
+        found = tuple((rule.actions[level], rule.detectors, rule.paths, rule.name) for rule in rules)
+        return (found, self._bounds, self._key) if found else None
+
     def audience(self, caller: Caller) -> str:
         """The caller's level: what was made for another is not shown to it."""
         return self._clearance.levels[self._clearance.level_of(caller)]
@@ -159,12 +166,7 @@ class Sanitise(Hook):
     def _plan(self, slot: Slot, info: CallInfo) -> Plan | None:
         """What the rules for this message make of the caller's level; None if there is nothing to look for."""
         level = self._clearance.level_of(info.caller)
-        target = info.target or ""
-        chosen = tuple(
-            number
-            for number, rule in enumerate(self._rules)
-            if rule.actions[level] != "allow" and _fits(slot.method, rule.methods) and _fits(target, rule.targets)
-        )
+        chosen = self._chosen(level, slot.method, info.target or "")
         key = level, chosen
         if key in self._plans:
             return self._plans[key]
@@ -172,6 +174,13 @@ class Sanitise(Hook):
         if len(self._plans) < MAX_PLANS:
             self._plans[key] = plan
         return plan
+
+    def _chosen(self, level: int, method: str, target: str) -> tuple[int, ...]:
+        return tuple(
+            number
+            for number, rule in enumerate(self._rules)
+            if rule.actions[level] != "allow" and _fits(method, rule.methods) and _fits(target, rule.targets)
+        )
 
     def _compiled(self, level: int, chosen: tuple[int, ...]) -> Plan:
         detectors: dict[Detector, Action] = {}

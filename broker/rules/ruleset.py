@@ -82,6 +82,9 @@ _SIMPLE: Final = {
 """What is told of callers, and the member it is in; claims are apart."""
 
 
+_LATER: Final = frozenset(("name", "annotations", "arguments"))
+"""Variables of what is not known while a list is."""
+
 _ASKED: Final = ("method", "kind", "name")
 
 
@@ -164,6 +167,25 @@ class RuleSet:
         found = ((rule.effect, rule.expression.value(values)) for rule in self.rules)
         # What cannot be told yet is a text, and might be an error in the end, which denies whatever the rule is for.
         return any(type(value) is str or (value and effect == "deny") for effect, value in found)
+
+    def bearing(self, ask: Ask, caller: Caller) -> Any:
+        """What may come of these rules for a caller of things whose names are not known; None if nothing can.
+
+        Two sets decide the same for the caller if it is equal: rules that are false whatever the name is count for
+        nothing, and neither do their names and their order.
+        """
+        values = self._values(self.mentioned - _LATER, ask, caller, UNKNOWN)
+        found = set()
+        for rule in self.rules:
+            value = rule.expression.value(values)
+            if value is True and rule.effect == "deny":
+                return "denied"
+            if value:  # true, or a text while it cannot be told yet
+                found.add((rule.effect, "" if value is True else rule.expression.text))
+        allows = self.default == "allow" or ask.method in PLUMBING
+        if allows:
+            found.discard(("allow", ""))
+        return (allows, frozenset(found)) if found or not allows else None
 
     def _decide(self, ask: Ask, caller: Caller, annotations: Annotations) -> Decision:
         values = self._values(self.mentioned, ask, caller, annotations)
