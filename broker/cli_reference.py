@@ -1,4 +1,4 @@
-"""`dragoman reference`: the pages on errors, notes, losses, metrics, audit lines and the configuration."""
+"""`dragoman reference`: the guides, and the pages made from the code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ FILES = {name: f"reference/{name.upper()}.md" for name in SECTIONS} | {"audit": 
 @click.command()
 @click.argument("section", required=False, type=click.Choice(list(SECTIONS)))
 def reference(section: str | None) -> None:
-    """Print the reference page SECTION as Markdown; without one, say which there are.
+    """Print the page SECTION as Markdown; without one, say which there are.
 
     \b
     Examples
       dragoman reference
+      dragoman reference policy
       dragoman reference errors
     """
     if section is None:

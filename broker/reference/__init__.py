@@ -4,5 +4,6 @@
     said     what only people can say: what kinds of notes mean
     pages    each page as Markdown
 
-`dragoman reference SECTION` prints the pages beside this file; `python -m broker.reference` writes them anew.
+`dragoman reference SECTION` prints the pages beside this file; `python -m broker.reference` writes those anew that are
+made from the code. The others are guides (`said.GUIDES`), written by people and tested with the front page.
 """

@@ -43,7 +43,18 @@ NOTES: Final = {
 }
 """Kind -> what happened. The label `kind` of `dragoman_notes_total`, and the `event` of a line of the log."""
 
-SECTIONS: Final = {
+GUIDES: Final = {
+    "hosts": "Hosts and their files, servers where a person signs in, systems",
+    "configuring": "The file, what is read again, pipes, checks and reports",
+    "callers": "Who may call, credentials for servers, what guards the door",
+    "policy": "Rules, tools that change, quotas, hooks, sanitising, injection",
+    "sessions": "Clients without sessions before servers with them",
+    "observing": "Audit, metrics and traces",
+    "decisions": "What was decided, and why",
+}
+"""Pages that people write."""
+
+SECTIONS: Final = GUIDES | {
     "errors": "Reasons of the errors that clients get",
     "notes": "Kinds of notes in the log and in metrics",
     "losses": "What translations lose, by Change",
@@ -51,4 +62,4 @@ SECTIONS: Final = {
     "audit": "Events and members of audit lines",
     "configuration": "Keys of the configuration",
 }
-"""The pages."""
+"""All pages; those that are no guides are made from the code."""

@@ -1,4 +1,4 @@
-"""The README is true: its commands run, its snippets parse, its tables are those of the code."""
+"""The front page and the guides are true: commands run, snippets parse, tables are those of the code, links lead on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import yaml
 
 from broker.audit.opening import open_log
 from broker.audit.options import AuditOptions, FileOptions
+from broker.cli_reference import FILES
+from broker.reference.said import GUIDES
 from broker.settings import Limits, Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE_FILES = [ROOT / "broker" / FILES[name] for name in GUIDES]
+PAGES = "\n".join([README, *(path.read_text(encoding="utf-8") for path in GUIDE_FILES)])
+"""The front page first, then the guides."""
+
 WAIT_S = 60
 _T = TypeVar("_T")
 INSTALL = "python3 -m pip install uv && "
@@ -32,10 +39,10 @@ READY = '"event": "ready"'
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", PAGES, re.DOTALL)
 
 
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+COMMANDS = list(dict.fromkeys(line for block in blocks("sh") for line in block.splitlines() if line))
 
 
 @pytest.fixture
@@ -70,7 +77,7 @@ def test_the_readme_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_runs(command: str, folder: Path) -> None:
+def test_a_command_of_the_pages_runs(command: str, folder: Path) -> None:
     before, _, last = command.removeprefix(INSTALL).rpartition(" | ")
     stdin = shlex.split(before)[1] if before else ""
     arguments = shlex.split(last)
@@ -159,7 +166,7 @@ def test_the_host_snippets_are_json_and_point_at_the_broker() -> None:
 def test_every_known_host_is_in_the_table() -> None:
     from broker.hosts.table import HOSTS
 
-    table = README[README.index("| host |") : README.index("**Serve such a file")]
+    table = PAGES[PAGES.index("| host |") : PAGES.index("**Serve such a file")]
     for each in HOSTS:
         assert f"`{each.name}`" in table, each.name
 
@@ -184,8 +191,44 @@ def test_the_table_of_revisions_is_the_generated_one() -> None:
 def test_every_setting_and_every_limit_is_in_the_reference() -> None:
     from broker.settings_backend import Backend
 
-    for name in [*Settings.model_fields, *Backend.model_fields]:
-        assert name == "single" or re.search(rf"[`.]{name}[`.]", README), name
+    page = (ROOT / "broker" / FILES["configuration"]).read_text(encoding="utf-8")
+    rows = {line.split(" | ")[0].strip("| `"): line for line in page.splitlines() if line.startswith("| `")}
+    for name in Settings.model_fields:
+        assert name == "single" or name in rows, name
+    for name in Backend.model_fields:
+        assert f"servers.NAME.{name}" in rows, name
     for name, field in Limits.model_fields.items():
-        shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-        assert f"| `{name}` | {shown} | {' '.join((field.description or '').split())} |" in README, name
+        told = " ".join((field.description or "").split())
+        assert f"`{json.dumps(field.default)}` | {told} |" in rows[f"limits.{name}"], name
+        assert "Precedent: " in told, name
+
+
+def test_the_sections_that_the_front_page_shows_are_valid() -> None:
+    found = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+    assert len(found) == 2
+    for tree in found[1:]:
+        Settings.build({"servers": {"a": {"url": SERVER}}, **tree})
+
+
+def test_the_front_page_is_read_in_five_minutes() -> None:
+    prose = re.sub(r"```.*?```|^\|.*$", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert len(prose.split()) < 5 * 250
+
+
+MADE = [ROOT / "broker" / file for file in FILES.values()]
+LINKS = [
+    (path.relative_to(ROOT), link)
+    for path in dict.fromkeys([ROOT / "README.md", *GUIDE_FILES, *MADE])
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    if "://" not in link
+]
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=[f"{page.name}-{link}" for page, link in LINKS])
+def test_a_link_leads_to_a_page_and_a_heading(page: Path, link: str) -> None:
+    file, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / file if file else ROOT / page
+    assert target.exists()
+    if anchor:
+        headings = re.findall(r"(?m)^#+ (.+)$", target.read_text(encoding="utf-8"))
+        assert anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}

@@ -1,4 +1,4 @@
-"""The README's example of two tenants is true: its file is served, and each row of its table is what two clients get.
+"""The example of two tenants on the page of policy is true: it is served, and each row is what two clients get.
 
 The issuer is a server on this machine with keys of its own; the broker is the installed command.
 """
@@ -23,7 +23,7 @@ from tests.broker.issuer_world import Server, issuing, sign
 from tests.broker.modern_world import REVISION, ask
 from tests.broker.policy_world import read
 from tests.broker.scripted_backend import Asked, Client, Json, ScriptedBackend
-from tests.broker.test_readme import README, READY, ROOT, blocks
+from tests.broker.test_readme import PAGES, READY, ROOT, blocks
 
 HOST = "mcp.example.com"
 AUDIENCE = f"https://{HOST}/servers/crm/mcp"
@@ -59,7 +59,7 @@ def _row(line: str) -> Row:
     return Row(sub[0], dict(claim.split(": ") for claim in claims), lists, "".join(sees), audit)
 
 
-TABLE = [_row(line) for line in README.split("| `sub` |")[1].split("\n\n")[0].splitlines()[2:]]
+TABLE = [_row(line) for line in PAGES.split("| `sub` |")[1].split("\n\n")[0].splitlines()[2:]]
 
 
 class Here(msgspec.Struct):
@@ -101,7 +101,7 @@ async def _port(output: asyncio.StreamReader) -> int:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Here]:
-    """The example as it stands in the README, but for the two addresses and the port."""
+    """The example as it stands on its page, but for the two addresses and the port."""
     text = next(block for block in blocks("yaml") if block.startswith("# tenants.yaml"))
     backend = ScriptedBackend()
     backend.on("tools/list", _lists)
@@ -140,7 +140,7 @@ async def asked(client: Client, method: str, params: Json) -> Json:
 
 
 @pytest.mark.parametrize("revision", ["2025-06-18", REVISION])
-async def test_each_caller_lists_sees_and_may_do_what_the_readme_says(tmp_path: Path, revision: str) -> None:
+async def test_each_caller_lists_sees_and_may_do_what_the_page_says(tmp_path: Path, revision: str) -> None:
     async with served(tmp_path) as here:
         for row in TABLE:
             stranger = here.client(row, aud=f"https://{HOST}/servers/other/mcp")

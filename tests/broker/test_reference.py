@@ -13,7 +13,7 @@ from broker.cli import cli
 from broker.metering.catalogue import METRICS
 from broker.reference import scan
 from broker.reference.pages import FOLDER, PAGES
-from broker.reference.said import NOTES, SECTIONS
+from broker.reference.said import GUIDES, NOTES, SECTIONS
 from broker.settings_limits import Limits
 from tests.broker.scripted_backend import world
 
@@ -39,12 +39,14 @@ def test_every_kind_of_note_in_the_code_has_a_meaning_and_no_other() -> None:
 def test_the_command_prints_the_pages_and_lists_them() -> None:
     listed = CliRunner().invoke(cli, ["reference"])
     assert listed.exit_code == 0
-    assert [line.split()[0] for line in listed.output.splitlines()] == list(SECTIONS) == list(PAGES)
-    for name, page in PAGES.items():
+    assert [line.split()[0] for line in listed.output.splitlines()] == list(SECTIONS) == [*GUIDES, *PAGES]
+    for name in SECTIONS:
+        file = FOLDER / (PAGES[name].file if name in PAGES else f"{name.upper()}.md")
         printed = CliRunner().invoke(cli, ["reference", name])
-        assert printed.output == (FOLDER / page.file).read_text(encoding="utf-8")
+        assert printed.output == file.read_text(encoding="utf-8")
         shown = Path(cli_reference.__file__).parent / cli_reference.FILES[name]
-        assert shown.resolve() == (FOLDER / page.file).resolve()
+        assert shown.resolve() == file.resolve()
+    assert {path.name for path in FOLDER.glob("*.md")} <= {Path(file).name for file in cli_reference.FILES.values()}
 
 
 async def test_errors_of_the_running_broker_stand_on_the_page_with_their_code_status_and_text() -> None:
