@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from broker.backends.base import Channel, ChannelReach, Headers, Owner, lines_of
 from broker.backends.batches import batch_of
+from broker.backends.repeats import Repeats
 from protocol_versions import jsonrpc
 from protocol_versions.base import Traits
 from protocol_versions.jsonrpc import Frame
@@ -77,6 +78,7 @@ class ChannelSession:
         self._extra = b""  # what policy adds to `initialize`, for what belongs to no call
         self._batching = False
         self._greeted = False
+        self._repeats = Repeats()
 
     @property
     def legs(self) -> Mapping[int, ChannelLeg]:
@@ -168,7 +170,8 @@ class ChannelSession:
             else:
                 if frame.method == "notifications/progress":
                     self._lives(frame)
-                self.owner.backend_message(0, frame)
+                if frame.id is not UNSET or not self._repeats.holds(frame, self._again):
+                    self.owner.backend_message(0, frame)
 
     def channel_ended(self, reason: str) -> None:
         """The channel is gone, and with it what it was doing."""
@@ -197,6 +200,10 @@ class ChannelSession:
             self.owner.backend_violation("foreign-answer")
             return
         self.owner.backend_message(leg.call, frame)
+
+    def _again(self, frame: Frame) -> None:
+        if not self.closed:
+            self.owner.backend_message(0, frame)
 
     def _lives(self, frame: Frame) -> None:
         """Progress of a call is a sign of life."""

@@ -251,7 +251,7 @@ class PostLeg:
         if self._stopped:
             return
         if frame.method is not UNSET:
-            self._session.owner.backend_message(self.call, frame)
+            self._session.notified(self.call, frame)
         elif frame.id == self.call and not self._answered:
             self._answer(frame)
         else:

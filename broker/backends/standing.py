@@ -118,7 +118,7 @@ class StandingLeg:
                 if frame.method is UNSET:
                     self._session.owner.backend_violation("answer-on-standing-stream")
                 else:
-                    self._session.owner.backend_message(0, frame)
+                    self._session.notified(0, frame)
                 if self._stopped:
                     return
 

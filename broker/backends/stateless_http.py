@@ -18,6 +18,7 @@ from broker.backends.base import Observer, Refusal, StatelessOwner
 from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import BackendFailure, Pool, Ticket
 from broker.backends.legs import LINGER_S, REASONS
+from broker.backends.repeats import Repeats
 from broker.backends.seen import SEEN
 from broker.backends.streamable_http import Deadlines
 from protocol_versions import jsonrpc
@@ -110,8 +111,8 @@ class StatelessLeg:
     """One request and its answer: a JSON object, or a stream of notifications and then the response."""
 
     __slots__ = (
-        "_answered", "_chunks", "_garbled", "_hidden", "_id", "_legs", "_name", "_parser", "_status", "_timer",
-        "ticket",
+        "_answered", "_chunks", "_garbled", "_hidden", "_id", "_legs", "_name", "_parser", "_repeats", "_status",
+        "_timer", "ticket",
     )  # fmt: skip
 
     def __init__(self, legs: StatelessLegs, name: int, frame_id: int | str, hidden: Hidden) -> None:
@@ -122,6 +123,7 @@ class StatelessLeg:
         self._status = 0
         self._chunks: list[bytes] | None = None
         self._parser: sse.Parser | None = None
+        self._repeats: Repeats | None = None
         self._answered = False
         self._garbled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -221,11 +223,18 @@ class StatelessLeg:
                 legs.owner.leg_violation(self._name, "unreadable-event")
                 continue
             if frame.kind == "notification":
-                legs.owner.leg_message(self._name, frame)
+                if self._repeats is None:
+                    self._repeats = Repeats()
+                if not self._repeats.holds(frame, self._again):
+                    legs.owner.leg_message(self._name, frame)
             elif frame.kind == "request":
                 legs.owner.leg_violation(self._name, "backend-request")
             elif not self._answers(frame):
                 legs.owner.leg_violation(self._name, "foreign-answer")
+
+    def _again(self, frame: Frame) -> None:
+        if self._legs is not None and not self._answered:
+            self._legs.owner.leg_message(self._name, frame)
 
     def _answers(self, frame: Frame) -> bool:
         """Give the owner its response, if the frame is one.

@@ -17,6 +17,7 @@ from msgspec import UNSET, Raw
 
 from broker.backends.base import Flow, Observer, Refusal, StatelessOwner
 from broker.backends.child import Child
+from broker.backends.repeats import Repeats
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, Id
 from translators import tree
@@ -47,6 +48,21 @@ class Open(msgspec.Struct):
     stream: bool
     due: float
     latest: float
+    repeats: Repeats | None = None
+
+    def heard(self, frame: Frame) -> None:
+        """A notification for it, told unless the same was told a moment ago."""
+        if self.stream:
+            if self.repeats is None:
+                self.repeats = Repeats()
+            if self.repeats.holds(frame, self.tell):
+                return
+        self.tell(frame)
+
+    def tell(self, frame: Frame) -> None:
+        """Tell its owner, as long as it is open."""
+        if self.legs.is_open(self.leg):
+            self.legs.owner.leg_message(self.leg, frame)
 
 
 class SharedPipe:
@@ -144,7 +160,7 @@ class SharedPipe:
         elif frame.method == "notifications/cancelled":
             one.legs.failed(one.leg, "backend-closed")  # a server cancels subscriptions alone: this one is over
         else:
-            one.legs.owner.leg_message(one.leg, frame)
+            one.heard(frame)
 
     def _meant(self, frame: Frame) -> Open | None:
         """The request a notification belongs to, which is then in its owner's words. Raises what UNREADABLE lists."""
@@ -197,6 +213,10 @@ class StdioLegs:
     def ticket(self, leg: int) -> Flow | None:  # noqa: ARG002
         """There is no hold on one request: to stop the pipe would be to stop everybody's."""
         return None
+
+    def is_open(self, leg: int) -> bool:
+        """True until it is answered or given up."""
+        return leg in self._numbers
 
     def close(self) -> None:
         """Cancel everything."""

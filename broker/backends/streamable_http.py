@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from broker.backends.base import Headers, Owner, lines_of
 from broker.backends.batches import batch_of
@@ -18,6 +18,7 @@ from broker.backends.farewell import Farewells
 from broker.backends.hidden import NOTHING, Hidden
 from broker.backends.http1_types import Pool, Sink, Ticket, Timeouts
 from broker.backends.legs import NotifyLeg, PostLeg
+from broker.backends.repeats import Repeats
 from broker.backends.seen import SEEN
 from broker.backends.standing import StandingLeg
 from protocol_versions import jsonrpc
@@ -78,6 +79,7 @@ class BackendSession:
         self._identity = b""
         self._extra = b""  # what policy adds to `initialize`, for what belongs to no call
         self._head = self._post
+        self.repeats = Repeats()
         self.standing: StandingLeg | None = None
         self.legs: dict[int, PostLeg] = {}
         self.closed = False
@@ -107,6 +109,15 @@ class BackendSession:
     def decode(self, data: bytes) -> Frame:
         """One message, without what is to be hidden. Raises `Refused` for what is none."""
         return SEEN.decode(self.hidden.clean(data) if self.hidden.forms else data, self.limits)
+
+    def notified(self, call: int, frame: Frame) -> None:
+        """A message of the backend that is no answer, on the stream of a call or on the standing one (0)."""
+        if frame.id is not UNSET or not self.repeats.holds(frame, self._notified_again):
+            self.owner.backend_message(call, frame)
+
+    def _notified_again(self, frame: Frame) -> None:
+        if not self.closed:
+            self.owner.backend_message(0, frame)
 
     def forget(self) -> None:
         """The backend lost the session: the next `initialize` starts from nothing."""
