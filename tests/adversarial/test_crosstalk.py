@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.adversarial.doors import CELLS, MODERN, Cell, before, encoded, entered
+from tests.adversarial.doors import CELLS, HTTP, MODERN, SESSIONS, Cell, before, encoded, entered
 from tests.adversarial.test_servers import good, text_of
 from tests.broker.http1_world import within
 from tests.broker.scripted_backend import Asked
+from tests.broker.test_face_streams import Standing
 
 IDS: tuple[Any, ...] = (*range(8), *map(str, range(8)), 1_001, "1001", -1, "x", None, True, 1.5, [], {"id": 1})
 
@@ -42,3 +43,30 @@ async def test_nobody_cancels_or_answers_what_is_anothers(cell: Cell) -> None:
 
 async def serve(asked: Asked) -> None:
     await asked.json(good(asked, "served"))
+
+
+@pytest.mark.parametrize("revision", SESSIONS)
+@pytest.mark.parametrize("backend", SESSIONS[1:])  # where there is a standing stream
+async def test_two_that_ping_each_other_at_once_are_each_answered_by_the_other(revision: str, backend: str) -> None:
+    """C196: under the same id, and on streams that cross."""
+    async with before(Cell(revision, HTTP, backend)) as here:
+        standing = Standing(here)
+        await here.client.open(revision)
+        stream = await here.client.send("GET")
+        for client_id in ("p", 1):
+            gate = asyncio.Event()
+
+            async def pinged(asked: Asked, gate: asyncio.Event = gate) -> None:
+                await gate.wait()
+                await asked.result({})
+
+            here.backend.on("ping", pinged)
+            mine = asyncio.ensure_future(here.client.post({"id": client_id, "method": "ping"}))
+            await standing.send({"id": client_id, "method": "ping"})
+            theirs = await stream.message()
+            assert theirs["method"] == "ping"
+            assert (await here.client.post({"id": theirs["id"], "result": {}})).status == 202
+            answer = await here.backend.next("answer")
+            assert (answer.message["id"], answer.message["result"]) == (client_id, {})
+            gate.set()
+            assert (await within(mine)).json == {"jsonrpc": "2.0", "id": client_id, "result": {}}
