@@ -126,7 +126,7 @@ def pin(config: Path, name: str | None) -> None:
     from broker.cli_check import asked, names_of
     from broker.pins import lines, pins
 
-    settings = _settings(config)
+    settings = _served(config)
     found = asked(pins(settings, names_of(settings, name)))
     click.echo("\n".join(["servers:", *(line for each in found if not each.problem for line in lines(each))]))
     for each in found:
@@ -137,6 +137,19 @@ def pin(config: Path, name: str | None) -> None:
 
 
 def _settings(path: Path) -> Settings:
+    from broker.hosts.serving import host_document
+    from broker.hosts.spans import CannotRead
+    from broker.settings_target import ruled
+
+    try:
+        document = host_document(path)
+    except CannotRead:
+        return _served(path)  # which says where
+    return ruled(path) if document is None else _served(path)
+
+
+def _served(path: Path) -> Settings:
+    """The settings of a file as it is served."""
     from broker.hosts.machine import Machine
     from broker.hosts.serving import settings
 

@@ -17,8 +17,8 @@ PLACE: Final = ("url", "command", "env", "inherit_env", "cwd")
 """What says where a server is, or how it is started."""
 
 OVER_HTTP: Final = (
-    "host", "port", "allowed_hosts", "allowed_origins", "issuers", "public_url", "revoked", "expired_calls", "tls",
-    "anonymous", "strict_version_header", "status", "forwarded",
+    "host", "port", "allowed_hosts", "allowed_origins", "issuers", "public_url", "expired_calls", "tls", "anonymous",
+    "strict_version_header", "status", "forwarded",
 )  # fmt: skip
 """Sections that mean nothing to a client on a pipe."""
 
@@ -56,6 +56,30 @@ def configured(
         return Settings.build(merged), name
     except SettingsError as error:
         raise SettingsError([f"{path}: {line}" for line in error.problems]) from None
+
+
+def ruled(path: Path) -> Settings:
+    """The settings of a file whose rules are looked at: its servers need not say where they are, nor be there at all.
+
+    Raises:
+        SettingsError: with one line per problem.
+    """
+    tree = read(path)
+    tree.pop("$schema", None)
+    servers = tree.get("servers", {PROXY_NAME: {}})
+    if isinstance(servers, dict):
+        servers = {name: _placed(section) for name, section in servers.items()}
+    try:
+        return Settings.build({**tree, "servers": servers})
+    except SettingsError as error:
+        raise SettingsError([f"{path}: {line}" for line in error.problems]) from None
+
+
+def _placed(section: Any) -> Any:
+    """A section of a server, somewhere: where does not matter to its rules."""
+    if not isinstance(section, dict) or "url" in section or "command" in section:
+        return section
+    return {**section, "command": [PROXY_NAME]}
 
 
 def _named(path: Path, servers: dict[str, Any], name: str | None, *, placed: bool) -> str:

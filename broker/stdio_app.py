@@ -106,6 +106,7 @@ async def serve(plan: Plan) -> int:
     await output.open(over.set)
     await read_input(Input(Lines(context.wire.body, face.too_long), face.line, over.set))
     on_signals(over.set)
+    served.when_revoked(lambda: _cut_off(face, over))
     gc.freeze()
     gc.enable()
     await over.wait()
@@ -149,6 +150,14 @@ def quotas_of(rates: tuple[Any, ...], clock: Callable[[], float]) -> ServerQuota
     store = Memory(sum(rate.amount for rate in rates), clock)
     at_once, streams = DEFAULTS.calls_per_principal, DEFAULTS.streams_per_principal
     return Quotas(rules, store, at_once=at_once, streams=streams).of(NAME)
+
+
+def _cut_off(face: OneClient, over: asyncio.Event) -> None:
+    """The caller was revoked: its calls are answered so, and nothing comes after."""
+    reports().audit("cut-off", reason="revoked", principal=face.principal.id, backend=face.context.name)
+    face.context.refused("credential-revoked", face.principal)
+    face.close("revoked")
+    over.set()
 
 
 def _client_does_not_read(waiting: int) -> None:

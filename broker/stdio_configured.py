@@ -14,6 +14,7 @@ import msgspec
 from broker.backends.session_policy import SessionPolicy
 from broker.context import ServerContext
 from broker.hooks.runner import Runner
+from broker.identity.revoked import Revoked
 from broker.identity.scopes import Needed
 from broker.limit_values import wire_of
 from broker.metering.wanted import wanted
@@ -54,6 +55,8 @@ class Configured(msgspec.Struct, frozen=True):
         reports().configure(settings.log.format, settings.log.level if settings.log.model_fields_set else LEVEL)
         reach = reach_of(name, backend, limits, wheel, sign_in=self.sign_in, log=server_said)
         served = Served(limits, settings.pipe.principal(settings.keys), tap=_tap(settings), audit=_audit(settings))
+        if settings.revoked is not None:
+            served.revoked = Revoked(settings.revoked)
         watch = Watch(reports(), served.tap, limits.stream_queue_bytes, served.audit)
         if wanted(told.opentelemetry, os.environ):
             served.measure(watch, name, reach.identity, tools=told.tools, mode=told.opentelemetry)

@@ -9,7 +9,10 @@ from broker.context import ServerContext
 from broker.identity.principal import LOCAL, Principal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.audit.log import AuditLog
+    from broker.identity.revoked import Revoked
     from broker.metering.meter import Meter
     from broker.watch import Watch
 
@@ -24,7 +27,23 @@ class Served:
         self.principal = principal
         self.tap = tap
         self.audit = audit
+        self.revoked: Revoked | None = None
         self._meter: Meter | None = None
+
+    def when_revoked(self, told: Callable[[], None]) -> None:
+        """Say once that the caller was revoked, if there is a file of those that are."""
+        revoked, wheel = self.revoked, self.context.wheel
+        if revoked is None:
+            return
+
+        def look() -> None:
+            revoked.look()
+            if revoked.covers(self.principal):
+                told()
+            else:
+                wheel.add(wheel.clock() + self.limits.revocation_s, look)
+
+        look()
 
     def measure(self, watch: Watch, name: str, identity: str, *, tools: bool = False, mode: str = "auto") -> None:
         """Export traces and metrics of the server's calls, if OpenTelemetry's variables ask for it.

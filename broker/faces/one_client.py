@@ -92,13 +92,15 @@ class OneClient:
 
     def close(self, reason: str = "session-ended") -> None:
         """Nobody is there any more, or nobody may be."""
+        if self._state == "closed":
+            return
         self._state = "closed"
         if self._task is not None:
             self._task.cancel()
         if self.relay is not None:
             self.relay.close(reason)
         if self.stateless is not None:
-            self.stateless.close()
+            self.stateless.close(reason)
 
     # ---- which era -----------------------------------------------------------------------------------------------
 

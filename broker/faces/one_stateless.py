@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -27,6 +27,9 @@ from translators import tree
 from translators.errors import Refused
 from translators.mirrored import headers_of
 from translators.reply import broken
+
+GONE: Final = "session-ended"
+"""The reason of an end that nobody is there to be told of."""
 
 
 class OneStatelessClient:
@@ -75,10 +78,12 @@ class OneStatelessClient:
         assert isinstance(verdict, Refusal)
         self._refuse(verdict, frame)
 
-    def close(self) -> None:
-        """The client is gone: everything of it is cancelled."""
+    def close(self, reason: str = GONE) -> None:
+        """The client is gone: everything is cancelled. One that may not go on has its calls answered with why."""
         if not self._closed:
             self._closed = True
+            for call in list(self._calls.values()) if reason != GONE else ():
+                self.relay.cut(call, broken(call.number, reason))
             for client_id in [*self._beginning, *self._calls]:
                 self._cancel(client_id)
             self.relay.close()

@@ -19,6 +19,7 @@ from broker.stdio_command import DEFAULTS, WrongLineError
 from broker.stdio_configured import Configured, configured_of
 from broker.wheel import Wheel
 from tests.broker.http1_world import within
+from tests.broker.modern_world import envelope
 from tests.broker.pipe_world import SERVER
 from tests.broker.policy_pipes_world import PipeClient
 from tests.broker.policy_world import SHAS
@@ -181,6 +182,20 @@ async def test_a_method_that_needs_scopes_needs_them_on_a_pipe(tmp_path: Path, s
         assert [each["error"]["data"]["reason"] for each in said] == ["insufficient-scope"] * 2
 
 
+@pytest.mark.parametrize("use", ["Says", "Tagged"])
+async def test_hooks_of_the_operators_own_hold_on_a_pipe_and_are_closed_with_it(tmp_path: Path, use: str) -> None:
+    options = {"answer": "deny"} if use == "Says" else {"tag": "@"}
+    tree = {"hooks": [{"use": f"tests.broker.own_hooks_world:{use}", "options": options}]}
+    async with served(tmp_path, tree) as client:
+        answer = await client.ask(1, "tools/call", call("x"))
+        if use == "Says":
+            assert (answer["error"]["code"], answer["error"]["message"]) == (-5, "Not today")
+        else:
+            assert answer["result"]["content"] == [{"type": "text", "text": "x@"}]
+        (hook,) = client.served.context.hooks.hooks
+    assert use == "Says" or hook.hook.closed == 1  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("revision", ["2024-11-05", "2026-07-28"])
 async def test_sanitising_injection_quotas_and_audit_hold_on_a_pipe(tmp_path: Path, revision: str) -> None:
     tree = {
@@ -234,6 +249,44 @@ def test_the_command_judges_by_the_file(tmp_path: Path) -> None:
             process.kill()
         process.wait(WAIT_S)
         process.stdout.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("revision", ["2025-06-18", "2026-07-28"])
+def test_a_caller_that_is_revoked_is_told_and_left(tmp_path: Path, revision: str) -> None:
+    revoked = tmp_path / "revoked.txt"
+    revoked.write_text("# nobody\n", encoding="utf-8")
+    habits = ["modern"] if revision == "2026-07-28" else []
+    tree = {"keys": SHAS, "pipe": {"key": "ann"}, "revoked": str(revoked), "limits": {"revocation_s": 0.05}}
+    line = [sys.executable, "-m", "broker", "stdio", "--config", written(tmp_path, tree), "--", *COMMAND, *habits]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def ask(number: int, method: str, params: dict[str, Any]) -> None:
+            meta = {"_meta": envelope()} if revision == "2026-07-28" else {}
+            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, **meta}}
+            process.stdin.write(json.dumps(message) + "\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+
+        if revision != "2026-07-28":
+            ask(
+                0,
+                "initialize",
+                {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}},
+            )
+            assert json.loads(process.stdout.readline())["id"] == 0
+        ask(1, "tools/call", call("slow"))
+        ask(2, "tools/call", call("add", a=1, b=2))
+        assert json.loads(process.stdout.readline())["id"] == 2
+        revoked.write_text("key:ann\n", encoding="utf-8")
+        error = json.loads(process.stdout.readline())
+        assert (error["id"], error["error"]["data"]["reason"]) == (1, "revoked")
+        assert process.wait(WAIT_S) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=WAIT_S)
 
 
 def test_a_file_that_cannot_be_used_ends_the_command_with_3(tmp_path: Path) -> None:
