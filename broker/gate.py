@@ -15,11 +15,13 @@ import msgspec
 from msgspec import UNSET
 
 from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
+from broker.gate_failed import unsent, untold
+from broker.gate_passed import Passed
 from broker.hooks import inner
 from broker.hooks.base import PASS, CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
 from broker.review import refused
-from broker.turns import Failed, Turns
+from broker.turns import Turns
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import ToServer
@@ -32,7 +34,9 @@ MAX_ASKED = 1_024
 class Gate:
     """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
-    __slots__ = ("__weakref__", "_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks", "idle")
+    __slots__ = (
+        "__weakref__", "_asked", "_edge", "_generation", "_infos", "_passed", "_rounds", "_turns", "hooks", "idle",
+    )  # fmt: skip
 
     def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
         self._edge = edge
@@ -42,6 +46,7 @@ class Gate:
         self._infos: dict[int, CallInfo] = {}
         # Questions whose answers are of interest, by the backend's id.
         self._asked: dict[Any, tuple[str, CallInfo]] = {}
+        self._passed = Passed()
         self._turns = Turns()
         self.idle = not hooks.hooks
         """Whether there is nothing to judge by, and nothing that waits for a verdict."""
@@ -49,6 +54,7 @@ class Gate:
 
     def hooks_changed(self) -> None:
         """There are other hooks from now on; what waits for a verdict is passed on behind it all the same."""
+        self._passed.clear()
         self.idle = not self.hooks.hooks and not self._turns.busy
         if self.idle:
             self._infos.clear()  # of what ends from now on nobody is told here
@@ -78,9 +84,13 @@ class Gate:
         part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
         method = frame.method if frame.method is not UNSET else ""
         if effect.call:
+            number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
+            like = self._passed.like(frame, self._edge.caller(effect.call))
+            if like is not None and number == 1 and not self._turns.busy:
+                self._infos[effect.call] = like
+                return False
             target = TARGET.get(method)
             value = text_of(frame, target) if target is not None else None
-            number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
             self._infos[effect.call] = self._info(effect.call, method, value, number)
         if part == "result":
             asked = self._asked.pop(frame.id, None) if self._asked else None
@@ -90,7 +100,7 @@ class Gate:
         elif self.hooks.wants(part, method, "server") or self._carries_answers(frame):
             return self._judge_to_backend(effect, part, method)
         if self._turns.busy:
-            self._turns.later(lambda: self._send(effect), self._unsent(effect))
+            self._turns.later(lambda: self._send(effect), unsent(self._edge, effect))
             return True
         return False
 
@@ -111,7 +121,7 @@ class Gate:
             if wanted and self._judge_from_backend(stream, frame, part, info.method):
                 return True
         if self._turns.busy:
-            self._turns.later(lambda: self._pass_on(stream, frame), self._untold(stream, frame))
+            self._turns.later(lambda: self._pass_on(stream, frame), untold(self._edge, stream, frame))
             return True
         if method is not UNSET:
             self._remember(stream, frame)
@@ -169,7 +179,7 @@ class Gate:
             edge.to_backend(answer)
 
         self._turns.judge(
-            lambda: self.hooks.judge("result", method, "server", body, info), settle, self._unsent(effect)
+            lambda: self.hooks.judge("result", method, "server", body, info), settle, unsent(edge, effect)
         )
 
     def _judge_to_backend(self, effect: ToServer, part: str, method: str) -> bool:
@@ -188,6 +198,8 @@ class Gate:
 
         now = None if self._turns.busy else ask()
         if now is PASS:
+            if effect.call and info.round == 1:
+                self._passed.learn(self.hooks, info)
             return False
 
         def settle(verdict: Verdict) -> None:
@@ -209,7 +221,7 @@ class Gate:
                     sent = msgspec.structs.replace(effect, headers=verdict.headers)
             self._send(sent)
 
-        self._turns.judge(ask if now is None else lambda: now, settle, self._unsent(effect))
+        self._turns.judge(ask if now is None else lambda: now, settle, unsent(edge, effect))
         return True
 
     def _note(self, method: str, reason: str) -> None:
@@ -229,6 +241,8 @@ class Gate:
         elif frame.error is not UNSET:
             body = {name: value for name, value in msgspec.structs.asdict(frame.error).items() if value is not UNSET}
         info = self._infos.get(stream) or self._info(stream, method)
+        if not self._turns.busy and not self._asks(frame) and self.hooks.unconcerned(part, method, body, info):
+            return False
         settled: dict[str, Any] = {}
 
         def ask() -> Verdict | Awaitable[Verdict]:
@@ -264,36 +278,5 @@ class Gate:
                 self._rounds.settle(stream, settled)
             self._pass_on(stream, frame)
 
-        self._turns.judge(ask if now is None else lambda: now, settle, self._untold(stream, frame))
+        self._turns.judge(ask if now is None else lambda: now, settle, untold(edge, stream, frame))
         return True
-
-    # ---- bugs of ours behind a verdict that was awaited: nobody is left waiting --------------------------------------
-
-    def _unsent(self, effect: ToServer) -> Failed:
-        """What becomes of a message for the backend."""
-        frame, edge = effect.frame, self._edge
-
-        def failed(error: Exception) -> None:
-            edge.watch.bug(edge.name, error)
-            if effect.call:
-                edge.from_backend(effect.call, broken(effect.call, "internal"), "broker")
-            elif frame.method is UNSET:
-                reply = broken(frame.id, "internal")  # type: ignore[arg-type]
-                edge.to_backend(msgspec.structs.replace(effect, frame=reply))
-            else:
-                edge.accept(effect.exchange)
-
-        return failed
-
-    def _untold(self, stream: int, frame: Frame) -> Failed:
-        """What becomes of a message of the backend."""
-        edge = self._edge
-
-        def failed(error: Exception) -> None:
-            edge.watch.bug(edge.name, error)
-            if frame.method is UNSET:
-                edge.from_backend(stream, broken(frame.id, "internal"), "broker")  # type: ignore[arg-type]
-            elif frame.id is not UNSET:
-                edge.to_backend(ToServer(0, broken(frame.id, "internal")))
-
-        return failed

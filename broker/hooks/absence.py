@@ -31,6 +31,14 @@ _END_QUOTE = "[`'\"\u2019\u201d\u00bb]?"
 _WORDS = {"tools": "(?:tool|function)", "prompts": "prompt", "resources": "(?:resource|uri)"}
 
 
+_SIGNS = {
+    "tools": (b"tool", b"function", rb"\u"),
+    "prompts": (b"prompt", rb"\u"),
+    "resources": (b"resource", b"uri", rb"\u"),
+}
+"""Without any of these in it, JSON holds none of the words."""
+
+
 def _compiled(pattern: str) -> dict[str, re.Pattern[str]]:
     return {kind: re.compile(pattern.replace("WORD", word), re.IGNORECASE) for kind, word in _WORDS.items()}
 
@@ -99,6 +107,24 @@ def absent_result(kind: str, name: str | None, body: Body) -> bool:
         return False
     text: Any = blocks[0].get("text")
     return isinstance(text, str) and says_absent(kind, name, text, whole=not failed)
+
+
+def speaks_of_absence(kind: str, name: str | None, body: Body) -> bool:
+    """False for a result that surely does not say so, told from its bytes; `isError` may be unopened."""
+    content = body.get("content")
+    if content is None:
+        return False
+    failed = body.get("isError")
+    if type(content) is not Raw or (failed is not None and bytes(failed if type(failed) is Raw else b"") != b"false"):
+        return True
+    if len(content) > WINDOW + 6 * len(name or ""):
+        return False  # too long for the phrase alone
+    text = bytes(content).lower()
+    # Every phrase holds the word for the kind of thing; it could hide behind an escape, or in letters of other scripts.
+    for sign in _SIGNS[kind]:
+        if sign in text:
+            return True
+    return not text.isascii()
 
 
 def _names(text: str, name: str, at: int) -> bool:

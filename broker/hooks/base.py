@@ -113,6 +113,17 @@ class Hook:
         """The verdict on one message. `body` holds the declared members as trees; others may be unopened."""
         raise NotImplementedError
 
+    def lasting(self, slot: Slot, info: CallInfo) -> bool:  # noqa: ARG002
+        """Whether a request like this one, which it has passed, need not be judged again while the hook is in place.
+
+        Alike are requests of one caller with the same method and target. True where nothing else of them matters.
+        """
+        return False
+
+    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:  # noqa: ARG002
+        """Whether it would pass this message, as far as that can be told from a glance at members that are unopened."""
+        return False
+
     def audience(self, caller: Caller) -> str:  # noqa: ARG002
         """Which of one caller's credentials may share answers: those of the same audience are shown the same."""
         return ""

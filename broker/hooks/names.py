@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any
 
-from broker.hooks.absence import absent_error, absent_result
+from broker.hooks.absence import absent_error, absent_result, speaks_of_absence
 from broker.hooks.base import PASS, Body, CallInfo, Deny, Hook, Pattern, Replace, Verdict
 from protocol_versions.base import Slot
 
@@ -112,6 +112,16 @@ class HiddenNames(Hook):
         kind, member = TARGETS[method]
         why = self.hides(kind, body.get(member), method, info)
         return absent(kind, why) if why else PASS
+
+    def lasting(self, slot: Slot, info: CallInfo) -> bool:  # noqa: ARG002
+        """A name that may be used by a caller may be used again."""
+        return slot.method in TARGETS
+
+    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:
+        """Of a result of a tool only its absence matters."""
+        return (
+            slot.method == "tools/call" and slot.part == "result" and not speaks_of_absence("tools", info.target, body)
+        )
 
     def _listed(self, method: str, body: Body, info: CallInfo) -> Verdict:
         member, kind, key = LISTS[method]

@@ -182,6 +182,19 @@ class Policy(HiddenNames):
             return self._task(body.get("taskId"), info)
         return super().judge(slot, body, info) if method == LISTEN and "resources" in self._active else PASS
 
+    def lasting(self, slot: Slot, info: CallInfo) -> bool:
+        """Unless rules look at more than the caller, the method and the name."""
+        if self._reads_annotations or slot.method not in TARGETS:
+            return False
+        kind, _ = TARGETS[slot.method]
+        if not self._reads_arguments or kind not in _TAKE_ARGUMENTS or kind not in self._active:
+            return True
+        return not self.rules.decide(Ask(slot.method, SINGULAR[kind], info.target or ""), info.caller).open
+
+    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:
+        """A result that makes a task is remembered."""
+        return "task" not in body and super().unconcerned(slot, body, info)
+
     def review(self, info: CallInfo) -> Deny | None:
         """Whether a call that was let through would be refused now, whatever its arguments; None if it would not."""
         if info.method in TARGETS:

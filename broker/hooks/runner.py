@@ -82,6 +82,21 @@ class Runner:
         slot, hooks = found
         return self._chain(slot, hooks, body, info, None)
 
+    def lasting(self, method: str, info: CallInfo) -> bool:
+        """Whether a request that all hooks have passed stands for all that are alike: see `Hook.lasting`."""
+        found = self._find("params", method, "server")
+        return found is None or all(hook.lasting(found[0], info) for hook, _ in found[1])
+
+    def unconcerned(self, part: str, method: str, body: Body, info: CallInfo) -> bool:
+        """Whether every hook would pass this message for the client; False: judge it."""
+        found = self._find(part, method, "client")
+        if found is not None:
+            slot = found[0]
+            for hook, _ in found[1]:
+                if not hook.unconcerned(slot, body, info):
+                    return False
+        return True
+
     def _chain(
         self,
         slot: Slot,
