@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from broker.audit.admitting import UNAVAILABLE, UNAVAILABLE_TEXT
 from broker.audit.edges_stateless import AuditedStatelessRelay
-from broker.audit.trail import UNAVAILABLE, UNAVAILABLE_TEXT, Trail
+from broker.audit.trail import Trail
 from broker.backends.pooled_relay import PooledRelay
 from broker.backends.virtual_session import VirtualSession
 from broker.relay import Relay
+from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
 from translators.machine import Effect, End, Failed, Note, Origin, ToClient, ToServer
 from translators.reply import broken, reason_of
@@ -74,18 +76,39 @@ class AuditedRelay(Relay):
     def to_backend(self, effect: ToServer) -> None:
         """Send what policy has passed, once it is written down."""
         call = effect.call
-        # Before a stateless backend it is not sent yet: the virtual session's own edge comes after this one.
-        real = call and not isinstance(self.backend, VirtualSession)
-        if real and not self.trail.admit(call, effect.frame, self.caller(call)):
-            self.from_backend(call, unwritten(call), "broker")
-            return
-        super().to_backend(effect)
+        if isinstance(self.backend, VirtualSession):
+            super().to_backend(effect)  # not sent yet: the virtual session's own edge comes after this one
+        elif call:
+            self.trail.admit(call, effect.frame, self.caller(call), self._go, effect)
+        elif self.trail.held:
+            self.trail.behind(self._go, effect)
+        else:
+            super().to_backend(effect)
+
+    def _go(self, effect: ToServer, written: bool) -> None:
+        call = effect.call
+        try:
+            if not written:
+                self.from_backend(call, unwritten(call), "broker")
+            elif self.backend is None or self.backend.closed:
+                self.backend_failed(call, "internal", "no")
+            elif call and self.link.phase != "up" and not effect.initialize:
+                # The session was lost since this turn began: as if it had been sent, and come back.
+                self.backend_lost(call, jsonrpc.encode(effect.frame), "")
+            else:
+                super().to_backend(effect)
+        except Exception as error:
+            self.watch.bug(self.name, error)
+            self.backend_failed(call, "internal", "unknown")
 
     def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
         """Carry out what the core decided, and write down which calls that begins and ends."""
-        if len(effects) == 1 and type(effects[0]) is ToServer and effects[0].call:
+        count = len(effects)
+        if count == 1 and type(effects[0]) is ToServer and effects[0].call:
             if effects[0].call not in self.trail.calls:  # which nearly every request comes to
                 self._begins(effects[0].call, effects[0].frame)
+        elif count == 2 and type(effects[0]) is ToClient and type(effects[1]) is End:
+            self._ends(effects[1], effects[0])  # and nearly every answer
         else:
             self._told(effects)
         super().run(effects)
@@ -179,11 +202,19 @@ class AuditedSession(VirtualSession):
     def to_backend(self, effect: ToServer) -> None:
         """Send a request that policy has passed, once its call is written down."""
         call = self.talk.legs.get(effect.call)
-        if call is not None and not self.relay.trail.admit(call, effect.frame, self.caller(effect.call)):
-            reply = unwritten(effect.call)
-            asyncio.get_running_loop().call_soon(self.from_backend, effect.call, reply, "broker")
+        if call is None:
+            super().to_backend(effect)
+        else:
+            self.relay.trail.admit(call, effect.frame, self.caller(effect.call), self._go, effect)
+
+    def _go(self, effect: ToServer, written: bool) -> None:
+        leg = effect.call
+        if not self.is_open(leg) or self.closed:
             return
-        super().to_backend(effect)
+        if written:
+            super().to_backend(effect)
+        else:
+            asyncio.get_running_loop().call_soon(self.from_backend, leg, unwritten(leg), "broker")
 
     def leg_failed(self, leg: int, reason: str, executed: Any) -> None:
         """A leg got no answer."""

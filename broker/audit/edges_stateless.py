@@ -86,12 +86,23 @@ class AuditedStatelessRelay(StatelessRelay):
         if not call.bridged:
             if call.number not in self.trail.calls:  # a session had it, and ran nothing of it
                 self._record(call, "")
-            if not self.trail.admit(call.number, frame, self.caller(call)):
-                from broker.audit.edges import unwritten
+            self.trail.admit(call.number, frame, self.caller(call), self._go, (call, frame, headers))
+        else:
+            super().send(call, frame, headers)
 
-                call.finish(unwritten(call.number))
+    def _go(self, what: tuple[StatelessCall, Frame, list[tuple[str, str]]], written: bool) -> None:
+        call, frame, headers = what
+        if not call.open:
+            return
+        try:
+            if written:
+                super().send(call, frame, headers)
                 return
-        super().send(call, frame, headers)
+            from broker.audit.edges import unwritten
+
+            call.finish(unwritten(call.number))
+        except Exception as error:
+            self.bug(call, error)
 
     def answer(self, call: StatelessCall, frame: Frame) -> None:
         """The call's one answer."""

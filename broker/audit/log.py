@@ -7,7 +7,6 @@ says so; no error of a sink leaves this file.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import Counter
@@ -20,9 +19,12 @@ from broker.audit.files import AuditFile
 from broker.audit.lines import DENIED, FAILURE, NEITHER, OTHER, READS, Stamp, actor_of, body_of, source_of
 from broker.audit.recovery import Left, Seen
 from broker.audit.redact import Redactor
+from broker.audit.shapes import client_text
 from broker.audit.sinks import Outlet, Sink
+from broker.audit.turn import Turn
 
 if TYPE_CHECKING:
+    from broker.audit.record import Record
     from broker.audit.shapes import Shape
     from broker.identity import Principal
 
@@ -65,7 +67,8 @@ class AuditLog:
         self._chain = Chain()
         self._sequence = 0
         self._calls = 0
-        self._later = self._closed = False
+        self._closed = False
+        self.turn = Turn(self)
         self.failing = False
         """Whether lines cannot be written now, by the last attempt."""
         self._allowance = float(BURST)
@@ -91,6 +94,7 @@ class AuditLog:
             self._say_suppressed()
         if self._closed:
             return
+        self.turn.over()
         self.write("stopped", process=self.process)
         self.flush()
         self._closed = True
@@ -125,29 +129,31 @@ class AuditLog:
         """One line, to be flushed; `parts` are those of `lines.body_of`."""
         self._line(event, parts, self._next(self.monotonic()))
 
-    def admitted(self, shape: Shape, call: str, client: bytes, server_id: int) -> None:
+    def admitted(self, shape: Shape, record: Record) -> None:
         """An `admitted` line that has nothing to say but numbers."""
         now, chain = self.monotonic(), self._chain
         sequence = self._next(now)
         body = shape.admitted % (
-            self._clock_ns() // 1_000_000, sequence, sequence, call.encode(), client, server_id,
-            int((now - self._begun) * 1e6), chain.head_bytes,
+            self._clock_ns() // 1_000_000, sequence, sequence, record.uid.encode(), client_text(record.client_id),
+            record.server_id, int((now - self._begun) * 1e6), chain.head_bytes,
         )  # fmt: skip
         self._put(chain.seal(body))
 
-    def ended(self, shape: Shape, call: str, client: bytes, server_id: int, started: float) -> None:
-        """An `outcome` line of the same kind; `started` is of the monotonic clock."""
+    def ended(self, calls: Iterable[tuple[Shape, Record, float]]) -> None:
+        """`outcome` lines of the same kind, of calls that were over at these moments of the monotonic clock."""
         now, chain = self.monotonic(), self._chain
-        sequence, took = self._next(now), now - started
-        body = shape.ended % (
-            self._clock_ns() // 1_000_000, int(took * 1e3), sequence, sequence, call.encode(), client, server_id,
-            int(took * 1e6), int((now - self._begun) * 1e6), chain.head_bytes,
-        )  # fmt: skip
-        self._put(chain.seal(body))
+        time_ms, clock_us = self._clock_ns() // 1_000_000, int((now - self._begun) * 1e6)
+        for shape, record, over in calls:
+            self.open.pop(record.uid, None)
+            sequence, took = self._next(now), over - record.started
+            body = shape.ended % (
+                time_ms, int(took * 1e3), sequence, sequence, record.uid.encode(), client_text(record.client_id),
+                record.server_id, int(took * 1e6), clock_us, chain.head_bytes,
+            )  # fmt: skip
+            self._put(chain.seal(body))
 
     def flush(self) -> None:
         """Give every line that waits to the system."""
-        self._later = False
         only = self._only
         if only is not None and not only.failing and (not only.waiting or only.flush_whole()):
             return
@@ -171,14 +177,7 @@ class AuditLog:
 
     def flush_soon(self) -> None:
         """Flush when this turn of the loop is over: lines that nothing waits for are written together."""
-        if self._later:
-            return
-        try:
-            asyncio.get_running_loop().call_soon(self._flush_later)
-        except RuntimeError:  # there is no loop: the process is about to end
-            self.flush()
-        else:
-            self._later = True
+        self.turn.soon()
 
     def refused(
         self,
@@ -237,10 +236,6 @@ class AuditLog:
             return
         for outlet in self._outlets:
             outlet.put(line)
-
-    def _flush_later(self) -> None:
-        if self._later:
-            self.flush()
 
     def _rotate(self, file: AuditFile) -> None:
         self.flush()

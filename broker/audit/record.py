@@ -29,10 +29,14 @@ class Record(msgspec.Struct, gc=False):
     server_id: int = 0
     actor: Raw | None = None
     shape: Any = None
+    seen: Any = None
+    """What whoever measures knows of it."""
     client_revision: str = ""
     client_version: str = ""
     revision: str = ""
+    held: bool = False
     admitted: bool = False
+    over: bool = False
     denied: bool = False
     cancelled: bool = False
     cause: str = ""

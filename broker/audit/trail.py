@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Raw
 
-from broker.audit.lines import ALLOWED, DENIED, FAILURE, OTHER, PENDING, SUCCESS, Lost, actor_of, source_of
+from broker.audit.admitting import Admitting
+from broker.audit.lines import ALLOWED, DENIED, FAILURE, OTHER, SUCCESS, Lost, actor_of, source_of
 from broker.audit.record import Record, about
-from broker.audit.shapes import MAX_SHAPES, Shape, client_text
 from broker.audit.text import digest, fit
-from broker.audit.unmeasured import Unmeasured
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, plain
 from translators.loss import Loss, Noted
@@ -35,24 +34,17 @@ if TYPE_CHECKING:
 MAX_LOSSES: Final = 16
 """Losses that are written with one call; further ones are counted."""
 
-UNAVAILABLE: Final = "audit-unavailable"
-"""Why a call was refused that could not have been written down."""
 
-UNAVAILABLE_TEXT: Final = "The request was not sent: the audit log cannot be written"
-
-
-class Trail(Unmeasured):
+class Trail(Admitting):
     """The calls of one edge, by the number it knows them by."""
 
-    __slots__ = ("_peer", "_session", "_shapes", "calls", "log", "server")
+    __slots__ = ("_peer", "_session", "server")
 
     def __init__(self, log: AuditLog, server: str, *, peer: str = "") -> None:
-        self.log = log
+        super().__init__(log)
         self.server = server
-        self.calls: dict[int, Record] = {}
         self._peer = peer
         self._session = ""
-        self._shapes: dict[tuple[Any, ...], Shape] = {}
 
     def within(self, session_id: str) -> None:
         """The session's id, once there is one; its digest stands in lines."""
@@ -76,33 +68,6 @@ class Trail(Unmeasured):
         """The client's own id of a call, -1 if there is none."""
         record = self.calls.get(call)
         return -1 if record is None else record.client_id
-
-    def admit(self, call: int, frame: Frame, caller: Caller) -> bool:
-        """Write that a call is about to be sent, unless it is again; False if it must not be sent."""
-        record = self.calls.get(call)
-        if record is None:
-            return True  # the broker asks on nobody's behalf
-        if record.admitted:
-            record.requests += 1
-            return True
-        log = self.log
-        record.server_id = frame.id if type(frame.id) is int else 0
-        record.client_revision, record.revision = caller.client_revision, caller.backend_revision
-        if not log.failing or log.admits(record.method):
-            shape = record.shape = self._shape(record, caller) if record.server_id else None
-            if shape is not None:
-                log.admitted(shape, record.uid, client_text(record.client_id), record.server_id)
-            else:
-                self._name(record, caller)
-                log.write("admitted", **self._parts(record), status=PENDING, action=ALLOWED, decision="allow")
-            record.admitted, record.requests = True, 1
-            log.open[record.uid] = None
-            log.flush()
-            if not log.failing or log.admits(record.method):
-                return True
-        self._name(record, caller)
-        record.denied, record.reason, record.executed = True, UNAVAILABLE, "no"
-        return False
 
     def heard(self, call: int, frame: Frame, *, peer: bool) -> None:
         """The answer of a call, as it will be taken; `peer`: the server gave it. The last one counts."""
@@ -190,6 +155,7 @@ class Trail(Unmeasured):
         record = self.calls.pop(call, None)
         if record is None:
             return
+        record.over = True
         log = self.log
         if caller is not None and record.actor is None:
             self._name(record, caller)
@@ -200,12 +166,11 @@ class Trail(Unmeasured):
         if record.denied:
             record.status = FAILURE
         if record.admitted:
-            log.open.pop(record.uid, None)
             shape = record.ordinary
             if shape is not None and outcome != "cancelled":
-                log.ended(shape, record.uid, client_text(record.client_id), record.server_id, record.started)
-                log.flush_soon()
+                log.turn.ended(shape, record, log.monotonic())
                 return
+            log.open.pop(record.uid, None)
             if record.shape is not None:
                 self._name(record, record.shape.caller)
         took = log.monotonic() - record.started
@@ -276,24 +241,6 @@ class Trail(Unmeasured):
 
     def _actor_of(self, caller: Caller) -> Raw:
         return actor_of(caller.principal, caller.kind, caller.client_name, self._session)
-
-    def _shape(self, record: Record, caller: Caller) -> Shape | None:
-        """The template of this kind of call; None if its line says more than numbers."""
-        if record.arguments is not None or record.resumes or record.round != 1 or not record.revision:
-            return None
-        named = record.named
-        key = (id(caller), record.method, bytes(named) if type(named) is Raw else named, record.peer)
-        try:
-            shape = self._shapes.get(key)
-        except TypeError:  # what it names is an object
-            return None
-        if shape is None:
-            self._name(record, caller)
-            shape = Shape(self.log.process, caller, self._parts(record))
-            if len(self._shapes) >= MAX_SHAPES:
-                self._shapes.clear()
-            self._shapes[key] = shape
-        return shape
 
 
 def _lost(noted: Noted) -> Lost:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocol_versions.jsonrpc import Frame
+
+if TYPE_CHECKING:
+    from broker.audit.record import Record
+    from broker.hooks.base import Caller
 
 
 class Unmeasured:
     """Nobody measures."""
 
     __slots__ = ()
+
+    def sent(self, record: Record, caller: Caller, frame: Frame) -> None:
+        """A request of a call goes to the server."""
 
     def arrived(self, call: int, frame: Frame) -> float:  # noqa: ARG002
         """A message of the server, 0 on no call's stream; when it was, by the clock of whoever measures, else 0."""

@@ -18,6 +18,7 @@ from broker.audit.lines import SUCCESS
 from broker.audit.record import Record
 from broker.audit.trail import Trail
 from broker.metering.labels import Words, code_of, method_of, revision_of, slug_of
+from broker.metering.usual import Kind, Kinds
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame, plain
 
@@ -37,19 +38,21 @@ TOOL: Final = "tools/call"
 
 
 class Seen:
-    """An open call, beside its record. Times are those of the monotonic clock."""
+    """What is known of a call beside its record, once it is sent. Times are those of the monotonic clock.
 
-    __slots__ = ("event_at", "leg", "leg_at", "progress", "revisions", "span", "started", "tool")
+    `leg_at` is when the request that is not answered yet was sent, and `leg` how long the one that was took; one that
+    the server failed has been told of.
+    """
 
-    def __init__(self, started: float) -> None:
-        self.started = started
-        self.revisions = ("", "")
-        self.tool = ""
-        self.leg_at = 0.0
+    __slots__ = ("event_at", "kind", "leg", "leg_at", "leg_span", "span")
+
+    def __init__(self) -> None:
+        self.kind: Kind | None = None
+        self.leg_at: float | None = None
+        self.leg: float | None = None
         self.event_at = 0.0
-        self.progress: float | None = None
         self.span: Any = None
-        self.leg: Any = None
+        self.leg_span: Any = None
 
 
 class ServerCalls:
@@ -67,7 +70,9 @@ class ServerCalls:
         self.meter = meter
         self.name = name
         self.clock = clock
-        self.open: dict[str, Seen] = {}
+        self.advanced: dict[str, float] = {}
+        """How far calls are that say so, by their ids."""
+        self.kinds = Kinds(meter, name, face, str(place["network.transport"]))
         self._place = place
         self._transport = str(place["network.transport"])
         self._face = face
@@ -81,7 +86,7 @@ class ServerCalls:
     @property
     def progress(self) -> float | None:
         """How far the least advanced of the calls is that say so."""
-        return min((each.progress for each in self.open.values() if each.progress is not None), default=None)
+        return min(self.advanced.values(), default=None)
 
     def session_ended(self, revision: str, why: str, lasted_s: float) -> None:
         """A client's session is over."""
@@ -89,29 +94,32 @@ class ServerCalls:
 
     def began(self, record: Record, frame: Frame) -> None:
         """A request came."""
-        seen = self.open[record.uid] = Seen(self.clock())
         if self.meter.tracer is not None:
-            seen.span = self.meter.tracer.server(record, frame, self.name, self._face)
+            record.seen = Seen()
+            record.seen.span = self.meter.tracer.server(record, frame, self.name, self._face)
 
-    def sent(self, record: Record, frame: Frame, caller: Caller) -> None:
+    def sent(self, record: Record, caller: Caller, frame: Frame) -> None:
         """A request goes to the server, for the first time or again."""
-        seen = self.open.get(record.uid)
+        seen = record.seen
         if seen is None:
-            return
-        self._leg_over(record, seen, "")
-        seen.revisions = revision_of(caller.client_revision), revision_of(caller.backend_revision)
+            seen = record.seen = Seen()
+        elif seen.leg_at is not None or seen.leg is not None:
+            self._answered(record, seen, "")
+            self._tell_leg(seen, "")
+        tool = str(record.target) if self._tools and record.method == TOOL else ""
+        tool = tool if tool in self._tools else ""
+        kind = self.kinds.of(record.method, caller.client_revision, caller.backend_revision, tool)
+        kind.sent += 1
+        seen.kind = kind
         seen.leg_at = self.clock()
-        if record.method == TOOL and self._tools and record.target in self._tools:
-            seen.tool = str(record.target)
-        self.meter.requests.add((self.name, method_of(record.method), *seen.revisions))
         if self.meter.tracer is not None:
-            seen.leg = self.meter.tracer.client(seen.span, record, frame, self.name, caller, self._place)
+            seen.leg_span = self.meter.tracer.client(seen.span, record, frame, self.name, caller, self._place)
 
     def answered(self, record: Record, frame: Frame) -> None:
         """The server has answered what was sent last."""
-        seen = self.open.get(record.uid)
+        seen = record.seen
         if seen is not None:
-            self._leg_over(record, seen, _fault_of(frame))
+            self._answered(record, seen, _fault_of(frame))
 
     def learn(self, frame: Frame) -> None:
         """A list of tools: these may stand in labels."""
@@ -124,21 +132,36 @@ class ServerCalls:
 
     def ended(self, record: Record) -> None:
         """A call is over; its record says how."""
-        seen = self.open.pop(record.uid, None)
-        if seen is None:
-            return
+        seen = record.seen
+        if self.advanced:
+            self.advanced.pop(record.uid, None)
+        took = self.clock() - record.started
+        kind = None if seen is None else seen.kind
+        # Of `initialize` the server's revision is known only now.
+        if kind is not None and kind.revisions[1] and seen.leg is not None and _plainly(record):
+            self.kinds.ended(kind, took, seen.leg)
+            fault = ""
+        else:
+            fault = self._ended(record, seen, took)
+        if seen is not None and seen.span is not None and self.meter.tracer is not None:
+            self.meter.tracer.over(seen.span, fault, record, client=False)
+
+    def _ended(self, record: Record, seen: Seen | None, took: float) -> str:
+        """What was wrong with it, as `error.type` says it."""
         reason, outcome = _outcome(record)
         fault = "" if outcome in ("ok", "suspended", "resumed") else error_type(record, reason)
-        self._leg_over(record, seen, fault)
-        client, server = seen.revisions
+        kind = None if seen is None else seen.kind
+        if seen is not None:
+            self._answered(record, seen, fault)
+            self._tell_leg(seen, "")
+        client, server = ("", "") if kind is None else kind.revisions
         client, server = client or revision_of(record.client_revision), server or revision_of(record.revision)
         method = method_of(record.method)
         reason = self._reasons(slug_of(reason))
         self.meter.calls.add((self.name, method, client, server, outcome, reason))
-        labels = (self.name, method, seen.tool, fault, client, server, self._face)
-        self.meter.server_duration.observe(labels, self.clock() - seen.started)
-        if seen.span is not None and self.meter.tracer is not None:
-            self.meter.tracer.over(seen.span, fault, record, client=False)
+        labels = (self.name, method, "" if kind is None else kind.tool, fault, client, server, self._face)
+        self.meter.server_duration.observe(labels, took)
+        return fault
 
     def event(self, way: str, revisions: tuple[str, str], took_s: float, gap_s: float | None) -> None:
         """A message that is no answer went to the client."""
@@ -147,16 +170,26 @@ class ServerCalls:
         if gap_s is not None:
             self.meter.event_gap.observe(labels, gap_s)
 
-    def _leg_over(self, record: Record, seen: Seen, fault: str) -> None:
-        if not seen.leg_at:
+    def _answered(self, record: Record, seen: Seen, fault: str) -> None:
+        """What was sent last is answered, or will not be."""
+        if seen.leg_at is None:
             return
-        took, seen.leg_at = self.clock() - seen.leg_at, 0.0
-        client, server = seen.revisions
-        labels = (self.name, method_of(record.method), seen.tool, fault, server, client, self._transport)
+        seen.leg, seen.leg_at = self.clock() - seen.leg_at, None
+        if fault:
+            self._tell_leg(seen, fault)
+        if seen.leg_span is not None and self.meter.tracer is not None:
+            self.meter.tracer.over(seen.leg_span, fault, record, client=True)
+            seen.leg_span = None
+
+    def _tell_leg(self, seen: Seen, fault: str) -> None:
+        """Count a request by itself; that of a call that ends as most do is counted with it."""
+        kind, took = seen.kind, seen.leg
+        if kind is None or took is None:
+            return
+        seen.leg = None
+        client, server = kind.revisions
+        labels = (self.name, kind.method, kind.tool, fault, server, client, self._transport)
         self.meter.client_duration.observe(labels, took)
-        if seen.leg is not None and self.meter.tracer is not None:
-            self.meter.tracer.over(seen.leg, fault, record, client=True)
-            seen.leg = None
 
 
 class MeteredTrail(Trail):
@@ -175,42 +208,38 @@ class MeteredTrail(Trail):
         self._metered.began(record, frame)
         return record
 
-    def admit(self, call: int, frame: Frame, caller: Caller) -> bool:
-        """A call is about to be sent."""
-        if not super().admit(call, frame, caller):
-            return False
-        record = self.calls.get(call)
-        if record is not None:
-            self._metered.sent(record, frame, caller)
-        return True
+    def sent(self, record: Record, caller: Caller, frame: Frame) -> None:
+        """A request of a call goes to the server."""
+        self._metered.sent(record, caller, frame)
 
     def arrived(self, call: int, frame: Frame) -> float:
         """A message of the server."""
         record = self.calls.get(call)
+        metered = self._metered
         if frame.method is UNSET:
             if record is not None:
-                self._metered.answered(record, frame)
-                if record.method == "tools/list" and self._metered.meter.tools:
-                    self._metered.learn(frame)
+                metered.answered(record, frame)
+                if record.method == "tools/list" and metered.meter.tools:
+                    metered.learn(frame)
             return 0.0
         if frame.method == PROGRESS and record is not None:
-            seen = self._metered.open.get(record.uid)
-            if seen is not None:
-                seen.progress = _ratio(frame)
-        return self._metered.clock()
+            ratio = _ratio(frame)
+            if ratio is not None:
+                metered.advanced[record.uid] = ratio
+        return metered.clock()
 
     def passed(self, call: int, frame: Frame, since: float) -> None:  # noqa: ARG002
         """It went on to the client, as far as it does."""
         metered = self._metered
         record = self.calls.get(call)
-        seen = None if record is None else metered.open.get(record.uid)
+        seen: Seen | None = None if record is None else record.seen
         before = self._event_at if seen is None else seen.event_at
         gap = since - before if before else None
         if seen is None:
             self._event_at = since
         else:
             seen.event_at = since
-        revisions = ("", "") if seen is None else seen.revisions
+        revisions = ("", "") if seen is None or seen.kind is None else seen.kind.revisions
         metered.event("standing" if seen is None else "call", revisions, metered.clock() - since, gap)
 
     def end(self, call: int, outcome: str, caller: Caller | None = None) -> None:
@@ -219,6 +248,14 @@ class MeteredTrail(Trail):
         super().end(call, outcome, caller)
         if record is not None:
             self._metered.ended(record)
+
+
+def _plainly(record: Record) -> bool:
+    """True for a call that the server answered without an error, and nothing else is to be said of."""
+    return (
+        record.status == SUCCESS and not record.denied and not record.cancelled and not record.reason
+        and not record.parked
+    )  # fmt: skip
 
 
 def error_type(record: Record, reason: str) -> str:

@@ -35,22 +35,35 @@ class Meter:
         self.calls = Counted(catalogue.CALLS)
         self.requests = Counted(catalogue.RESENT)
         self._clock = clock
+        self._servers: dict[str, ServerCalls] = {}
 
     @property
     def histograms(self) -> tuple[Histogram, ...]:
-        """Every family of histograms."""
+        """Every family of histograms, with everything in it."""
+        self.settle()
         return (
             self.server_duration, self.client_duration, self.session_duration, self.event_duration, self.event_gap
         )  # fmt: skip
 
     @property
     def counters(self) -> tuple[Counted, ...]:
-        """Every family of counters."""
+        """Every family of counters, with everything in it."""
+        self.settle()
         return self.calls, self.requests
 
     def server(self, name: str, identity: str, *, face: str = "tcp") -> ServerCalls:
         """Who hears of a server's calls; `identity` is that of the way to it (`broker.backends.base.Reach`)."""
-        return ServerCalls(self, name, place=place_of(identity), face=face, clock=self._clock)
+        before = self._servers.get(name)
+        if before is not None:  # whose last calls are not over yet
+            before.kinds.settle()
+            before.kinds.at_once = True
+        found = self._servers[name] = ServerCalls(self, name, place=place_of(identity), face=face, clock=self._clock)
+        return found
+
+    def settle(self) -> None:
+        """Count what calls have left to be counted together."""
+        for server in self._servers.values():
+            server.kinds.settle()
 
     def watch(self, watch: Watch, name: str, identity: str, *, face: str = "tcp") -> None:
         """Hear of a server's calls through what it reports to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from broker.audit.log import AuditLog
+from broker.audit.turn import NoTurn
 
 
 class QuietLog(AuditLog):
@@ -12,6 +13,7 @@ class QuietLog(AuditLog):
 
     def __init__(self) -> None:
         super().__init__((), process="")
+        self.turn = NoTurn(self)
 
     def admits(self, method: str) -> bool:  # noqa: ARG002
         """There is nothing that could not be written down."""
@@ -20,16 +22,7 @@ class QuietLog(AuditLog):
     def write(self, event: str, **parts: Any) -> None:
         """No line."""
 
-    def admitted(self, *parts: Any) -> None:
-        """No line."""
-
-    def ended(self, *parts: Any) -> None:
-        """No line."""
-
     def flush(self) -> None:
-        """Nothing waits."""
-
-    def flush_soon(self) -> None:
         """Nothing waits."""
 
     def refused(self, reason: str, **parts: Any) -> None:

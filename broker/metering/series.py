@@ -43,16 +43,22 @@ class Histogram:
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count one duration."""
+        self.observe_all(labels, (seconds,))
+
+    def observe_all(self, labels: Labels, durations: Iterable[float]) -> None:
+        """Count durations of the same labels."""
         found = self.series.get(labels)
         if found is None:
             if len(self.series) >= MAX_SERIES:
                 self.folded += 1
                 labels = (OTHER,) * len(labels)
             found = self.series.setdefault(labels, Series(self.metric.bounds))
-        found.counts[bisect_left(self.metric.bounds, seconds)] += 1
-        found.total += seconds
-        if self.also is not None:
-            self.also(labels, seconds)
+        counts, bounds = found.counts, self.metric.bounds
+        for seconds in durations:
+            counts[bisect_left(bounds, seconds)] += 1
+            found.total += seconds
+            if self.also is not None:
+                self.also(labels, seconds)
 
 
 class Counted:
@@ -65,14 +71,14 @@ class Counted:
         self.values: dict[Labels, int] = {}
         self.folded = 0
 
-    def add(self, labels: Labels) -> None:
-        """Count one."""
+    def add(self, labels: Labels, count: int = 1) -> None:
+        """Count one, or as many."""
         found = self.values.get(labels)
         if found is None and len(self.values) >= MAX_SERIES:
             self.folded += 1
             labels = (OTHER,) * len(labels)
             found = self.values.get(labels)
-        self.values[labels] = 1 if found is None else found + 1
+        self.values[labels] = (found or 0) + count
 
 
 def folded(pairs: Iterable[tuple[Labels, int]], width: int) -> tuple[dict[Labels, int], int]:

@@ -9,11 +9,20 @@ from typing import Any
 
 from broker.audit.log import AuditLog
 from broker.audit.redact import Redactor
+from broker.audit.trail import Trail
 from broker.hooks.base import Caller
 from protocol_versions.jsonrpc import Frame
 
 Json = dict[str, Any]
 ALICE = Caller("key:alice", "key", client_name="desk", client_version="2", client_revision="2025-06-18")
+
+
+def admitted(trail: Trail, number: int, frame: Frame, caller: Caller = ALICE) -> bool:
+    """Whether a call may be sent, where there is no loop and so every turn is over at once."""
+    said: list[bool] = []
+    trail.admit(number, frame, caller, lambda _, written: said.append(written), None)
+    (may,) = said
+    return may
 
 
 class Memory:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from broker.audit.admitting import UNAVAILABLE
 from broker.audit.text import digest
-from broker.audit.trail import UNAVAILABLE
 from broker.identity import digest_of
 from tests.audit.lines import Clocks, Json, Memory, events
 from tests.broker.bridge_world import ADA, again, begin, bridging, serving

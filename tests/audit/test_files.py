@@ -19,7 +19,7 @@ from broker.audit.recovery import look, renamed
 from broker.audit.sinks import RETRY_S
 from broker.audit.trail import Trail
 from broker.audit.verify import verify
-from tests.audit.lines import ALICE, Clocks, call, events, read
+from tests.audit.lines import ALICE, Clocks, admitted, call, events, read
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 
@@ -44,7 +44,7 @@ def opened(path: Path, **options: object) -> AuditLog:
 
 def admit(trail: Trail, number: int) -> bool:
     trail.begin(number, "tools/call", number, call(name=f"tool-{number}"))
-    return trail.admit(number, call(), ALICE)
+    return admitted(trail, number, call(), ALICE)
 
 
 def abandoned(log: AuditLog) -> None:

@@ -20,7 +20,7 @@ from broker.audit.trail import Trail
 from broker.redacting import HIDDEN
 from protocol_versions import jsonrpc
 from protocol_versions.jsonrpc import Frame
-from tests.audit.lines import ALICE, Clocks, Memory, call, events, members
+from tests.audit.lines import ALICE, Clocks, Memory, admitted, call, events, members
 from translators.loss import Loss, Noted
 from translators.reply import broken
 
@@ -51,7 +51,7 @@ def test_text_of_a_peer_stays_in_its_string_and_the_line_is_printable_ascii(text
     trail = Trail(log, "files")
     caller = type(ALICE)("key:alice", "key", client_name=text, client_version=text)
     trail.begin(1, "tools/call", text, call(name=text, arguments={"a": fit(text)}))
-    assert trail.admit(1, call(name=text), caller)
+    assert admitted(trail, 1, call(name=text), caller)
     trail.lost(1, "tools/call", [Noted(text, text, Loss.DEGRADED)], ("2025-06-18", "2025-11-25"))
     trail.end(1, "ok")
     log.refused(text, method=text, peer=text)
@@ -91,7 +91,7 @@ def test_a_pair_of_lines_says_who_called_what_and_how_it_ended() -> None:
     trail = Trail(log, "files", peer="192.0.2.7")
     trail.within("session-id-canary")
     trail.begin(7, "tools/call", "c-1", call(name="read", arguments={"password": "canary"}))
-    assert trail.admit(7, call(name="read"), ALICE)
+    assert admitted(trail, 7, call(name="read"), ALICE)
     trail.lost(7, "tools/call", [Noted("titles", "title", Loss.COSMETIC)], ("2025-06-18", "2025-11-25"))
     clocks.now += 0.0125
     trail.heard(7, Frame(id="c-1", result={"content": Raw(b"[]"), "isError": Raw(b"true")}), peer=True)
@@ -143,7 +143,7 @@ def test_a_result_that_policy_withheld_was_run_and_is_denied() -> None:
     log = Clocks().log(sink)
     trail = Trail(log, "files")
     trail.begin(1, "tools/call", 1, call())
-    trail.admit(1, call(), ALICE)
+    admitted(trail, 1, call(), ALICE)
     trail.heard(1, Frame(id=1, result={}), peer=True)
     trail.deny(1, "result", "tools/call", "leak", ALICE)
     trail.end(1, "error", ALICE)
@@ -163,7 +163,7 @@ def test_arguments_are_written_only_where_asked_for_cut_and_without_secrets() ->
         "name": "x", "arguments": given}}).encode(), jsonrpc.WireLimits())  # fmt: skip
     assert isinstance(frame, Frame)
     trail.begin(1, "tools/call", 1, frame)
-    trail.admit(1, frame, ALICE)
+    admitted(trail, 1, frame, ALICE)
     trail.end(1, "ok")
     log.flush()
     first, last = sink.lines
@@ -194,8 +194,8 @@ def test_a_line_has_no_member_that_is_not_in_the_reference() -> None:
         record.resumes = record.suspends = "sha256:0"
         record.round = number
         if number == 1:
-            trail.admit(number, call(), ALICE)
-            trail.admit(number, call(), ALICE)
+            admitted(trail, number, call(), ALICE)
+            admitted(trail, number, call(), ALICE)
             trail.lost(number, "x", [Noted("a", "b", Loss.DEGRADED)] * 20, ("a", "b"))
         trail.heard(number, broken(number, "backend-closed"), peer=False)
         trail.end(number, "failed", ALICE)
@@ -229,7 +229,7 @@ def test_lines_from_a_template_are_those_of_the_usual_way(client_id: int | str, 
             trail.begin(7, "tools/call", client_id, call(name=name))
             clocks.now += 0.5
             clocks.wall += 0.5
-            trail.admit(7, call(name=name), told)
+            admitted(trail, 7, call(name=name), told)
             clocks.now += 0.25
             trail.heard(7, Frame(id=7, result={}), peer=True)
             trail.end(7, "ok")

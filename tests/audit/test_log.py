@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from broker.audit.admitting import UNAVAILABLE
 from broker.audit.log import BURST, PER_S
 from broker.audit.sinks import KEPT_BYTES, RETRY_S
-from broker.audit.trail import UNAVAILABLE, Trail
-from tests.audit.lines import ALICE, Clocks, Memory, call, events
+from broker.audit.trail import Trail
+from tests.audit.lines import ALICE, Clocks, Memory, admitted, call, events
 
 
 def admit(trail: Trail, number: int, method: str = "tools/call") -> bool:
     """One call, as far as its admission."""
     trail.begin(number, method, number, call(method))
-    return trail.admit(number, call(method), ALICE)
+    return admitted(trail, number, call(method), ALICE)
 
 
 @pytest.mark.parametrize(
@@ -104,20 +103,6 @@ def test_of_a_flood_of_refusals_the_first_are_written_and_the_rest_is_counted_ex
     assert said.count("denied") == BURST + 2
     counts = [(line["status_detail"], line["unmapped"]["count"]) for line in sink.lines if "count" in line["unmapped"]]
     assert counts == [("origin", 7), ("host", 1)]
-
-
-async def test_lines_nothing_waits_for_are_written_when_the_turn_is_over() -> None:
-    sink = Memory()
-    log = Clocks().log(sink)
-    trail = Trail(log, "files")
-    admit(trail, 1)
-    assert events(sink.lines) == ["admitted"]
-    trail.end(1, "ok")
-    admit(trail, 2)
-    trail.end(2, "ok")
-    assert events(sink.lines) == ["admitted", "outcome", "admitted"]
-    await asyncio.sleep(0)
-    assert events(sink.lines) == ["admitted", "outcome", "admitted", "outcome"]
 
 
 def test_a_wall_clock_that_steps_back_changes_no_order() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from broker.audit.trail import Trail
 from broker.audit.verify import head_of, verify
 from broker.cli import cli
-from tests.audit.lines import ALICE, Clocks, Memory, call
+from tests.audit.lines import ALICE, Clocks, Memory, admitted, call
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def trail(tmp_path: Path) -> Path:
     calls = Trail(log, "files", peer="192.0.2.7")
     for number in range(5):
         calls.begin(number, "tools/call", number, call(name=f"tool-{number}"))
-        calls.admit(number, call(), ALICE)
+        admitted(calls, number, call(), ALICE)
         calls.end(number, "ok")
     log.close()
     path = tmp_path / "audit.jsonl"

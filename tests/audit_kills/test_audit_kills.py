@@ -12,7 +12,7 @@ import pytest
 from broker.audit.opening import open_log
 from broker.audit.options import AuditOptions, FileOptions
 from broker.audit.trail import Trail
-from tests.audit.lines import ALICE, call
+from tests.audit.lines import ALICE, admitted, call
 from tests.audit_kills.run import Report, judge, run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="brokers are forked")
@@ -35,7 +35,7 @@ def test_the_judge_sees_every_kind_of_breach(tmp_path: Path) -> None:
     trail = Trail(log, "files")
     for number in (1, 2):
         trail.begin(number, "tools/call", number, call(name=f"n-{number}"))
-        trail.admit(number, call(), ALICE)
+        admitted(trail, number, call(), ALICE)
     trail.end(1, "ok")
     log.close()
 
