@@ -16,7 +16,6 @@ from msgspec import UNSET
 
 from broker.gate_edge import TARGET, Edge, Rounds, text_of, value_of
 from broker.gate_failed import unsent, untold
-from broker.gate_passed import Passed
 from broker.hooks import inner
 from broker.hooks.base import PASS, CallInfo, Deny, Drop, Replace, Verdict
 from broker.hooks.runner import Runner
@@ -35,7 +34,7 @@ class Gate:
     """The hooks of one session's traffic. `idle` gates are free. `rounds`: questions travel inside results."""
 
     __slots__ = (
-        "__weakref__", "_asked", "_edge", "_generation", "_infos", "_passed", "_rounds", "_turns", "hooks", "idle",
+        "__weakref__", "_asked", "_edge", "_generation", "_infos", "_rounds", "_turns", "hooks", "idle",
     )  # fmt: skip
 
     def __init__(self, edge: Edge, hooks: Runner, rounds: Rounds | None = None) -> None:
@@ -46,7 +45,6 @@ class Gate:
         self._infos: dict[int, CallInfo] = {}
         # Questions whose answers are of interest, by the backend's id.
         self._asked: dict[Any, tuple[str, CallInfo]] = {}
-        self._passed = Passed()
         self._turns = Turns()
         self.idle = not hooks.hooks
         """Whether there is nothing to judge by, and nothing that waits for a verdict."""
@@ -54,7 +52,6 @@ class Gate:
 
     def hooks_changed(self) -> None:
         """There are other hooks from now on; what waits for a verdict is passed on behind it all the same."""
-        self._passed.clear()
         self.idle = not self.hooks.hooks and not self._turns.busy
         if self.idle:
             self._infos.clear()  # of what ends from now on nobody is told here
@@ -85,7 +82,7 @@ class Gate:
         method = frame.method if frame.method is not UNSET else ""
         if effect.call:
             number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
-            like = self._passed.like(frame, self._edge.caller(effect.call))
+            like = self.hooks.passed.like(frame, self._edge.caller(effect.call))
             if like is not None and number == 1 and not self._turns.busy:
                 self._infos[effect.call] = like
                 return False
@@ -199,7 +196,7 @@ class Gate:
         now = None if self._turns.busy else ask()
         if now is PASS:
             if effect.call and info.round == 1:
-                self._passed.learn(self.hooks, info)
+                self.hooks.passed.learn(self.hooks, info)
             return False
 
         def settle(verdict: Verdict) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from broker.audit.admitting import UNAVAILABLE, UNAVAILABLE_TEXT
-from broker.audit.edges_stateless import AuditedStatelessRelay
 from broker.audit.trail import Trail
 from broker.backends.pooled_relay import PooledRelay
 from broker.backends.virtual_session import VirtualSession
@@ -162,14 +161,6 @@ class AuditedRelay(Relay):
 
 class AuditedPooledRelay(AuditedRelay, PooledRelay):
     """The relay of a pooled session; a record comes from the request that waits for its call."""
-
-    def caller(self, call: int) -> Caller:
-        """Who waits for a call; callers of equal envelopes are one object, so that their lines have one shape."""
-        found = self.talk.book.calls.get(call)
-        waits = self.player.waits(found.client_id) if found is not None and type(found.client_id) is int else None
-        if waits is None or not isinstance(waits.relay, AuditedStatelessRelay):
-            return super().caller(call)
-        return waits.relay.caller(waits, self.talk.peers.server)
 
     def _begins(self, call: int, frame: Frame) -> int:
         found = self.talk.book.calls.get(call)

@@ -7,12 +7,11 @@ that runs it: that call may outlive the request, and another request may get its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
 from broker.audit.text import digest
-from broker.callers import caller_of
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_params import STATE
 from broker.faces.stateless_relay import StatelessRelay
@@ -22,14 +21,7 @@ from translators.reply import reason_of
 
 if TYPE_CHECKING:
     from broker.context import ServerContext
-    from broker.faces.stateless_params import Envelope
-    from broker.hooks.base import Caller
-    from broker.identity import Principal
     from broker.outbox import Outbox
-
-
-MAX_CALLERS: Final = 256
-"""Envelopes whose callers are remembered; a client program has one for all its requests."""
 
 
 class AuditedStatelessRelay(StatelessRelay):
@@ -38,7 +30,6 @@ class AuditedStatelessRelay(StatelessRelay):
     def __init__(self, context: ServerContext, *, outbox: Outbox | None = None) -> None:
         assert context.watch.audit is not None
         self.trail = context.watch.trail(context.name)
-        self._callers: dict[tuple[int, str], tuple[Envelope, Principal, Caller]] = {}
         super().__init__(context, outbox=outbox)
 
     def begin(self, *, peer: str = "", **parts: Any) -> StatelessCall:
@@ -47,21 +38,6 @@ class AuditedStatelessRelay(StatelessRelay):
         call.trail = self.trail
         self._record(call, peer)
         return call
-
-    def caller(self, call: StatelessCall, revision: str = "") -> Caller:
-        """The caller of a request, before a backend of this revision, absent: of the request's own.
-
-        Requests of equal envelopes have one object for it, so that their lines have one shape.
-        """
-        key = (id(call.envelope), revision)
-        found = self._callers.get(key)
-        if found is not None and found[0] is call.envelope and found[1] is call.who:
-            return found[2]
-        caller = caller_of(call.who, call.client_info, call.modern.revision.id, revision or call.modern.revision.id)
-        if len(self._callers) >= MAX_CALLERS:
-            self._callers.clear()
-        self._callers[key] = call.envelope, call.who, caller
-        return caller
 
     def renumber(self, call: StatelessCall) -> None:
         """A call goes on by another request."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from broker.backends.base import SessionBackend
-from broker.callers import caller_of
 from broker.hooks.base import Caller
 from broker.outbox import Outbox
 from broker.relay import Relay
@@ -114,7 +113,7 @@ class PooledRelay(Relay):
         waits = self.player.waits(number) if type(number) is int else None
         if waits is None:
             return super().caller(call)
-        return caller_of(waits.who, waits.client_info, waits.modern.revision.id, self.talk.peers.server)
+        return waits.relay.caller(waits, self.talk.peers.server)
 
     @property
     def stands(self) -> bool:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from broker.callers import caller_of
 from broker.faces.stateless_errors import fault_of, given_on, is_away
 from broker.faces.stateless_listen import LISTEN, Subscription
 from broker.faces.stateless_params import (
@@ -174,8 +173,7 @@ class StatelessCall:
 
     def caller(self, call: int) -> Caller:  # noqa: ARG002
         """Whose request this is."""
-        revision = self.modern.revision.id
-        return caller_of(self.who, self.client_info, revision, revision)
+        return self.relay.caller(self)
 
     def is_open(self, call: int) -> bool:  # noqa: ARG002
         """True while somebody waits for the answer."""

@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw
 
 from broker.backends.base import Legs, Refusal
 from broker.backends.session_pool import SessionPool
+from broker.callers import caller_of
 from broker.era_signs import evidence
 from broker.faces.classify import MODERN
 from broker.faces.stateless_call import StatelessCall
@@ -33,7 +34,13 @@ from translators.reply import broken
 
 if TYPE_CHECKING:
     from broker.context import ServerContext
+    from broker.faces.stateless_params import Envelope
+    from broker.hooks.base import Caller
     from broker.identity import Principal
+
+
+MAX_CALLERS = 256
+"""Envelopes whose callers are remembered; a client program has one for all its requests."""
 
 
 class StatelessRelay:
@@ -57,6 +64,7 @@ class StatelessRelay:
             if slot.part == "notification" and slot.method.split("/")[-1] not in ("progress", "message")
         )
         self._numbers = itertools.count(1)
+        self._callers: dict[tuple[int, str], tuple[Envelope, Principal, Caller]] = {}
 
     # ---- what the face does ---------------------------------------------------------------------------------------
 
@@ -86,6 +94,21 @@ class StatelessRelay:
         if call.method != "tools/call" or call.modern.target is None:
             return None
         return self.context.facts(call.who).mirrored(call.modern.target) or None
+
+    def caller(self, call: StatelessCall, revision: str = "") -> Caller:
+        """The caller of a request, before a backend of this revision, absent: of the request's own.
+
+        Requests of equal envelopes have one object for it, so that what is decided of one holds for the others.
+        """
+        key = (id(call.envelope), revision)
+        found = self._callers.get(key)
+        if found is not None and found[0] is call.envelope and found[1] is call.who:
+            return found[2]
+        caller = caller_of(call.who, call.client_info, call.modern.revision.id, revision or call.modern.revision.id)
+        if len(self._callers) >= MAX_CALLERS:
+            self._callers.clear()
+        self._callers[key] = call.envelope, call.who, caller
+        return caller
 
     # ---- what a call does -----------------------------------------------------------------------------------------
 

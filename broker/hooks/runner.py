@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
+from broker.hooks.passed import Passed
 from protocol_versions import jsonrpc
 from protocol_versions.base import Side, Slot
 from protocol_versions.jsonrpc import WireLimits
@@ -55,6 +56,8 @@ class Runner:
 
     def _install(self, hooks: Sequence[Hook]) -> None:
         self.hooks = tuple(hooks)
+        self.passed = Passed()
+        """Calls that these hooks have let through for all that are alike."""
         self._telling = tuple(hook for hook in self.hooks if type(hook).audience is not Hook.audience)
         self.tells_apart = bool(self._telling)
         """Whether what a caller is shown depends on more than its name."""

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from broker.gate_passed import MAX_PASSED, MAX_TARGET, Passed
 from broker.hooks.absence import absent_result, speaks_of_absence
 from broker.hooks.base import PASS, Caller, CallInfo, Hook, Pattern, Verdict
 from broker.hooks.filter_names import FilterNames, Rule
+from broker.hooks.passed import MAX_PASSED, MAX_TARGET, Passed
 from broker.hooks.runner import Runner
 from protocol_versions.base import Slot
 from protocol_versions.jsonrpc import DEFAULT_LIMITS, Frame
