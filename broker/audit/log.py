@@ -41,6 +41,9 @@ MOST_OPEN: Final = 10_000
 class AuditLog:
     """One process's lines. `clock_ns` is the wall clock, `monotonic` in seconds; `process` a name never used before."""
 
+    quiet = False
+    """Whether there is no line to be made."""
+
     def __init__(
         self,
         sinks: Iterable[Sink],

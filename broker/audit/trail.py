@@ -165,6 +165,8 @@ class Trail(Admitting):
             record.status, record.reason = (FAILURE, record.cause) if record.cause else (OTHER, "cancelled")
         if record.denied:
             record.status = FAILURE
+        if log.quiet:
+            return
         if record.admitted:
             shape = record.ordinary
             if shape is not None and outcome != "cancelled":

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from broker import telemetry
+from broker.writes import flush_all
 from protocol_versions.jsonrpc import Frame
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Turn:
                     go(what, trail.written(record, caller, frame))  # type: ignore[arg-type]
             except Exception as error:  # which must not keep the others from being sent
                 telemetry.log("error", "internal", error=type(error).__name__)
+        if held:
+            flush_all()
 
     def settle(self) -> None:
         """Make the lines that wait, without writing them."""

@@ -11,6 +11,8 @@ from broker.audit.turn import NoTurn
 class QuietLog(AuditLog):
     """Admits everything; `open` is kept all the same, as trails do."""
 
+    quiet = True
+
     def __init__(self) -> None:
         super().__init__((), process="")
         self.turn = NoTurn(self)
