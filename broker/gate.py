@@ -114,14 +114,24 @@ class Gate:
                 return True
         elif (info := self._infos.get(frame.id) if type(frame.id) is int else None) is not None:
             part = "error" if frame.result is UNSET else "result"
-            wanted = self.hooks.wants(part, info.method, "client") or self._asks(frame)
-            if wanted and self._judge_from_backend(stream, frame, part, info.method):
+            if self._concerns(frame, part, info) and self._judge_from_backend(stream, frame, part, info.method):
                 return True
         if self._turns.busy:
             self._turns.later(lambda: self._pass_on(stream, frame), untold(self._edge, stream, frame))
             return True
         if method is not UNSET:
             self._remember(stream, frame)
+        return False
+
+    def _concerns(self, frame: Frame, part: str, info: CallInfo) -> bool:
+        """False for an answer that every hook would pass, told from a glance: that is nearly every answer."""
+        looks = self.hooks.glances(part, info.method)
+        if looks is None or self._turns.busy or self._asks(frame):
+            return True
+        body: Any = frame.result if part == "result" else {}
+        for look in looks:  # noqa: SIM110  (a generator costs as much as what it asks)
+            if look(info, body):
+                return True
         return False
 
     def _info(self, call: int, method: str, target: str | None = None, number: int = 1) -> CallInfo:
@@ -238,8 +248,6 @@ class Gate:
         elif frame.error is not UNSET:
             body = {name: value for name, value in msgspec.structs.asdict(frame.error).items() if value is not UNSET}
         info = self._infos.get(stream) or self._info(stream, method)
-        if not self._turns.busy and not self._asks(frame) and self.hooks.unconcerned(part, method, body, info):
-            return False
         settled: dict[str, Any] = {}
 
         def ask() -> Verdict | Awaitable[Verdict]:

@@ -84,7 +84,8 @@ class AuditedStatelessRelay(StatelessRelay):
         """The call's one answer."""
         trail, number = self.trail, call.number
         record = trail.calls.get(number)
-        asks = frame.result is not UNSET and tree.deep(frame.result.get("resultType")) == "input_required"
+        kind: Any = None if frame.result is UNSET else frame.result.get("resultType")
+        asks = kind is not None and kind != "complete" and tree.deep(kind) == "input_required"
         state = _state(frame.result) if asks else ""  # type: ignore[arg-type]
         if record is not None:
             trail.heard(number, frame, peer=not reason_of(frame))

@@ -155,7 +155,7 @@ class Trail(Admitting):
         record = self.calls.pop(call, None)
         if record is None:
             return
-        record.over = True
+        record.ended = True
         log = self.log
         if caller is not None and record.actor is None:
             self._name(record, caller)
@@ -165,17 +165,19 @@ class Trail(Admitting):
             record.status, record.reason = (FAILURE, record.cause) if record.cause else (OTHER, "cancelled")
         if record.denied:
             record.status = FAILURE
+        now = log.monotonic()
+        self.over(record, now)
         if log.quiet:
             return
         if record.admitted:
             shape = record.ordinary
             if shape is not None and outcome != "cancelled":
-                log.turn.ended(shape, record, log.monotonic())
+                log.turn.ended(shape, record, now)
                 return
             log.open.pop(record.uid, None)
             if record.shape is not None:
                 self._name(record, record.shape.caller)
-        took = log.monotonic() - record.started
+        took = now - record.started
         event = "outcome"
         if not record.admitted:
             event = "denied" if record.denied else "answered" if record.status == SUCCESS else "unsent"

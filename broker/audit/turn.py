@@ -83,7 +83,7 @@ class Turn:
         self.settle()
         held, self._held = self._held, []
         for trail, record, caller, _, _, _ in held:
-            if record is not None and not record.over:
+            if record is not None and not record.ended:
                 trail.write(record, caller)  # type: ignore[arg-type]
         log.flush()
         for trail, record, caller, frame, go, what in held:
@@ -91,7 +91,7 @@ class Turn:
             try:
                 if record is None:
                     go(what, True)
-                elif not record.over:
+                elif not record.ended:
                     go(what, trail.written(record, caller, frame))  # type: ignore[arg-type]
             except Exception as error:  # which must not keep the others from being sent
                 telemetry.log("error", "internal", error=type(error).__name__)

@@ -19,6 +19,9 @@ class Unmeasured:
     def sent(self, record: Record, caller: Caller, frame: Frame) -> None:
         """A request of a call goes to the server."""
 
+    def over(self, record: Record, now: float) -> None:
+        """A call is over; its record says how. `now` is of the monotonic clock."""
+
     def arrived(self, call: int, frame: Frame) -> float:  # noqa: ARG002
         """A message of the server, 0 on no call's stream; when it was, by the clock of whoever measures, else 0."""
         return 0.0

@@ -84,8 +84,14 @@ class PooledSession:
     def waits(self, number: int) -> StatelessCall | None:
         """The request that waits now for the machine's request of this number."""
         call = self.talk.calls.get(number)
-        legs = () if call is None else call.legs
-        return next((found for leg in legs if (found := self.pool.relay.calls.get(leg)) is not None), None)
+        if call is None:
+            return None
+        calls = self.pool.relay.calls
+        for leg in call.legs:
+            found = calls.get(leg)
+            if found is not None:
+                return found
+        return None
 
     def abandon(self, leg: int) -> None:
         """Nobody waits for this leg any more."""

@@ -7,7 +7,7 @@ anything else than a verdict, denies.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -98,6 +98,10 @@ class Pattern(msgspec.Struct, frozen=True):
         return fnmatchcase(slot.method, self.methods)
 
 
+Glance = Callable[[CallInfo, Body], bool]
+"""True if a message may not pass without a verdict."""
+
+
 class Hook:
     """Base of all hooks. `slots` says which messages it wants; others never cost anything.
 
@@ -120,9 +124,12 @@ class Hook:
         """
         return False
 
-    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:  # noqa: ARG002
-        """Whether it would pass this message, as far as that can be told from a glance at members that are unopened."""
-        return False
+    def glances(self, slot: Slot) -> tuple[Glance, ...] | None:  # noqa: ARG002
+        """Looks that tell whether a message for the client has to be judged; it passes if none of them says so.
+
+        They are taken at members that are still unopened. None: every message of the slot has to be judged.
+        """
+        return None
 
     def audience(self, caller: Caller) -> str:  # noqa: ARG002
         """Which of one caller's credentials may share answers: those of the same audience are shown the same."""

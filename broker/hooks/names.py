@@ -15,7 +15,7 @@ from collections.abc import Set
 from typing import Any
 
 from broker.hooks.absence import absent_error, absent_result, speaks_of_absence
-from broker.hooks.base import PASS, Body, CallInfo, Deny, Hook, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, CallInfo, Deny, Glance, Hook, Pattern, Replace, Verdict
 from protocol_versions.base import Slot
 
 Kind = str  # tools, prompts, resources, templates
@@ -45,6 +45,11 @@ _ABSENT = {
     "templates": (-32602, "Unknown resource template"),
 }
 _FILTERED = "filtered"
+
+
+def may_be_absent(info: CallInfo, body: Body) -> bool:
+    """Whether the result of a tool may say that there is no such tool."""
+    return speaks_of_absence("tools", info.target, body)
 
 
 def absent(kind: Kind, reason: str = _FILTERED) -> Deny:
@@ -117,11 +122,9 @@ class HiddenNames(Hook):
         """A name that may be used by a caller may be used again."""
         return slot.method in TARGETS
 
-    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:
+    def glances(self, slot: Slot) -> tuple[Glance, ...] | None:
         """Of a result of a tool only its absence matters."""
-        return (
-            slot.method == "tools/call" and slot.part == "result" and not speaks_of_absence("tools", info.target, body)
-        )
+        return (may_be_absent,) if slot.method == "tools/call" and slot.part == "result" else None
 
     def _listed(self, method: str, body: Body, info: CallInfo) -> Verdict:
         member, kind, key = LISTS[method]

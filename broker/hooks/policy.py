@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Glance, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
 from broker.hooks.names import COMPLETE, KINDS, LISTEN, LISTS, TARGETS, UPDATED, HiddenNames, Kind, absent
 from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
@@ -191,9 +191,10 @@ class Policy(HiddenNames):
             return True
         return not self.rules.decide(Ask(slot.method, SINGULAR[kind], info.target or ""), info.caller).open
 
-    def unconcerned(self, slot: Slot, body: Body, info: CallInfo) -> bool:
+    def glances(self, slot: Slot) -> tuple[Glance, ...] | None:
         """A result that makes a task is remembered."""
-        return "task" not in body and super().unconcerned(slot, body, info)
+        found = super().glances(slot)
+        return None if found is None else (*found, _makes_task)
 
     def review(self, info: CallInfo) -> Deny | None:
         """Whether a call that was let through would be refused now, whatever its arguments; None if it would not."""
@@ -293,6 +294,10 @@ class Policy(HiddenNames):
             if len(kept) >= MAX_TOOLS and name not in kept:
                 del kept[next(iter(kept))]
             kept[name] = Annotations(text, said)
+
+
+def _makes_task(_info: CallInfo, body: Body) -> bool:
+    return "task" in body
 
 
 def _no_method(method: str, why: str) -> Deny:

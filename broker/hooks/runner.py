@@ -14,7 +14,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec import Raw
 
-from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Drop, Hook, Pass, Pattern, Replace, Verdict
+from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Drop, Glance, Hook, Pass, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
 from broker.hooks.passed import Passed
 from protocol_versions import jsonrpc
@@ -61,6 +61,7 @@ class Runner:
         self._telling = tuple(hook for hook in self.hooks if type(hook).audience is not Hook.audience)
         self.tells_apart = bool(self._telling)
         """Whether what a caller is shown depends on more than its name."""
+        self._glances: dict[tuple[str, str], tuple[Glance, ...] | None] = {}
         self._cache: dict[tuple[str, str, Side], tuple[Slot, Judges] | None] = {}
         self.questions = any(self.wants("params", method, "client") for method in QUESTIONS)
         """Whether any hook judges what servers ask; what travels inside results stays unopened otherwise."""
@@ -90,15 +91,20 @@ class Runner:
         found = self._find("params", method, "server")
         return found is None or all(hook.lasting(found[0], info) for hook, _ in found[1])
 
-    def unconcerned(self, part: str, method: str, body: Body, info: CallInfo) -> bool:
-        """Whether every hook would pass this message for the client; False: judge it."""
+    def glances(self, part: str, method: str) -> tuple[Glance, ...] | None:
+        """The looks of all hooks at a message for the client, each once; None: it has to be judged.
+
+        Where no hook covers the slot, there are none.
+        """
+        key = part, method
+        if key in self._glances:
+            return self._glances[key]
         found = self._find(part, method, "client")
-        if found is not None:
-            slot = found[0]
-            for hook, _ in found[1]:
-                if not hook.unconcerned(slot, body, info):
-                    return False
-        return True
+        looks = [] if found is None else [hook.glances(found[0]) for hook, _ in found[1]]
+        each = None if None in looks else tuple(dict.fromkeys(look for few in looks if few for look in few))
+        if len(self._glances) < MAX_CACHED_SLOTS:
+            self._glances[key] = each
+        return each
 
     def _chain(
         self,

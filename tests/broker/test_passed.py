@@ -146,13 +146,27 @@ def test_a_glance_never_lets_through_what_says_that_a_tool_does_not_exist(
     assert glanced or not absent_result("tools", "x", read)
 
 
+def test_looks_that_hooks_share_are_taken_once_and_one_hook_that_has_none_judges_all() -> None:
+    both = Runner([*judging("deny name == 'rm'").hooks, FilterNames({"tools": Rule(deny=("rm",))})], DEFAULT_LIMITS)
+    looks = both.glances("result", "tools/call")
+    assert looks is not None
+    assert len(looks) == len(set(looks)) == 2
+    assert both.glances("result", "tools/list") is None
+    assert both.glances("result", "prompts/get") == ()
+
+
 def test_most_results_take_no_more_than_a_glance() -> None:
     hooks = judging("deny name == 'rm'", default="allow")
-    found = info("tools/call", ANN, "x")
+    looks = hooks.glances("result", "tools/call")
+    assert looks is not None
+
+    def passes(body: dict[str, Any]) -> bool:
+        return not any(look(info("tools/call", ANN, "x"), body) for look in looks)
+
     said = {"content": content("it rains", True)}
-    assert hooks.unconcerned("result", "tools/call", said, found)
-    assert hooks.unconcerned("result", "tools/call", {**said, "isError": Raw(b"false")}, found)
-    assert not hooks.unconcerned("result", "tools/call", {**said, "task": Raw(b"{}")}, found)
-    assert not hooks.unconcerned("result", "tools/call", {**said, "isError": Raw(b"true")}, found)
-    assert not hooks.unconcerned("result", "tools/call", {"content": content("Unknown tool: x", True)}, found)
-    assert not hooks.unconcerned("result", "tools/call", {"content": Raw(b'[{"text": "Unknown \\u0074ool"}]')}, found)
+    assert passes(said)
+    assert passes({**said, "isError": Raw(b"false")})
+    assert not passes({**said, "task": Raw(b"{}")})
+    assert not passes({**said, "isError": Raw(b"true")})
+    assert not passes({"content": content("Unknown tool: x", True)})
+    assert not passes({"content": Raw(b'[{"text": "Unknown \\u0074ool"}]')})
