@@ -51,8 +51,8 @@ class ShortConnection(RequestHandler):
     """
 
     __slots__ = (
-        "_begun", "_begun_timer", "_call", "_heads", "_held", "_leaving", "_request", "_sound", "_trial", "_writes",
-        "handed",
+        "_begun", "_begun_timer", "_call", "_heads", "_held", "_leaving", "_peer", "_request", "_sound", "_trial",
+        "_writes", "handed",
     )  # fmt: skip
 
     def __init__(self, manager: Server, heads: Heads, writes: Writes, **kwargs: Any) -> None:
@@ -66,6 +66,7 @@ class ShortConnection(RequestHandler):
         self._leaving = False  # closes when the call is answered
         self._begun = b""
         self._begun_timer: asyncio.TimerHandle | None = None
+        self._peer = ""
         self._sound = True  # the parser was given whole requests and not a byte more
         self._trial = b""  # what it was given since that was last known
 
@@ -78,7 +79,9 @@ class ShortConnection(RequestHandler):
     @property
     def peer(self) -> str:
         """The client's address; empty where there is none."""
-        return "" if self.transport is None else peer_of(self.transport)
+        if not self._peer and self.transport is not None:
+            self._peer = peer_of(self.transport)
+        return self._peer
 
     # ---- what comes -----------------------------------------------------------------------------------------------
 

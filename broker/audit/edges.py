@@ -163,8 +163,7 @@ class AuditedPooledRelay(AuditedRelay, PooledRelay):
     """The relay of a pooled session; a record comes from the request that waits for its call."""
 
     def _begins(self, call: int, frame: Frame) -> int:
-        found = self.talk.book.calls.get(call)
-        waits = self.player.waits(found.client_id) if found is not None and type(found.client_id) is int else None
+        waits = self.waiting(call)
         trail = None if waits is None else waits.trail
         record = None if trail is None or waits is None else trail.calls.pop(waits.number, None)
         if record is None:

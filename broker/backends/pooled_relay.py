@@ -70,6 +70,7 @@ class PooledRelay(Relay):
 
     player: Player
     session: SessionBackend
+    _asked_for: tuple[int, StatelessCall | None] = (0, None)
 
     def serve(self, player: Player, session: SessionBackend) -> None:
         """Who plays the client, and the session with the backend."""
@@ -108,12 +109,21 @@ class PooledRelay(Relay):
 
     def caller(self, call: int) -> Caller:
         """Who waits for a call; whose session it is, for what the session does of its own."""
-        found = self.talk.book.calls.get(call)
-        number = None if found is None else found.client_id
-        waits = self.player.waits(number) if type(number) is int else None
+        waits = self.waiting(call)
         if waits is None:
             return super().caller(call)
         return waits.relay.caller(waits, self.talk.peers.server)
+
+    def waiting(self, call: int) -> StatelessCall | None:
+        """Whose request waits for a call; it is asked for several times while a call is sent."""
+        before, waits = self._asked_for
+        if before == call and waits is not None and waits.open:
+            return waits
+        found = self.talk.book.calls.get(call)
+        number = None if found is None else found.client_id
+        waits = self.player.waits(number) if type(number) is int else None
+        self._asked_for = call, waits
+        return waits
 
     @property
     def stands(self) -> bool:
