@@ -52,6 +52,11 @@ def may_be_absent(info: CallInfo, body: Body) -> bool:
     return speaks_of_absence("tools", info.target, body)
 
 
+def makes_task(_info: CallInfo, body: Body) -> bool:
+    """Whether the result of a tool is a task."""
+    return "task" in body
+
+
 def absent(kind: Kind, reason: str = _FILTERED) -> Deny:
     """The answer for what does not exist; `reason` is for the operator alone."""
     code, message = _ABSENT[kind]

@@ -27,7 +27,9 @@ import msgspec
 
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Glance, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
-from broker.hooks.names import COMPLETE, KINDS, LISTEN, LISTS, TARGETS, UPDATED, HiddenNames, Kind, absent
+from broker.hooks.names import (
+    COMPLETE, KINDS, LISTEN, LISTS, TARGETS, UPDATED, HiddenNames, Kind, absent, makes_task,
+)  # fmt: skip
 from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
 from broker.rules.spelling import climbs, plain
 from protocol_versions.base import Slot
@@ -194,7 +196,7 @@ class Policy(HiddenNames):
     def glances(self, slot: Slot) -> tuple[Glance, ...] | None:
         """A result that makes a task is remembered."""
         found = super().glances(slot)
-        return None if found is None else (*found, _makes_task)
+        return None if found is None else (*found, makes_task)
 
     def review(self, info: CallInfo) -> Deny | None:
         """Whether a call that was let through would be refused now, whatever its arguments; None if it would not."""
@@ -294,10 +296,6 @@ class Policy(HiddenNames):
             if len(kept) >= MAX_TOOLS and name not in kept:
                 del kept[next(iter(kept))]
             kept[name] = Annotations(text, said)
-
-
-def _makes_task(_info: CallInfo, body: Body) -> bool:
-    return "task" in body
 
 
 def _no_method(method: str, why: str) -> Deny:

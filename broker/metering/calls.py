@@ -26,7 +26,6 @@ MAX_REASONS: Final = 200
 """Different reasons of one server: ours are below 150, and a server's error may claim to be one."""
 
 
-
 class ServerCalls:
     """One server. `place`: how it is reached, as attributes of spans; `face`: the transport of its clients."""
 
