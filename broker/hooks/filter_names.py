@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from broker.hooks.base import Caller, CallInfo
-from broker.hooks.names import LISTS, HiddenNames, Kind
+from broker.hooks.names import LISTS, TARGETS, HiddenNames, Kind
+from protocol_versions.base import Slot
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -49,6 +50,10 @@ class FilterNames(HiddenNames):
         kind = LISTS[method][1]
         found = self._allow.get(kind), self._deny.get(kind)
         return None if found == (None, None) else found
+
+    def lasting(self, slot: Slot, info: CallInfo) -> bool:  # noqa: ARG002
+        """What may be used may be used again: globs do not change."""
+        return slot.method in TARGETS
 
 
 def _compile(globs: tuple[str, ...]) -> re.Pattern[str] | None:

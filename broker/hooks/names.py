@@ -123,10 +123,6 @@ class HiddenNames(Hook):
         why = self.hides(kind, body.get(member), method, info)
         return absent(kind, why) if why else PASS
 
-    def lasting(self, slot: Slot, info: CallInfo) -> bool:  # noqa: ARG002
-        """A name that may be used by a caller may be used again."""
-        return slot.method in TARGETS
-
     def glances(self, slot: Slot) -> tuple[Glance, ...] | None:
         """Of a result of a tool only its absence matters."""
         return (may_be_absent,) if slot.method == "tools/call" and slot.part == "result" else None

@@ -28,7 +28,16 @@ import msgspec
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Glance, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
 from broker.hooks.names import (
-    COMPLETE, KINDS, LISTEN, LISTS, TARGETS, UPDATED, HiddenNames, Kind, absent, makes_task,
+    COMPLETE,
+    KINDS,
+    LISTEN,
+    LISTS,
+    TARGETS,
+    UPDATED,
+    HiddenNames,
+    Kind,
+    absent,
+    makes_task,
 )  # fmt: skip
 from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
 from broker.rules.spelling import climbs, plain
