@@ -67,7 +67,8 @@ def _policy(name: str, backend: Backend, settings: Settings, before: Sequence[Ho
     if not rules and default == "allow":
         return []
     # Not above: a broker without rules need not load the engine of expressions.
-    from broker.hooks.policy import Memory, Policy
+    from broker.hooks.memory import Memory
+    from broker.hooks.policy import Policy
     from broker.rules.build import rule_set
 
     memory = next((hook.memory for hook in before if isinstance(hook, Policy)), None)

@@ -12,8 +12,9 @@ import msgspec
 from pydantic import Field, ValidationError, model_validator
 
 from broker.hooks.base import Caller, CallInfo, Deny
+from broker.hooks.memory import Memory
 from broker.hooks.names import COMPLETE, TARGETS
-from broker.hooks.policy import SINGULAR, Memory, Policy
+from broker.hooks.policy import SINGULAR, Policy
 from broker.rules.build import rule_set
 from broker.rules.ruleset import Annotations, Ask
 from broker.settings import Settings

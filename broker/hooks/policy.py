@@ -27,6 +27,7 @@ import msgspec
 
 from broker.hooks.base import PASS, Body, Caller, CallInfo, Deny, Glance, Pattern, Replace, Verdict
 from broker.hooks.inner import QUESTIONS
+from broker.hooks.memory import MAX_NAME, Memory
 from broker.hooks.names import (
     COMPLETE,
     KINDS,
@@ -45,13 +46,6 @@ from protocol_versions.base import Slot
 
 MAX_NAME: Final = 8_192
 """Characters of a name or URI that is judged; longer ones are nothing that exists."""
-
-MAX_TASKS: Final = 4_096
-"""Tasks of which is remembered whose and of which tool they are."""
-
-MAX_TOOLS: Final = 4_096
-MAX_ANNOTATIONS: Final = 4_096
-"""Tools whose annotations are remembered, and bytes of those of one tool; servers of both SDKs send below 200."""
 
 SINGULAR: Final = {"tools": "tool", "prompts": "prompt", "resources": "resource", "templates": "template"}
 _USES: Final = {
@@ -76,14 +70,6 @@ _HEARD: Final = {
 _SAMPLING: Final = "sampling/createMessage"
 _TASKS: Final = "tasks/"
 _REFUSED: Final = "The request was refused by policy"
-
-
-class Memory:
-    """What is remembered of a server when its rules change: whose tasks there are, and how tools are annotated."""
-
-    def __init__(self) -> None:
-        self.tasks: dict[tuple[str, str], str] = {}
-        self.annotations: dict[str, Annotations] = {}
 
 
 class Policy(HiddenNames):
@@ -176,9 +162,9 @@ class Policy(HiddenNames):
             if method == f"{_TASKS}list":
                 return self._tasks_listed(body, info)
             if method == "tools/list" and self._reads_annotations:
-                self._learn(body.get("tools"))
+                self.memory.learn(body.get("tools"))
             elif method == "tools/call":
-                self._remember(body.get("task"), info)
+                self.memory.remember(body.get("task"), info)
             return super().judge(slot, body, info)
         if slot.part == "notification" and slot.toward == "client":
             return self._told(slot, body, info)
@@ -267,14 +253,6 @@ class Policy(HiddenNames):
 
     # ---- tasks ------------------------------------------------------------------------------------------------------
 
-    def _remember(self, task: Any, info: CallInfo) -> None:
-        task_id = task.get("taskId") if isinstance(task, dict) else None
-        if isinstance(task_id, str) and info.target is not None:
-            tasks = self.memory.tasks
-            if len(tasks) >= MAX_TASKS:
-                del tasks[next(iter(tasks))]
-            tasks[info.principal, task_id] = info.target
-
     def _task(self, task_id: Any, info: CallInfo) -> Verdict:
         why = self._of_hidden_tool(task_id, info)
         return Deny(-32602, "Unknown task", why) if why else PASS
@@ -289,22 +267,6 @@ class Policy(HiddenNames):
     def _of_hidden_tool(self, task_id: Any, info: CallInfo) -> str:
         tool = self.memory.tasks.get((info.principal, task_id)) if isinstance(task_id, str) else None
         return "" if tool is None else self.hides("tools", tool, "", info)
-
-    # ---- annotations ------------------------------------------------------------------------------------------------
-
-    def _learn(self, tools: Any) -> None:
-        kept = self.memory.annotations
-        for tool in tools if isinstance(tools, list) else ():
-            name, said = (tool.get("name"), tool.get("annotations")) if isinstance(tool, dict) else (None, None)
-            if not isinstance(name, str) or len(name) > MAX_NAME:
-                continue
-            text = msgspec.json.encode(said, order="sorted") if isinstance(said, dict) else b""
-            if not isinstance(said, dict) or len(text) > MAX_ANNOTATIONS:
-                kept.pop(name, None)
-                continue
-            if len(kept) >= MAX_TOOLS and name not in kept:
-                del kept[next(iter(kept))]
-            kept[name] = Annotations(text, said)
 
 
 def _no_method(method: str, why: str) -> Deny:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from tests.adversarial.doors import CELLS, MODERN, Cell, Door, before, encoded, entered
 from tests.broker.rules_world import rules
 from tests.broker.scripted_backend import Asked, Json, World

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -55,11 +56,14 @@ def work(run: Callable[[], Any]) -> list[str]:
         elif event == "c_call":
             calls.append(f"C {called.__qualname__}")
 
+    gc.collect()
+    gc.disable()  # whose finalisers would be counted
     sys.setprofile(look)
     try:
         run()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 

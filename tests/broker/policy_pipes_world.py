@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from broker.faces.one_client import OneClient
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.rules.ruleset import RuleSet
 from broker.settings import Settings
 from broker.stdio_configured import Configured

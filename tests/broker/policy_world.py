@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from broker.hooks.base import Caller
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.rules.ruleset import Ask, RuleSet
 from tests.broker.crossing_world import completes, discovery
 from tests.broker.modern_world import REVISION, ask

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from broker.hooks.base import Caller, CallInfo
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.hooks.runner import Runner
 from broker.rules.language import compiled
 from broker.rules.ruleset import Effect, Rule, RuleSet

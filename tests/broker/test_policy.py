@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from broker.hooks.base import PASS, Caller, Deny, Hook, Pass, Pattern, Replace, Verdict
-from broker.hooks.policy import MAX_ANNOTATIONS, MAX_TOOLS
+from broker.hooks.memory import MAX_ANNOTATIONS, MAX_TOOLS
 from broker.hooks.runner import Runner
 from protocol_versions.base import Side
 from protocol_versions.jsonrpc import DEFAULT_LIMITS

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.serve_short import ShortConnection
 from protocol_versions import REVISIONS
 from tests.broker.kept_wire import KeptWire, connected

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.review import review
 from tests.broker.bridge_world import FORM, INPUTS, Server, answers_to, bridging
 from tests.broker.crossing_world import crossing, greeted

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from broker.app import CONTEXTS
-from broker.hooks.policy import Memory, Policy
+from broker.hooks.memory import Memory
+from broker.hooks.policy import Policy
 from broker.review import review
 from tests.broker.bridge_world import FORM, INPUTS, Server, bridging
 from tests.broker.crossing_world import completes, discovery
