@@ -44,9 +44,6 @@ from broker.rules.ruleset import PLUMBING, UNKNOWN, Annotations, Ask, RuleSet
 from broker.rules.spelling import climbs, plain
 from protocol_versions.base import Slot
 
-MAX_NAME: Final = 8_192
-"""Characters of a name or URI that is judged; longer ones are nothing that exists."""
-
 SINGULAR: Final = {"tools": "tool", "prompts": "prompt", "resources": "resource", "templates": "template"}
 _USES: Final = {
     "tools": "tools/call",
