@@ -43,7 +43,7 @@ def result(request: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
-    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `flood`, `stray` (a line with its answer in one piece)."""
+    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `flood`, `echo`, `stray` (a line, answered in one piece)."""
     params = request["params"]
     name, given = params["name"], params.get("arguments", {})
     text = name
@@ -51,6 +51,8 @@ def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
         text = str(given["a"] + given["b"])
     elif name == "env":
         text = os.environ.get(given["name"], "")
+    elif name == "echo":
+        text = json.dumps(given, sort_keys=True)
     elif name == "progress":
         token = params["_meta"]["progressToken"]
         say({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})

@@ -135,14 +135,22 @@ def command(backend: str, log: Path) -> Json:
 
 
 @asynccontextmanager
-async def piped_doors(front: str, behind: str, client: str, backend: str, folder: Path) -> AsyncIterator[Doors]:
-    """Doors with a pipe in `front`, `behind`, or both; the other side is `http`."""
+async def piped_doors(
+    front: str, behind: str, client: str, backend: str, folder: Path, *, server: Json | None = None, **sections: Any
+) -> AsyncIterator[Doors]:
+    """Doors with a pipe in `front`, `behind`, or both; the other side is `http`. `server` is said of the server."""
     log = folder / "server.log"
     log.touch()
-    section = command(backend, log)
+    section = {**command(backend, log), **(server or {})}
+    if front == "http" and behind == "http":
+        async with world(backend={"revision": backend, **(server or {})}, keys=SHAS, **sections) as here:
+            plain = Doors(here, client, backend)
+            await plain.open()
+            yield plain
+        return
     if front == "http":
         own = {name: value for name, value in section.items() if name != "command"}
-        async with world(command=tuple(section["command"]), backend=own, keys=SHAS) as here:
+        async with world(command=tuple(section["command"]), backend=own, keys=SHAS, **sections) as here:
             doors = CommandDoors(here, client, backend)
             doors.log = log
             await doors.open()
@@ -154,8 +162,9 @@ async def piped_doors(front: str, behind: str, client: str, backend: str, folder
         try:
             if behind == "http":
                 pipes.answer_calls()
-                section = {"url": f"http://127.0.0.1:{here.backend.port}/mcp", "revision": backend}
-            await pipes.begin(section)
+                url = f"http://127.0.0.1:{here.backend.port}/mcp"
+                section = {"url": url, "revision": backend, **(server or {})}
+            await pipes.begin(section, **sections)
             yield pipes
         finally:
             await pipes.close()

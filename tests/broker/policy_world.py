@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -97,7 +98,9 @@ class Doors:
             await self._answer(asked, {**complete, **kept, "tools": tools})
 
         async def calls(asked: Asked) -> None:
-            await self._answer(asked, {**complete, **DONE})
+            params = asked.message["params"]
+            echo = [{"type": "text", "text": json.dumps(params.get("arguments"), sort_keys=True)}]
+            await self._answer(asked, {**complete, **({"content": echo} if params["name"] == "echo" else DONE)})
 
         scripted.on("tools/list", lists)
         scripted.on("tools/call", calls)
