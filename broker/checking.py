@@ -13,6 +13,7 @@ import msgspec
 from broker.app import CONTEXTS, create_app
 from broker.faces.context import FaceContext
 from broker.hooks.base import Caller
+from broker.identity.principal import Principal
 from broker.identity.scopes import Needed
 from broker.report import Report, make
 from broker.report_ask import Offer, inspect
@@ -20,6 +21,7 @@ from broker.report_bridge import Bridge
 from broker.report_rules import Judgement
 from broker.report_sink import CannotAsk
 from broker.report_text import clean, losses, summary
+from broker.settings_identity import Pipe
 from broker.signin.kept import with_grants
 from broker.status import transport_of
 from protocol_versions import by_id
@@ -47,20 +49,29 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asks(msgspec.Struct, frozen=True):
-    """Whom a server is asked for: a client's revision, and the caller as rules know it."""
+    """Whom a server is asked for: a client's revision, and the caller as rules know it; unnamed, who is on a pipe."""
 
     client: str
-    principal: str = "local"
+    principal: str = ""
     scopes: tuple[str, ...] = ()
     claims: dict[str, Any] = {}
 
     def caller(self, settings: Settings, backend: str) -> Caller:
         """The caller before a server of this revision; of a configured key with the scopes of that, unless others."""
         kind, _, name = self.principal.partition(":")
-        key = settings.keys.get(name) if kind == "key" else None
-        scopes = self.scopes or (key.scopes if key is not None else ())
+        if not self.principal:
+            who = settings.pipe.principal(settings.keys)
+        elif kind == "key" and name in settings.keys:
+            who = Pipe(key=name).principal(settings.keys)
+        else:
+            who = Principal(self.principal, kind)  # type: ignore[arg-type]
         return Caller(
-            self.principal, kind, self.claims, frozenset(scopes), client_revision=self.client, backend_revision=backend
+            principal=who.id,
+            kind=who.kind,
+            claims=self.claims or who.claims,
+            scopes=frozenset(self.scopes) or who.scopes,
+            client_revision=self.client,
+            backend_revision=backend,
         )
 
 

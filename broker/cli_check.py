@@ -26,7 +26,7 @@ def caller_options(command: Any) -> Any:
     for name, more in (
         ("--claims", {"default": "{}", "metavar": "JSON", "help": "What its token says."}),
         ("--scope", {"multiple": True, "help": "A scope it has; repeatable.  [default: those of its key]"}),
-        ("--principal", {"default": "local", "show_default": True, "help": "The caller, such as key:alice."}),
+        ("--principal", {"default": "", "help": "The caller, such as key:alice.  [default: local, or as `pipe` says]"}),
     ):
         command = click.option(name, **more)(command)
     return command

@@ -43,7 +43,7 @@ def result(request: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def call(request: dict[str, Any], answers: dict[Any, Any]) -> None:
-    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `flood`, `echo`, `stray` (a line, answered in one piece)."""
+    """`tools/call`: `add`, `env`, `ask`, `slow`, `progress`, `flood`, `echo`, `stray` (a line, in one piece)."""
     params = request["params"]
     name, given = params["name"], params.get("arguments", {})
     text = name

@@ -114,7 +114,15 @@ async def test_check_says_what_holds_for_the_caller_it_is_asked_for(tmp_path: Pa
     found: list[Check] = await checks(settings, ["a"], asks)
     text = "\n".join(lines(found[0]))
     assert ("refused   tool add: hidden because no rule allows it" in text) == hidden
-    assert f", as {asks.principal}" in text
+    assert f", as {asks.principal or 'local'}" in text
+
+
+async def test_unless_a_caller_is_named_it_is_the_one_on_a_pipe(tmp_path: Path) -> None:
+    rules = section("allow principal == 'local:ann' && 'read' in scopes", default="deny")
+    tree = {"servers": {"a": pipe(tmp_path)}, "policy": rules, "pipe": {"name": "ann", "scopes": ["read"]}}
+    (found,) = await checks(Settings.build(tree), ["a"], Asks("2025-11-25"))
+    assert found.report is not None
+    assert (found.report.caller, found.report.entries["tools"][0].verdict) == ("local:ann", "identical")
 
 
 def test_a_server_of_the_command_line_is_reported_under_the_rules_of_a_file(tmp_path: Path) -> None:
