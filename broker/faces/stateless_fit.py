@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from broker.callers import caller_of
 from broker.faces.classify import CLIENT_CAPABILITIES, Modern, Refusal, mismatch
 from broker.faces.stateless_listen import LISTEN
+from broker.faces.stateless_params import introduction
+from broker.hooks.base import CallInfo
 from protocol_versions import jsonrpc
 from translators import tree
 from translators.mirrored import Annotations, Unreadable, agrees
@@ -53,7 +56,16 @@ def unfit(
         if not value.isprintable():
             return mismatch(name)
     known: Annotations = context.facts(principal).mirrored(modern.target)
-    return _parameters(known, headers, modern) if known else None
+    refusal = _parameters(known, headers, modern) if known else None
+    return None if refusal is not None and _is_hidden(context, principal, modern) else refusal
+
+
+def _is_hidden(context: FaceContext, principal: Principal, modern: Modern) -> bool:
+    """Whether the request will be answered as one for what does not exist: nothing tells of its schema then."""
+    revision = modern.revision.id
+    caller = caller_of(principal, introduction(modern.meta), revision, revision)
+    info = CallInfo(modern.method, modern.target, principal.id, context.name, caller=caller)
+    return context.hooks.review(info) is not None
 
 
 def params_of(headers: Mapping[str, str]) -> ParamHeaders:

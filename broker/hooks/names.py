@@ -5,6 +5,8 @@ one place is not found in another. A name that is hidden and a name that does no
 broker: where a kind may be hidden, the backend's own answer that there is no such thing is not given on
 (`broker.hooks.absence`). The name that is asked about is the one the backend is sent, or has sent.
 
+Results of tools, prompts and reads lose the resources they link to or hold that are hidden (`broker.hooks.linked`).
+
 What stays: a backend that accepts subscriptions to anything, or completes an unknown prompt with nothing, does so for
 what does not exist, and the broker still refuses what it hides.
 """
@@ -16,6 +18,7 @@ from typing import Any
 
 from broker.hooks.absence import absent_error, absent_result, speaks_of_absence
 from broker.hooks.base import PASS, Body, CallInfo, Deny, Glance, Hook, Pattern, Replace, Verdict
+from broker.hooks.linked import CONTENTS, HOLDERS, MENTIONS, without_hidden
 from protocol_versions.base import Slot
 
 Kind = str  # tools, prompts, resources, templates
@@ -81,6 +84,8 @@ def slots_of(active: Set[Kind]) -> tuple[Pattern, ...]:
     slots += [Pattern("error", slot.methods, "client", _SAID) for slot in slots if slot.part == "params"]
     if "tools" in active:
         slots.append(Pattern("result", "tools/call", "client", ("isError",)))
+    if "resources" in active:  # of two patterns for a slot, the first holds
+        slots += [Pattern("result", method, "client", ()) for method in HOLDERS]
     if active & {"prompts", "templates", "resources"}:
         slots.append(Pattern("params", COMPLETE, "server", ("ref",)))
         slots.append(Pattern("error", COMPLETE, "client", _SAID))
@@ -95,6 +100,8 @@ class HiddenNames(Hook):
 
     def __init__(self, active: Set[Kind]) -> None:
         self.slots = slots_of(active)
+        self._tools = "tools" in active
+        self._links = "resources" in active
 
     def hides(self, kind: Kind, name: Any, method: str, info: CallInfo) -> str:
         """Why this name may not be seen, or used by this method, by this caller; empty if it may.
@@ -108,10 +115,8 @@ class HiddenNames(Hook):
         method = slot.method
         if slot.part == "error":
             return _missing(method, info.target, body)
-        if method == "tools/call" and slot.part == "result":
-            return absent("tools") if absent_result("tools", info.target, body) else PASS
         if slot.part == "result":
-            return self._listed(method, body, info)
+            return self._said(method, body, info) if method in HOLDERS else self._listed(method, body, info)
         if slot.part == "notification":
             why = self.hides("resources", body.get("uri"), method, info)
             return Deny(-32002, "hidden", why) if why else PASS
@@ -124,8 +129,29 @@ class HiddenNames(Hook):
         return absent(kind, why) if why else PASS
 
     def glances(self, slot: Slot) -> tuple[Glance, ...] | None:
-        """Of a result of a tool only its absence matters."""
-        return (may_be_absent,) if slot.method == "tools/call" and slot.part == "result" else None
+        """Of results, it matters whether a tool is absent and whether a resource is mentioned."""
+        if slot.part != "result" or HOLDERS.get(slot.method, CONTENTS) == CONTENTS:
+            return None
+        absence = (may_be_absent,) if slot.method == "tools/call" and self._tools else ()
+        return (*absence, MENTIONS[slot.method]) if self._links else absence
+
+    def hides_link(self, uri: Any, info: CallInfo) -> bool:
+        """Whether a resource that a result links to or holds is hidden from its reader."""
+        return bool(self.hides("resources", uri, "resources/read", info))
+
+    def _said(self, method: str, body: Body, info: CallInfo) -> Verdict:
+        """What a tool or a prompt says, without what of it is a hidden resource."""
+        if method == "tools/call" and self._tools and absent_result("tools", info.target, body):
+            return absent("tools")
+        return without_hidden(body, HOLDERS[method], lambda uri: self.hides_link(uri, info)) if self._links else PASS
+
+    def review(self, info: CallInfo) -> Deny | None:
+        """Whether what a request is about may not be used by its caller."""
+        if info.method not in TARGETS:
+            return None
+        kind, _ = TARGETS[info.method]
+        why = self.hides(kind, info.target, info.method, info)
+        return absent(kind, why) if why else None
 
     def _listed(self, method: str, body: Body, info: CallInfo) -> Verdict:
         member, kind, key = LISTS[method]

@@ -8,6 +8,7 @@ the thing itself is there to be seen. What names nothing is judged by its method
     an item of a list, a call, a get, a read   the method that uses it: tools/call, prompts/get, resources/read
     subscribe, unsubscribe, a URI to listen to that, and resources/subscribe
     an announced update                        that
+    a resource within a result                 resources/read, unless only the default denies it
     a completion                               that of its prompt, resource or template, and completion/complete
     a task                                     its method, and the tool it came from
     a notification of the server               its method, or the list it is about
@@ -127,6 +128,14 @@ class Policy(HiddenNames):
         why = self._barred(kind, _USES[kind], name, info.caller)
         door = _DOORS.get(method)
         return why or ("" if door is None else self._barred(kind, door, name, info.caller))
+
+    def hides_link(self, uri: Any, info: CallInfo) -> bool:
+        """As everywhere, but for the default: it is for what callers ask for, and tools make resources of their own."""
+        why = self.hides("resources", uri, "resources/read", info)
+        if why != "policy-default":
+            return bool(why)
+        found = self.rules.decide(Ask("resources/read", "resource", _spelled(uri)[0]), info.caller)
+        return not found.allowed and found.reason != why
 
     def _barred(self, kind: Kind, method: str, name: str, caller: Caller) -> str:
         known = self._annotations(name) if kind == "tools" else UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -60,6 +61,14 @@ def test_what_holds_no_credential_is_the_very_bytes_that_came() -> None:
     hidden = Hidden([SECRET, "another-one"])
     for body in (b"{}", b'{"a":"\\u0061\\/\\\\u0061"}', json.dumps({"a": SECRET[:-1]}).encode()):
         assert hidden.clean(body) is body
+
+
+def test_a_flood_of_escapes_costs_no_more_than_its_bytes() -> None:
+    flood = b'["' + b"\\u0041" * (8 * 1024 * 1024) + b'","' + json.dumps(SECRET).encode()[1:]
+    began = time.thread_time()
+    found = Hidden([SECRET]).clean(flood + b"]")
+    assert time.thread_time() - began < 2.0  # a second of it would be the escapes, one by one
+    assert found.endswith(f'"{MARK}"]'.encode())
 
 
 def test_a_backslash_that_is_written_as_one_begins_no_escape() -> None:
