@@ -10,46 +10,39 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from weakref import WeakSet
 
 AT_ONCE: Final = 16
 """Writes that are not held back any longer: in a turn of many messages the first should not wait for the last."""
 
 
-_begun: Final[list[Writes]] = []
-"""Whose turn has begun and not ended; a process has one loop that serves."""
+_all: Final[WeakSet[Writes]] = WeakSet()
+"""A process has a few, for its listeners and its servers."""
 
 
 def flush_all() -> None:
     """The turn is over for all, now: whoever ends it otherwise would have the loop look at its sockets in between."""
-    for each in _begun:
+    for each in _all:
         each.flush()
 
 
 class Writes:
     """What waits for the end of a turn. Belongs to one event loop."""
 
-    __slots__ = ("_soon", "_waiting")
+    __slots__ = ("__weakref__", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
-        self._soon = False  # the loop comes round for what waits
+        _all.add(self)
 
     def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write this when the turn is over, unless the connection is closing by then."""
         waiting = self._waiting
-        if not self._soon:
-            self._soon = True
-            _begun.append(self)
-            asyncio.get_running_loop().call_soon(self._come_round)
+        if not waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
         waiting.append((transport, data))
         if len(waiting) >= AT_ONCE:
             self.flush()
-
-    def _come_round(self) -> None:
-        self._soon = False
-        if self in _begun:
-            _begun.remove(self)
-        self.flush()
 
     def flush(self) -> None:
         """Write what waits."""

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from broker import telemetry
 from broker.gate_edge import text_of
-from broker.quotas.quotas import Over, ServerQuotas, Ticket
+from broker.quotas.quotas import UNCOUNTED, Key, Over, ServerQuotas, Ticket
 from broker.telling import answer_here
 from protocol_versions import jsonrpc
 from translators.machine import FromClient
@@ -38,10 +38,14 @@ class Meter:
 
     def __init__(self, quotas: ServerQuotas) -> None:
         self._quotas = quotas
-        self._tickets: dict[int, Ticket] = {}
+        self._tickets: dict[int, Ticket | Key] = {}
+        """What each open call holds: a ticket, or its one place where nothing but the usual limit holds."""
 
     def take(self, relay: Relay, exchange: int, frame: Frame) -> None:
         """Give a message of the client to the core, or answer that it is too much."""
+        if self._quotas.plain and frame.method is not UNSET and frame.id is not UNSET:
+            self._take(relay, exchange, frame)
+            return
         entered = self._enter(relay, frame)
         if type(entered) is Over:
             refuse(relay, exchange, frame, entered)
@@ -55,8 +59,31 @@ class Meter:
     def ended(self, call: int) -> None:
         """A call is over."""
         ticket = self._tickets.pop(call, None)
-        if ticket is not None:
-            ticket.leave()
+        if type(ticket) is tuple:
+            self._quotas.leave(ticket)
+        elif ticket is not None:
+            ticket.leave()  # type: ignore[union-attr]
+
+    def _take(self, relay: Relay, exchange: int, frame: Frame) -> None:
+        """A request where nothing but the limit without configuration holds, which is nearly every one."""
+        quotas, who = self._quotas, relay.speaker.who
+        running, key = quotas.running, (0, who.id)
+        count = running.get(key, 0)
+        counts = frame.method not in UNCOUNTED and who.id
+        if counts and count >= quotas.plain:
+            refuse(relay, exchange, frame, quotas.over)
+            return
+        if counts:
+            running[key] = count + 1
+        try:
+            relay.feed(FromClient(exchange, frame))
+        finally:
+            if counts:
+                call = relay.talk.book.by_client.get(frame.id)  # type: ignore[arg-type]
+                if call is None or call in self._tickets:
+                    quotas.leave(key)
+                else:
+                    self._tickets[call] = key
 
     def _enter(self, relay: Relay, frame: Frame) -> Ticket | Over | None:
         method = frame.method

@@ -209,8 +209,27 @@ class ServerQuotas:
             return None
         running, key = self._all.running, (0, principal)
         if running.get(key, 0) >= self.plain:
-            return Over("concurrency", WHOLE, BUSY_RETRY_S)
+            return self.over
         return Ticket(running, key)
+
+    @property
+    def running(self) -> dict[Key, int]:
+        """How many there are at once."""
+        return self._all.running
+
+    @property
+    def over(self) -> Over:
+        """What is said of one too many where nothing but the limit without configuration holds."""
+        return Over("concurrency", WHOLE, BUSY_RETRY_S)
+
+    def leave(self, key: Key) -> None:
+        """One place is free again."""
+        running = self._all.running
+        left = running[key] - 1
+        if left:
+            running[key] = left
+        else:
+            del running[key]
 
     def stream(self, principal: str, call: Ticket | None = None) -> Ticket | Over:
         """What an open stream of a caller holds, beside what its `call` does, if it is one; a refusal leaves that."""
