@@ -57,7 +57,7 @@ class LapseWatch:
         revoked = self._identities.revoked
         revoked.look()
         self._end()
-        if self._identities.asked and self._asking is None:
+        if self._identities.asking and self._asking is None:
             self._asking = asyncio.get_running_loop().create_task(self._ask())
         if revoked.watched or any(map(is_open, self._faces())):
             self.begin()

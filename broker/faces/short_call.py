@@ -39,7 +39,7 @@ class SessionHead:
         session = context.sessions.find(self._session_id, self._principal.id)
         if session is None or context.retired or b"protocolVersion" in body:
             return None
-        if context.lapses and not context.admission.good(self._principal):
+        if context.lapses and not context.admission.identities.good(self._principal):
             return None
         try:
             frame = jsonrpc.decode_strict(body, context.wire)

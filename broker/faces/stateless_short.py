@@ -83,7 +83,7 @@ class BareHead:
         if context.retired:
             return None
         if context.lapses:
-            if not context.admission.good(self._principal):
+            if not context.admission.identities.good(self._principal):
                 return None
             context.admission.identities.shown()
         try:

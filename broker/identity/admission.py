@@ -106,10 +106,6 @@ class Admission:
         """Why a credential that was good is good no more; empty if it still is."""
         return self.identities.lapsed(principal)
 
-    def good(self, principal: Principal) -> bool:
-        """True if a credential that was good is good still, without asking anybody."""
-        return self.identities.good(principal)
-
     @property
     def every_scope(self) -> list[str]:
         """All scopes that anything here needs."""

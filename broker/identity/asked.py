@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Asked:
-    """Those of one broker. False while no issuer is asked about anything."""
+    """Those of one broker."""
 
     def __init__(self, identities: Identities) -> None:
         self.opaque: tuple[Issuer, Rules] | None = None
@@ -32,9 +32,6 @@ class Asked:
         self._by_issuer: dict[str, Introspection] = {}
         self._good_at: dict[str, float] = {}  # of each token that is open: when it was good last
         self._ended: dict[str, str] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_issuer)
 
     def introspection(self, section: Section, issuer: Issuer, limits: Any) -> Introspection | None:
         """Where an issuer is asked, if it is.
@@ -56,12 +53,13 @@ class Asked:
             wall=lambda: self._identities.wall(),
         )
 
-    def adopt(self, settings: Settings, trusted: Trusted) -> None:
-        """Ask these from now on."""
+    def adopt(self, settings: Settings, trusted: Trusted) -> bool:
+        """Ask these from now on; False if none of them is to be asked."""
         asks = {name: issuer.introspection for name, (issuer, _) in trusted.items()}
         self._by_issuer = {name: found for name, found in asks.items() if found is not None}
         takes = (each for each in settings.issuers if each.introspection is not None and each.introspection.opaque)
         self.opaque = next((trusted[each.issuer] for each in takes), None)
+        return bool(self._by_issuer)
 
     def vouched(self, principal: Principal) -> bool:
         """True if nobody is asked about a token, or what its caller was named by is still believed."""

@@ -50,6 +50,8 @@ class Identities:
         self._newest: dict[str, float] = {}  # the latest end of a caller's credentials, by its id
         self._known: OrderedDict[tuple[str, str], Principal] = OrderedDict()
         self.asked = Asked(self)
+        self.asking = False
+        """Whether any issuer is asked about tokens."""
         self.certificates: Certificates | None = None
         self.shown: Callable[[], None] = lambda: None
         """Told of every credential that is found good, where it may be good no more later."""
@@ -95,7 +97,7 @@ class Identities:
         self._replaced = self._replaced or (before.keys, before.issuers) != (settings.keys, settings.issuers)
         self.settings, self.issuers = settings, trusted
         self.audiences = {each.issuer: frozenset(each.audiences) for each in settings.issuers}
-        self.asked.adopt(settings, trusted)
+        self.asking = self.asked.adopt(settings, trusted)
         self._known.clear()  # what was verified was verified by the rules of before
         return gone
 
@@ -133,7 +135,7 @@ class Identities:
 
     def good(self, principal: Principal) -> bool:
         """True if a credential that was good is good still, as far as can be known without asking anybody."""
-        return not self.lapsed(principal) and (not self.asked or self.asked.vouched(principal))
+        return not self.lapsed(principal) and not (self.asking and not self.asked.vouched(principal))
 
     def lapsed(self, principal: Principal) -> str:
         """Why a credential that was good is good no more: `expired`, `revoked` or `unchecked`; empty if it is."""
@@ -144,7 +146,7 @@ class Identities:
             return "revoked"
         if self.revoked and self.revoked.covers(principal):
             return "revoked"
-        return self.asked.ended(principal) if self.asked else ""
+        return self.asked.ended(principal) if self.asking else ""
 
     def _gone(self, principal: Principal) -> bool:
         """True if the configuration that named this caller has been replaced by one that does not."""
