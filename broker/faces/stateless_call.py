@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from broker.faces.stateless_errors import fault_of, given_on, is_away
-from broker.faces.stateless_listen import LISTEN, Subscription
+from broker.faces.stateless_listen import HIDDEN, LISTEN, Subscription
 from broker.faces.stateless_params import (
     LEVELS,
     STATE,
@@ -30,7 +30,7 @@ from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, 
 from broker.faces.stateless_results import typed as result_type
 from broker.faces.stateless_rounds import CallRounds
 from broker.gate import Gate
-from broker.hooks.base import Caller
+from broker.hooks.base import Caller, CallInfo
 from broker.hooks.inner import REQUESTS
 from broker.seal import MAX_ROUNDS, Unsealable
 from protocol_versions import jsonrpc
@@ -95,7 +95,7 @@ class StatelessCall:
         self.envelope = envelope if envelope is not None else read_envelope(modern.meta, caller)
         self.told, self.capabilities = self.envelope.told, self.envelope.capabilities
         self.token, self.level = self.envelope.token, self.envelope.level
-        self.subscription = Subscription(client_id, modern.params) if self.method == LISTEN else None
+        self.subscription = Subscription(client_id, modern.params, self._barred) if self.method == LISTEN else None
         self.ticket = ticket
         self.open = True
         self.fault = ""
@@ -120,8 +120,18 @@ class StatelessCall:
     def _params(self) -> dict[str, Any]:
         """As they are sent. Whoever taps sees what takes the envelope out before a session."""
         if self.bridged and not self.watch.tapping:
-            return within_session(self.modern, self.envelope, self.number)
-        return outgoing(self.modern, self.told, self.number)
+            params = within_session(self.modern, self.envelope, self.number)
+        else:
+            params = outgoing(self.modern, self.told, self.number)
+        return params if self.subscription is None else self.subscription.sent(params)
+
+    def _barred(self, method: str, uri: str | None) -> bool:
+        """Whether policy keeps this caller from what a session that it shares tells anybody."""
+        context = self.relay.context
+        if not self.bridged or not context.hooks.hooks:
+            return False
+        info = CallInfo(method, uri, self.principal, self.name, caller=self.caller(self.number))
+        return context.hooks.review(info) is not None
 
     def _send(self, params: dict[str, Any]) -> None:
         frame = jsonrpc.request(self.number, self.method, params)
@@ -203,7 +213,7 @@ class StatelessCall:
         if frame.method is not UNSET:
             why = self._notification(frame) if frame.id is UNSET else "backend-request"
             if why:
-                self.watch.note(self.name, "violation", frame.method, why)
+                self.watch.note(self.name, "denied" if why == HIDDEN else "violation", frame.method, why)
             else:
                 self.relay.to_client(self, frame)
         elif frame.error is not UNSET:
