@@ -10,7 +10,8 @@ so that the failure of a thing that does exist is not hidden.
 from __future__ import annotations
 
 import re
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -39,45 +40,62 @@ _SIGNS = {
 """Without any of these in it, JSON holds none of the words."""
 
 
-def _compiled(pattern: str) -> dict[str, re.Pattern[str]]:
-    return {kind: re.compile(pattern.replace("WORD", word), re.IGNORECASE) for kind, word in _WORDS.items()}
+class _Phrases(NamedTuple):
+    """What is said of one kind of thing."""
+
+    before: re.Pattern[str]
+    """What comes right before the name."""
+    word: re.Pattern[str]
+    after: re.Pattern[str]
+    """What comes right after it, if only the kind of thing (`word`) comes before."""
+    bare: re.Pattern[str]
+    start: re.Pattern[str]
 
 
-_BEFORE = _compiled(
-    r"(?:(?:unknown|unrecogni[sz]ed|undefined|no such|non-?existent) WORD(?: name| named| called| uri)?\s*:?"
-    r"|no WORD (?:named|called|with (?:the )?(?:name|uri))\s*:?|(?:invalid WORD(?: name| uri)?|WORD not found)\s*:)"
-    rf"\s*{_QUOTE}"
-)
-"""What comes right before the name."""
+@cache
+def _phrases(kind: str) -> _Phrases:
+    """Compiled for the first text that is looked at: a start does not wait for that."""
+    word = _WORDS[kind]
 
-_WORD = _compiled(rf"\bWORD(?: with (?:name|uri))?\s*:?\s*{_QUOTE}")
-_AFTER = re.compile(
-    rf"{_END_QUOTE}\s*(?:(?:is |was )?(?:unknown|non-?existent)|doesn't exist"
-    r"|(?:is |was |does |could |can)?not (?:be )?(?:found|exist|registered|known|recogni[sz]ed))",
-    re.IGNORECASE,
-)
-"""What comes right after it, if only the kind of thing comes before."""
+    def compiled(pattern: str) -> re.Pattern[str]:
+        return re.compile(pattern.replace("WORD", word), re.IGNORECASE)
+
+    return _Phrases(
+        before=compiled(
+            r"(?:(?:unknown|unrecogni[sz]ed|undefined|no such|non-?existent) WORD(?: name| named| called| uri)?\s*:?"
+            r"|no WORD (?:named|called|with (?:the )?(?:name|uri))\s*:?"
+            r"|(?:invalid WORD(?: name| uri)?|WORD not found)\s*:)"
+            rf"\s*{_QUOTE}"
+        ),
+        word=compiled(rf"\bWORD(?: with (?:name|uri))?\s*:?\s*{_QUOTE}"),
+        after=compiled(
+            rf"{_END_QUOTE}\s*(?:(?:is |was )?(?:unknown|non-?existent)|doesn't exist"
+            r"|(?:is |was |does |could |can)?not (?:be )?(?:found|exist|registered|known|recogni[sz]ed))"
+        ),
+        bare=compiled(rf"{_PREFIX}(?:(?:unknown|no such|invalid) WORD(?: name)?|WORD not found)[.!]?"),
+        start=compiled(rf"\s*(?:\{{\s*\"(?:error|message)\"\s*:\s*\")?{_PREFIX}"),
+    )
+
 
 _PREFIX = r"(?:(?:mcp )?error(?: -?\d+)?:\s*)*"
-_BARE = _compiled(rf"{_PREFIX}(?:(?:unknown|no such|invalid) WORD(?: name)?|WORD not found)[.!]?")
-_START = re.compile(rf"\s*(?:\{{\s*\"(?:error|message)\"\s*:\s*\")?{_PREFIX}", re.IGNORECASE)
 
 
 def says_absent(kind: str, name: str | None, text: str, *, whole: bool = False) -> bool:
     """True if a text says that there is no tool, prompt or resource of this name; `whole`: and begins with it."""
     text = text[: WINDOW + len(name or "")]
-    if _BARE[kind].fullmatch(text.strip()) is not None:
+    phrases = _phrases(kind)
+    if phrases.bare.fullmatch(text.strip()) is not None:
         return True
     if not name or name not in text:
         return False
-    start = _START.match(text)
+    start = phrases.start.match(text)
     only_at = start.end() if whole and start is not None else -1
-    for found in _BEFORE[kind].finditer(text):
+    for found in phrases.before.finditer(text):
         if _names(text, name, found.end()) and only_at in (-1, found.start()):
             return True
-    for found in _WORD[kind].finditer(text):
+    for found in phrases.word.finditer(text):
         after = found.end() + len(name)
-        if text.startswith(name, found.end()) and _AFTER.match(text, after) and only_at in (-1, found.start()):
+        if text.startswith(name, found.end()) and phrases.after.match(text, after) and only_at in (-1, found.start()):
             return True
     return False
 

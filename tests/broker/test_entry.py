@@ -82,6 +82,12 @@ def test_a_start_on_a_pipe_loads_no_library_that_it_does_not_need() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_start_compiles_no_expressions_that_it_does_not_need() -> None:
+    code = "import broker.stdio_app; from broker.hooks import absence; print(absence._phrases.cache_info().currsize)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.stdout.strip() == "0"
+
+
 def test_a_configuration_without_rules_loads_neither_their_engine_nor_an_http_server(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text("pipe: {name: ann}\nservers: {default: {filter: {tools: {deny: [a]}}}}\n", encoding="utf-8")
