@@ -30,7 +30,7 @@ from broker.faces.stateless_results import CACHEABLE, COMPLETE, INPUT_REQUIRED, 
 from broker.faces.stateless_results import typed as result_type
 from broker.faces.stateless_rounds import CallRounds
 from broker.gate import Gate
-from broker.hooks.base import Caller, CallInfo
+from broker.hooks.base import Caller, CallInfo, Deny
 from broker.hooks.inner import REQUESTS
 from broker.seal import MAX_ROUNDS, Unsealable
 from protocol_versions import jsonrpc
@@ -113,6 +113,11 @@ class StatelessCall:
 
     def start(self, inner: bytes | None) -> None:
         """Send the request; `inner` is what was sealed as its state: the backend's own, and what goes with it."""
+        refusal = None if inner is None else self._refusal(self.method, self.modern.target)
+        if refusal is not None:  # the answers go to a call that is open, which its request has to be let through to
+            self.watch.denied(self, self.number, "params", self.method, refusal.reason)
+            self.finish(broken(self.number, "denied", code=refusal.code, message=refusal.message))
+            return
         params = self._params()
         self.rounds.resume(params, inner)
         self._send(params)
@@ -127,11 +132,15 @@ class StatelessCall:
 
     def _barred(self, method: str, uri: str | None) -> bool:
         """Whether policy keeps this caller from what a session that it shares tells anybody."""
+        return self._refusal(method, uri) is not None
+
+    def _refusal(self, method: str, target: str | None) -> Deny | None:
+        """Why this caller may not use that, where a session of the backend judges by itself what reaches it."""
         context = self.relay.context
         if not self.bridged or not context.hooks.hooks:
-            return False
-        info = CallInfo(method, uri, self.principal, self.name, caller=self.caller(self.number))
-        return context.hooks.review(info) is not None
+            return None
+        info = CallInfo(method, target, self.principal, self.name, caller=self.caller(self.number))
+        return context.hooks.review(info)
 
     def _send(self, params: dict[str, Any]) -> None:
         frame = jsonrpc.request(self.number, self.method, params)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.adversarial.doors import HTTP, KEYS, MODERN, Cell, before
+from tests.broker.bridge_world import ADA, FORM, INPUTS, Server, asking
 from tests.broker.http1_world import within
 from tests.broker.modern_world import ask, envelope
 from tests.broker.scripted_backend import DONE, Asked, Json, Reply, World
@@ -121,3 +122,36 @@ async def test_two_programs_of_one_caller_that_share_a_session_are_judged_apart(
         assert (await heard["raw"].message())["params"]["uri"] == URIS[1]
         assert (await heard["other"].message())["params"]["uri"] == URIS[0]
         assert here.backend.count("initialize") == 1
+
+
+@pytest.mark.parametrize("backend", ["2025-11-25", MODERN])
+async def test_a_round_of_a_call_goes_on_only_for_who_might_have_begun_it(backend: str) -> None:
+    """C118, C127: the state is its caller's, and what shows it now may be a lesser credential."""
+    deny = "client.name == 'other' && kind == 'tool' && name == 'x'"
+    rules: Json = {"policy": {"rules": [{"name": "other", "deny": deny}]}}
+    async with before(Cell(MODERN, HTTP, backend), keys=True, **rules) as here:
+        key = {"Authorization": f"Bearer {KEYS['ann']}"}
+        server = Server(here)
+        if backend == MODERN:
+            questions = {"q": {"method": "elicitation/create", "params": FORM}}
+
+            async def tool(asked: Asked) -> None:
+                first = "inputResponses" not in asked.message["params"]
+                interim = {"resultType": "input_required", "inputRequests": questions, "requestState": "s"}
+                await asked.result(interim if first else {"resultType": "complete", **DONE})
+
+            here.backend.on("tools/call", tool)
+        else:
+            here.backend.on("tools/call", asking(lambda: server))
+
+        async def said(name: str, **more: Any) -> Reply:
+            meta = {**envelope(INPUTS), "io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"}}
+            params = {"name": "x", "arguments": {}, **more}
+            return await ask(here.another(), "tools/call", params, meta=meta, **key)
+
+        first = (await said("raw")).json["result"]
+        answers = {"inputResponses": dict.fromkeys(first["inputRequests"], ADA), "requestState": first["requestState"]}
+        refused = (await said("other", **answers)).json
+        assert "error" in refused
+        assert "result" in (await said("raw", **answers)).json
+        assert here.backend.count("tools/call") == (2 if backend == MODERN else 1)
