@@ -157,15 +157,15 @@ class Pipe(Section):
     def principal(self, keys: Mapping[str, CallerKey]) -> Principal:
         """The caller, of a broker with these keys."""
         if self.key:
-            return Principal(f"key:{self.key}", "key", self.claims, frozenset(keys[self.key].scopes))
+            return Principal(f"key:{self.key}", "key", scopes=frozenset(keys[self.key].scopes))
         return Principal(f"local:{self.name}" if self.name else "local", "local", self.claims, frozenset(self.scopes))
 
     def check(self, keys: Mapping[str, CallerKey]) -> None:
         """Raises ValueError for a caller that there cannot be."""
         if self.key and self.key not in keys:
             raise ValueError("pipe.key: expected a name of `keys`")
-        if self.key and (self.name or self.scopes):
-            raise ValueError("pipe: name and scopes are for a caller without `key`")
+        if self.key and (self.name or self.scopes or self.claims):
+            raise ValueError("pipe: name, scopes and claims are for a caller without `key`")
 
 
 def checked_public_url(value: str) -> str:

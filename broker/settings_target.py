@@ -1,8 +1,9 @@
 """One server under the sections of a configuration: that of the file, or one that the command line names.
 
 For `dragoman stdio --config` and `dragoman proxy --config`. A server of the command line is `default`, or takes the
-place of one of the file: its rules, filters and injections are that one's, where it is is what the command line says.
-Invariant: what the command line adds to a filter hides more, never less.
+place of one of the file: its rules, filters and injections are that one's; where it is and how it is reached is what
+the command line says. Invariants: what the command line adds to a filter hides more, never less; no credential of a
+server of the file is shown to one that takes its place.
 """
 
 from __future__ import annotations
@@ -13,8 +14,14 @@ from typing import Any, Final
 from broker.settings import PROXY_NAME, Settings
 from broker.settings_file import SettingsError, read
 
-PLACE: Final = ("url", "command", "env", "inherit_env", "cwd")
-"""What says where a server is, or how it is started."""
+PLACE: Final = ("url", "command")
+"""What says where a server is."""
+
+REACHED: Final = (
+    *PLACE, "env", "inherit_env", "cwd", "transport", "headers", "bearer_file", "sign_in", "token", "ca_bundle",
+    "client_certificate", "client_key", "proxy",
+)  # fmt: skip
+"""And how it is reached: started, connected to, and shown credentials."""
 
 OVER_HTTP: Final = (
     "host", "port", "allowed_hosts", "allowed_origins", "issuers", "public_url", "expired_calls", "tls", "anonymous",
@@ -50,7 +57,7 @@ def configured(
     if not isinstance(section, dict):
         raise SettingsError([f"{path}: servers.{name}: expected a mapping"])
     if placed:
-        section = {key: value for key, value in section.items() if key not in PLACE}
+        section = {key: value for key, value in section.items() if key not in REACHED}
     try:
         merged = _over(tree, {**top, "servers": {name: _over(section, backend)}, "single": True})
         return Settings.build(merged), name

@@ -52,7 +52,8 @@ class Configured(msgspec.Struct, frozen=True):
         settings, name = self.settings, self.name
         backend, told = settings.servers[name], settings.telemetry
         limits, wire = backend.limits(settings.limits), wire_of(settings.limits)
-        reports().configure(settings.log.format, settings.log.level if settings.log.model_fields_set else LEVEL)
+        level = settings.log.level if "level" in settings.log.model_fields_set else LEVEL
+        reports().configure(settings.log.format, level)
         reach = reach_of(name, backend, limits, wheel, sign_in=self.sign_in, log=server_said)
         served = Served(limits, settings.pipe.principal(settings.keys), tap=_tap(settings), audit=_audit(settings))
         if settings.revoked is not None:
@@ -100,10 +101,8 @@ def configured_of(target: str | tuple[str, ...] | None, given: dict[str, Any]) -
         top["audit"] = {"file": {"path": given["audit"]}}
     settings, name = configured(Path(given["config"]), given["server"], _backend(target, given), top, pipe=True)
     backend = settings.servers[name]
-    silent = backend.sign_in is False and backend.token is None and given["sign_in"] == "auto"
-    signs = (
-        silent and bool(backend.url) and not any(each.lower() == "authorization" for each in backend.request_headers())
-    )
+    shown = any(each.lower() == "authorization" for each in backend.request_headers()) or backend.token is not None
+    signs = given["sign_in"] == "auto" and bool(backend.url) and not (shown or backend.sign_in)
     return Configured(settings, name, sign_in_of(given) if signs else None)
 
 
@@ -129,7 +128,7 @@ def _tap(settings: Settings) -> Any:
 
     try:
         return Tap(settings.tap, settings.secrets())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"tap: {error}") from None
 
 

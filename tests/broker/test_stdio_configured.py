@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from broker import telemetry
 from broker.entry import plain
 from broker.settings_file import SettingsError
 from broker.stdio_command import DEFAULTS, WrongLineError
@@ -69,13 +70,20 @@ def test_a_server_of_the_command_line_is_the_default_one_of_a_file_without_serve
 
 
 def test_it_takes_the_place_of_a_named_one_and_keeps_its_rules(tmp_path: Path) -> None:
-    crm = {"url": URL, "inject": [{"argument": "tenant", "value": "a"}], "filter": {"tools": {"deny": ["a*"]}}}
+    crm = {
+        "url": URL,
+        "headers": {"Authorization": "Bearer its own"},
+        "inject": [{"argument": "tenant", "value": "a"}],
+        "filter": {"tools": {"deny": ["a*"]}},
+    }
     found = made(tmp_path, {"servers": {"crm": crm, "other": {"url": URL}}}, server="crm", tool_deny=("b*",))
     backend = found.settings.servers["crm"]
     assert (found.name, backend.url, backend.command[1:]) == ("crm", "", COMMAND[1:])
     assert backend.filter.tools.deny == ("a*", "b*")
     assert len(backend.inject) == 1
     assert list(found.settings.servers) == ["crm"]
+    elsewhere = made(tmp_path, {"servers": {"crm": crm}}, "https://elsewhere.example.com/mcp", server="crm")
+    assert elsewhere.settings.servers["crm"].request_headers() == {}
 
 
 def test_without_one_the_only_server_of_the_file_or_the_named_one_is_served(tmp_path: Path) -> None:
@@ -125,6 +133,26 @@ def test_rates_and_files_of_the_command_line_are_added_to_the_file(tmp_path: Pat
     assert found.audit is not None
     assert found.audit.file is not None
     assert (str(found.audit.file.path), found.audit.file.keep) == ("b.jsonl", 3)
+
+
+@pytest.mark.parametrize(
+    ("tree", "given", "level"),
+    [
+        ({}, {}, "warning"),
+        ({"log": {"format": "json"}}, {}, "warning"),
+        ({"log": {"level": "debug"}}, {}, "debug"),
+        ({"log": {"level": "debug"}}, {"log_level": "error"}, "error"),
+    ],
+)
+async def test_a_host_is_shown_no_more_of_the_log_than_was_asked_for(
+    tmp_path: Path, tree: Any, given: Any, level: str
+) -> None:
+    told = telemetry._state.format, telemetry._state.level
+    try:
+        await made(tmp_path, tree, **given).build(Wheel()).close()
+        assert telemetry._state.level == telemetry._LEVELS[level]
+    finally:
+        telemetry._state.format, telemetry._state.level = told
 
 
 def test_at_a_url_a_person_signs_in_unless_the_file_or_the_line_says_how_else(tmp_path: Path) -> None:
