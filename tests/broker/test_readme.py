@@ -215,6 +215,22 @@ def test_the_front_page_is_read_in_five_minutes() -> None:
     assert len(prose.split()) < 5 * 250
 
 
+def test_what_it_may_cost_is_what_the_benchmarks_enforce() -> None:
+    from benchmarks import guarded, pipes, rows
+
+    gates = {row.name: row.gate for row in rows.ROWS} | {limit.name: limit.gate for limit in rows.LIMITS}
+    memory = [gates[name] for name in ("memory", "memory-stream", "memory-parked")]
+    assert gates["cpu-older"] == gates["cpu-newer"] == gates["cpu-bridged-newest"]
+    across, within_one = gates["cpu-older"], gates["cpu-equal"]
+    for row in (
+        f"| CPU of a call between two revisions | {across} of the pass-through's; {within_one:.2f} within one |",
+        f"| {memory[0]} KB; {memory[1]} KB; {memory[2]} KB |",
+        f"| {guarded.GATE} of a pass-through's call on top |",
+        f"| {pipes.START.gate} and {pipes.CPU.gate} of PyPI's `mcp-proxy` |",
+    ):
+        assert row in README, row
+
+
 MADE = [ROOT / "broker" / file for file in FILES.values()]
 LINKS = [
     (path.relative_to(ROOT), link)
