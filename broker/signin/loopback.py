@@ -54,12 +54,17 @@ class Loopback:
         Raises:
             SignInError: the port is taken.
         """
-        await self._runner.setup()
+        # By itself: what is cancelled while it begins to listen would go on listening, and nobody could end it.
+        listening = asyncio.ensure_future(self._listen())
         try:
-            await self._listen()
+            await asyncio.shield(listening)
         except OSError as error:
             await self._runner.cleanup()
             raise SignInError("unreachable", f"port {self._port} of 127.0.0.1 is not free") from error
+        except BaseException:
+            await asyncio.wait([listening])
+            await self._runner.cleanup()
+            raise
         self._port = int(self._runner.addresses[0][1])
         self.redirect_uri = f"http://127.0.0.1:{self._port}{PATH}"
         return self
@@ -81,6 +86,7 @@ class Loopback:
         return code_of(found, issuer)
 
     async def _listen(self) -> None:
+        await self._runner.setup()
         try:
             await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         except OSError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from aiohttp import web
 from broker.app import create_app
 from broker.serve import start
 from broker.settings import Settings
+from broker.signin.loopback import Loopback
 from broker.signin.options import SignInOptions
-from tests.broker.http1_world import within
-from tests.broker.signin_world import RESOURCE, Setting, setting
+from tests.broker.http1_world import turn, within
+from tests.broker.signin_world import RESOURCE, setting
 
 Json = dict[str, Any]
 OPENING: Json = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
@@ -100,7 +103,7 @@ async def test_a_server_that_is_away_is_not_taken_for_one_of_2025_03_26(tmp_path
 
 async def test_a_client_the_operator_registered_is_used_with_its_secret_and_its_port(tmp_path: Path) -> None:
     async with setting(tmp_path) as here:
-        port = await _free(here)
+        port = _free()
         here.issuer.clients["mine"] = {
             "client_secret": "kept: to %self",
             "redirect_uris": [f"http://127.0.0.1:{port}/callback"],
@@ -117,7 +120,7 @@ async def test_a_secret_is_posted_where_the_issuer_takes_it_no_other_way(tmp_pat
     async with setting(tmp_path) as here:
         here.issuer.edit = lambda it: it.update(token_endpoint_auth_methods_supported=["client_secret_post"])
         here.faultless = False  # this issuer takes Basic alone: that it complains is what shows the other way
-        port = await _free(here)
+        port = _free()
         here.issuer.clients["mine"] = {"client_secret": "s", "redirect_uris": [f"http://127.0.0.1:{port}/callback"]}
         options = SignInOptions("mine", "s", here.issuer.issuer, redirect_port=port)
         assert "error" in await (await here.broker(options=options)).open()
@@ -127,7 +130,7 @@ async def test_a_secret_is_posted_where_the_issuer_takes_it_no_other_way(tmp_pat
 async def test_a_metadata_document_is_shown_to_an_issuer_that_takes_them(tmp_path: Path) -> None:
     document = "https://dragoman.example/client.json"
     async with setting(tmp_path) as here:
-        port = await _free(here)
+        port = _free()
         here.issuer.edit = lambda it: it.update(client_id_metadata_document_supported=True)
         here.issuer.clients[document] = {"redirect_uris": [f"http://127.0.0.1:{port}/callback"]}
         broker = await here.broker(options=SignInOptions(document, redirect_port=port))
@@ -168,12 +171,11 @@ async def test_the_operators_scopes_are_asked_for_in_place_of_the_servers(tmp_pa
         assert here.issuer.authorizations[0]["scope"] == "read"
 
 
-async def _free(here: Setting) -> int:
-    """A port that is free now."""
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
+def _free() -> int:
+    """A port that is free now. Nobody listens on it meanwhile, or whoever connects by mistake would be accepted."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
     return port
 
 
@@ -251,3 +253,16 @@ async def test_a_broker_at_an_address_signs_in_where_it_was_told_to(
                     assert "dragoman-sample" in await answer.text()
         finally:
             await within(running.close())
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_place_to_come_back_to_that_is_given_up_at_any_moment_listens_no_more(turns: int) -> None:
+    port = _free()
+    opening = asyncio.ensure_future(Loopback("state", port=port).__aenter__())
+    for _ in range(turns):
+        await turn()
+    opening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await opening).__aexit__()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
