@@ -150,7 +150,7 @@ def test_looks_that_hooks_share_are_taken_once_and_one_hook_that_has_none_judges
     both = Runner([*judging("deny name == 'rm'").hooks, FilterNames({"tools": Rule(deny=("rm",))})], DEFAULT_LIMITS)
     looks = both.glances("result", "tools/call")
     assert looks is not None
-    assert len(looks) == len(set(looks)) == 2
+    assert len(looks) == len(set(looks)) == 3  # an absence, a task, a hidden resource
     assert both.glances("result", "tools/list") is None
     assert both.glances("result", "prompts/get") == ()
 
