@@ -152,7 +152,7 @@ def test_looks_that_hooks_share_are_taken_once_and_one_hook_that_has_none_judges
     assert looks is not None
     assert len(looks) == len(set(looks)) == 3  # an absence, a task, a hidden resource
     assert both.glances("result", "tools/list") is None
-    assert both.glances("result", "prompts/get") == ()
+    assert both.glances("result", "completion/complete") == ()
 
 
 def test_most_results_take_no_more_than_a_glance() -> None:
