@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from protocol_versions.jsonrpc import Frame
+from translators.asks import NEEDS
 from translators.loss import Loss
 from translators.machine import Note
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from broker.audit.log import AuditLog
     from broker.audit.trail import Trail
     from broker.metering.calls import ServerCalls
+
+
+LOSING = frozenset(("violation", "dropped"))
+"""Kinds of notes of messages that are not passed on, and that no call tells of."""
 
 
 class Tap(Protocol):
@@ -59,6 +64,10 @@ class Watch:
     def note(self, backend: str, kind: str, method: str = "", reason: str = "", pair: str = "") -> None:
         """Something worth counting."""
         self.reports.note(kind, backend=backend, method=method, reason=reason, pair=pair)
+        if self.audit is not None and (
+            kind in LOSING or (kind == "refused" and (method in NEEDS or reason.startswith("answer-")))
+        ):
+            self.audit.dropped(reason, server=backend, method=method)
 
     def denied(self, edge: Any, call: int, part: str, method: str, reason: str) -> None:
         """Policy refused a message at an edge; `part` is that of its slot, or `question` or `answer`."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from broker.audit import questions
 from broker.audit.admitting import UNAVAILABLE, UNAVAILABLE_TEXT
 from broker.audit.trail import Trail
 from broker.backends.pooled_relay import PooledRelay
@@ -45,6 +46,8 @@ class AuditedRelay(Relay):
         """One message of the client; a request that comes to nothing is written down as well."""
         asks = frame.method is not UNSET and frame.id is not UNSET
         self._asked = frame if asks else None
+        if frame.method is UNSET:
+            self._replied(frame)
         try:
             super().client_frame(exchange, frame)
         finally:
@@ -122,6 +125,9 @@ class AuditedRelay(Relay):
                 trail.cancelled(effect.frame)  # type: ignore[union-attr]
             elif kind is ToClient and effect.final:  # type: ignore[union-attr]
                 answer = effect
+            elif kind is ToClient and effect.frame.id is not UNSET and effect.frame.method != "ping":  # type: ignore[union-attr]
+                method, params = effect.frame.method, effect.frame.params  # type: ignore[union-attr]
+                questions.asked(trail, current, str(method), params, self.caller(current))
             elif kind is End:
                 ended.append((effect, answer))
                 current = effect.call  # type: ignore[union-attr]
@@ -133,6 +139,14 @@ class AuditedRelay(Relay):
         if self._asked is not None and answer is not None and not ended:
             asked, self._asked = self._asked, None
             trail.answered(asked, answer.frame, self.caller(0))  # type: ignore[union-attr]
+
+    def _replied(self, frame: Frame) -> None:
+        """The client's answer to a question; one that was not asked, or not here, has no line."""
+        book = self.talk.book
+        ask = book.asks.get(frame.id) if type(frame.id) is int else None
+        if ask is not None and ask.method != "ping":
+            call = next((call.id for call in book.calls.values() if call.exchange == ask.stream), 0)
+            questions.replied(self.trail, call, ask.method, frame, self.caller(call))
 
     def _begins(self, call: int, frame: Frame) -> int:
         found = self.talk.book.calls.get(call)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
+from broker.audit import questions
 from broker.audit.text import digest
 from broker.faces.stateless_call import StatelessCall
 from broker.faces.stateless_params import STATE
 from broker.faces.stateless_relay import StatelessRelay
+from broker.hooks.inner import REQUESTS, RESPONSES
 from protocol_versions.jsonrpc import Frame
 from translators import tree
 from translators.reply import reason_of
@@ -91,6 +93,7 @@ class AuditedStatelessRelay(StatelessRelay):
             trail.heard(number, frame, peer=not reason_of(frame))
             if asks:
                 record.reason, record.suspends = "input-required", state
+                questions.asked_inside(trail, number, frame.result.get(REQUESTS), self.caller(call))  # type: ignore[union-attr]
             trail.end(number, "ok", None if record.admitted else self.caller(call))
         elif call.record is not None:  # a session has it, and it goes on
             call.record.suspends = state or call.record.suspends
@@ -120,6 +123,8 @@ class AuditedStatelessRelay(StatelessRelay):
         record.round = call.rounds.number
         if STATE in params:
             record.resumes, record.parked = _state(params), call.bridged
+        if RESPONSES in params and not call.bridged:
+            questions.replied_inside(self.trail, call.number, params[RESPONSES], self.caller(call))
 
 
 def _state(members: dict[str, Any]) -> str:

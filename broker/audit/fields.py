@@ -18,8 +18,11 @@ EVENTS: Final = {
     "resumed": "A request brought what an open call waits for (`resumes`); that call has a pair of lines.",
     "unsent": "A call ended before it was sent: its client had left, or no server could be reached.",
     "answered": "The broker answered a request itself, from what it knows; no server was asked.",
+    "asked": "A server asks the client something (`api.operation`): of a URL to open, the name is where it leads.",
+    "replied": "The client answered such a question; `status_detail` is decline, cancel or other if it did not accept.",
     "degraded": "A translation lost something in a message that belongs to no call.",
-    "suppressed": "So many refusals came at once that these were counted instead of written one by one.",
+    "dropped": "A message that is no call was not passed on: its writer may not send it, or nobody can take it.",
+    "suppressed": "So many of those or refusals came at once that these were counted instead of written one by one.",
     "gap": "A sink failed for longer than lines could be kept for it: how many are missing before this one.",
 }
 """`metadata.event_code` -> what happened."""

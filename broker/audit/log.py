@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from broker import telemetry
 from broker.audit.chain import NOTHING, Chain
 from broker.audit.files import AuditFile
-from broker.audit.lines import DENIED, FAILURE, NEITHER, OTHER, READS, Stamp, actor_of, body_of, source_of
+from broker.audit.floods import Floods
+from broker.audit.lines import FAILURE, NEITHER, OTHER, READS, Stamp, actor_of, body_of
 from broker.audit.recovery import Left, Seen
 from broker.audit.redact import Redactor
 from broker.audit.shapes import client_text
@@ -26,19 +26,12 @@ from broker.audit.turn import Turn
 if TYPE_CHECKING:
     from broker.audit.record import Record
     from broker.audit.shapes import Shape
-    from broker.identity import Principal
-
-BURST: Final = 1_000
-"""Refusals at the door that are written at once; further ones are counted (C253: sampled, with exact counters)."""
-
-PER_S: Final = 100.0
-"""Refusals a second for ever; at 800 bytes a line, 7 GB a day at worst."""
 
 MOST_OPEN: Final = 10_000
 """Ids of open calls in one `rotated` line; as many as there may be connections."""
 
 
-class AuditLog:
+class AuditLog(Floods):
     """One process's lines. `clock_ns` is the wall clock, `monotonic` in seconds; `process` a name never used before."""
 
     quiet = False
@@ -74,9 +67,7 @@ class AuditLog:
         self.turn = Turn(self)
         self.failing = False
         """Whether lines cannot be written now, by the last attempt."""
-        self._allowance = float(BURST)
-        self._allowed_at = self._begun
-        self._suppressed: Counter[tuple[str, str]] = Counter()
+        self.begin_floods(self._begun)
 
     # ---- the process ------------------------------------------------------------------------------------------------
 
@@ -93,8 +84,7 @@ class AuditLog:
 
     def close(self) -> None:
         """End: calls that are still open have been ended by whoever began them."""
-        if self._suppressed:
-            self._say_suppressed()
+        self.say_suppressed()
         if self._closed:
             return
         self.turn.over()
@@ -182,41 +172,6 @@ class AuditLog:
         """Flush when this turn of the loop is over: lines that nothing waits for are written together."""
         self.turn.soon()
 
-    def refused(
-        self,
-        reason: str,
-        *,
-        server: str = "",
-        principal: Principal | None = None,
-        peer: str = "",
-        status: int = 0,
-        method: str = "",
-    ) -> None:
-        """A request that was refused before it became a call, `method` of HTTP; of a flood, exact counts."""
-        now = self.monotonic()
-        self._allowance = min(BURST, self._allowance + (now - self._allowed_at) * PER_S)
-        self._allowed_at = now
-        if self._allowance < 1:
-            self._suppressed[reason, server] += 1
-            return
-        self._allowance -= 1
-        if self._suppressed:
-            self._say_suppressed()
-        parts = {} if principal is None else {"actor": actor_of(principal.id, principal.kind)}
-        self.write(
-            "denied",
-            server=server,
-            status=FAILURE,
-            action=DENIED,
-            status_code=str(status) if status else "",
-            detail=reason,
-            decision="deny",
-            http_method=method,
-            source=source_of(peer),
-            **parts,
-        )
-        self.flush_soon()
-
     # ---- within -----------------------------------------------------------------------------------------------------
 
     def _next(self, now: float) -> int:
@@ -286,8 +241,3 @@ class AuditLog:
             process=process,
             **parts,
         )
-
-    def _say_suppressed(self) -> None:
-        suppressed, self._suppressed = self._suppressed, Counter()
-        for (reason, server), count in suppressed.items():
-            self.write("suppressed", server=server, status=FAILURE, action=DENIED, detail=reason, count=count)

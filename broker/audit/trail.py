@@ -38,12 +38,12 @@ MAX_LOSSES: Final = 16
 class Trail(Admitting):
     """The calls of one edge, by the number it knows them by."""
 
-    __slots__ = ("_peer", "_session", "server")
+    __slots__ = ("_session", "peer", "server")
 
     def __init__(self, log: AuditLog, server: str, *, peer: str = "") -> None:
         super().__init__(log)
         self.server = server
-        self._peer = peer
+        self.peer = peer
         self._session = ""
 
     def within(self, session_id: str) -> None:
@@ -54,7 +54,7 @@ class Trail(Admitting):
     def begin(self, call: int, method: str, client_id: int | str, frame: Frame, *, peer: str = "") -> Record:
         """A call exists; `frame` has its parameters."""
         log = self.log
-        record = self.calls[call] = Record(log.new_call(), method, log.monotonic(), client_id, peer or self._peer)
+        record = self.calls[call] = Record(log.new_call(), method, log.monotonic(), client_id, peer or self.peer)
         about(record, frame, log)
         return record
 
@@ -114,8 +114,8 @@ class Trail(Admitting):
                 method=method,
                 server=self.server,
                 correlation="" if record is None else record.uid,
-                actor=self._actor_of(caller),
-                source=source_of(self._peer),
+                actor=self.actor(caller),
+                source=source_of(self.peer),
                 status=FAILURE,
                 action=DENIED,
                 detail="policy",
@@ -136,7 +136,7 @@ class Trail(Admitting):
                     server=self.server,
                     revision=pair[1],
                     client_revision=pair[0],
-                    source=source_of(self._peer),
+                    source=source_of(self.peer),
                     losses=some[:MAX_LOSSES],
                     losses_left_out=max(0, len(some) - MAX_LOSSES),
                 )
@@ -239,11 +239,12 @@ class Trail(Admitting):
         return parts
 
     def _name(self, record: Record, caller: Caller) -> None:
-        record.actor = self._actor_of(caller)
+        record.actor = self.actor(caller)
         record.client_revision, record.revision = caller.client_revision, caller.backend_revision
         record.client_version = fit(caller.client_version)
 
-    def _actor_of(self, caller: Caller) -> Raw:
+    def actor(self, caller: Caller) -> Raw:
+        """The caller as lines name it."""
         return actor_of(caller.principal, caller.kind, caller.client_name, self._session)
 
 

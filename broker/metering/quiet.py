@@ -30,5 +30,8 @@ class QuietLog(AuditLog):
     def refused(self, reason: str, **parts: Any) -> None:
         """No line: refusals at the door are counted by `broker.telemetry`."""
 
+    def dropped(self, reason: str, **parts: Any) -> None:
+        """No line: it is counted by `broker.telemetry`."""
+
     def close(self) -> None:
         """Nothing is open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.audit.admitting import UNAVAILABLE
-from broker.audit.log import BURST, PER_S
+from broker.audit.floods import BURST, PER_S
 from broker.audit.sinks import KEPT_BYTES, RETRY_S
 from broker.audit.trail import Trail
 from tests.audit.lines import ALICE, Clocks, Memory, admitted, call, events
