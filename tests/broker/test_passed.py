@@ -147,12 +147,12 @@ def test_a_glance_never_lets_through_what_says_that_a_tool_does_not_exist(
 
 
 def test_looks_that_hooks_share_are_taken_once_and_one_hook_that_has_none_judges_all() -> None:
-    both = Runner([*judging("deny name == 'rm'").hooks, FilterNames({"tools": Rule(deny=("rm",))})], DEFAULT_LIMITS)
+    alone = judging("deny name == 'rm'")
+    both = Runner([*alone.hooks, FilterNames({"tools": Rule(deny=("rm",))})], DEFAULT_LIMITS)
     looks = both.glances("result", "tools/call")
-    assert looks is not None
-    assert len(looks) == len(set(looks)) == 3  # an absence, a task, a hidden resource
+    assert looks
+    assert looks == alone.glances("result", "tools/call")
     assert both.glances("result", "tools/list") is None
-    assert both.glances("result", "completion/complete") == ()
 
 
 def test_most_results_take_no_more_than_a_glance() -> None:
