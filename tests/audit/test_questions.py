@@ -7,8 +7,8 @@ from tests.audit.test_calls import INPUTS, Audited
 from tests.broker.bridge_world import ADA, again, begin, bridging, serving
 from tests.broker.modern_world import ask, envelope, modern
 from tests.broker.scripted_backend import Asked, Json, world
-from tests.broker.test_seal import INNER
 from tests.broker.test_stateless_face_rounds import ANSWERS, Asking
+from tests.broker.test_stateless_face_rounds import FORM as INNER
 
 
 def told(audited: Audited, event: str) -> list[tuple[str, str, str]]:
