@@ -8,11 +8,15 @@ import hashlib
 import resource
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from broker.app import POOLS, create_app
+from broker.audit.recovery import read_line
+from broker.audit.verify import verify
+from broker.metering.meter import Meter
 from broker.serve import start
 from broker.settings import Settings
 from tests.isolation.backend import Backend
@@ -61,8 +65,17 @@ class Gate:
                 await self.opened.wait()
 
 
-async def run(callers: int, calls: int, *, seed: int, kills: int = 0) -> Report:
-    """`callers` with `calls` each at once; with `kills`, the server is killed that often while they are served."""
+def guards(audit: Path) -> dict[str, Any]:
+    """Settings by which every call is judged and written down."""
+    rule = {"name": "hidden", "deny": "name.startsWith('hidden')"}
+    return {"audit": {"file": {"path": str(audit)}}, "policy": {"rules": [rule]}}
+
+
+async def run(callers: int, calls: int, *, seed: int, kills: int = 0, audit: Path | None = None) -> Report:
+    """`callers` with `calls` each at once; with `kills`, the server is killed that often while they are served.
+
+    With a file for the audit log, rules and a filter judge every call as well, none of which they refuse.
+    """
     began = time.monotonic()
     backend = Backend()
     await backend.start()
@@ -72,12 +85,15 @@ async def run(callers: int, calls: int, *, seed: int, kills: int = 0) -> Report:
         port=0,
         keys={name: hashlib.sha256(key.encode()).hexdigest() for name, key in keys.items()},
         log={"level": "error"},
+        **({} if audit is None else guards(audit)),
+        backend={} if audit is None else {"filter": {"tools": {"deny": ["hidden*"]}}},
         limits={"head_receipt_s": WAIT_S},  # its clients share a loop with it, and write when they have their turn
     )
     pools: list[Any] = []
+    meter = None if audit is None else Meter()
 
     def create(settings: Settings, port: int) -> Any:
-        app = create_app(settings, port=port)
+        app = create_app(settings, port=port, meter=meter)
         pools.extend(app[POOLS].values())
         return app
 
@@ -128,6 +144,8 @@ async def run(callers: int, calls: int, *, seed: int, kills: int = 0) -> Report:
     finally:
         await broker.close()
         await backend.kill()
+    if audit is not None and meter is not None:
+        problems += written(audit, meter)
     return Report(
         callers=callers,
         calls=callers * calls,
@@ -138,6 +156,18 @@ async def run(callers: int, calls: int, *, seed: int, kills: int = 0) -> Report:
         most_parked=peak["parked"],
         problems=problems,
     )
+
+
+def written(audit: Path, meter: Meter) -> list[str]:
+    """What is wrong with the lines of the run, or differs from what was counted."""
+    found = verify([audit])
+    outcomes = sum(line.metadata.event_code == "outcome" for line in map(read_line, audit.read_bytes().splitlines()))
+    meter.settle()
+    counted = sum(count for labels, count in meter.calls.values.items() if labels[4] not in ("denied", "resumed"))
+    problems = [str(problem) for problem in found.problems] + [f"{call}: no outcome" for call in found.open]
+    if outcomes > counted:
+        problems.append(f"{outcomes} outcomes were written, {counted} calls counted")
+    return problems
 
 
 async def _through() -> None:

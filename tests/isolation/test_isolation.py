@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,14 @@ async def test_every_answer_reaches_its_own_caller_once_while_all_calls_are_susp
     assert report.most_parked == report.calls - report.outcomes["left"]
     # Questions on standing streams say of no call that they are its own: every call had a session of its own.
     assert report.most_sessions >= report.most_parked
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+async def test_the_same_holds_where_every_call_is_judged_written_down_and_counted(tmp_path: Path, kills: int) -> None:
+    audit = tmp_path / "audit.jsonl"
+    report = await asyncio.wait_for(run(CALLERS, CALLS, seed=3, kills=kills, audit=audit), 60)
+    assert report.problems == []
+    assert report.outcomes["answered"] > 0
 
 
 @pytest.mark.parametrize("seed", [1, 2])
