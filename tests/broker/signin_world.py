@@ -30,7 +30,7 @@ from broker.signin.store import Store
 from broker.watch import Watch
 from broker.wheel import Wheel
 from protocol_versions import REVISIONS
-from tests.broker.http1_world import within
+from tests.broker.http1_world import turn, within
 from tests.broker.pipe_world import PipeWorld, Reports
 from tests.broker.strict_issuer import StrictIssuer
 
@@ -189,9 +189,18 @@ async def served(app: web.Application, stack: AsyncExitStack) -> str:
     """The address of an application that is up until the stack is closed."""
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(_down, runner)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+async def _down(runner: web.AppRunner) -> None:
+    """Close what is served. What was accepted just now is no connection that `cleanup` closes for two turns."""
+    for site in list(runner.sites):
+        await site.stop()
+    for _ in range(4):
+        await turn()
+    await runner.cleanup()
 
 
 @asynccontextmanager
