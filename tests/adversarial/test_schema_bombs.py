@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.adversarial.doors import CELLS, MODERN, Cell, before, encoded, entered
-from tests.adversarial.test_steps import LONGEST_S, watched
+from tests.adversarial.test_steps import most, watched
 from tests.broker.scripted_backend import Asked, Json
 
 DOUBLED: Json = {"type": "string"}
@@ -88,7 +88,7 @@ async def test_a_schema_costs_what_its_text_costs_and_nothing_it_names_is_fetche
             body = encoded({"id": number, "method": "tools/list", "params": params})
             with watched() as steps:
                 found = (await door.send(body, "tools/list", "")).message
-            assert steps.longest < LONGEST_S, (name, steps.what)
+            assert 0 < steps.most < most(2 * len(json.dumps(tools))), (name, steps.what)
             if "result" in found:
                 assert [tool["name"] for tool in found["result"]["tools"]][:1] == ["good"], name
             else:
