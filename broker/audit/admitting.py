@@ -59,14 +59,14 @@ class Admitting(Unmeasured):
         else:
             go(what, True)
 
-    def write(self, record: Record, caller: Caller) -> None:
-        """Make the `admitted` line of a call, unless nothing may be admitted now."""
+    def write(self, record: Record, caller: Caller, plain: list[tuple[Shape, Record]]) -> None:
+        """Make the `admitted` line of a call, unless nothing may be admitted now; those from a template are `plain`."""
         log = self.log
         if log.failing and not log.admits(record.method):
             return
         shape = record.shape = self._shape(record, caller) if record.server_id else None
         if shape is not None:
-            log.admitted(shape, record)
+            plain.append((shape, record))
         else:
             self._name(record, caller)
             log.write("admitted", **self._parts(record), status=PENDING, action=ALLOWED, decision="allow")

@@ -14,6 +14,7 @@ from typing import Final
 NOTHING: Final = "0" * 64
 """`prev` of the first line of all."""
 
+_sha256: Final = hashlib.sha256
 _BEFORE: Final = b',"hash":"'
 _AFTER: Final = b'"}}'
 TAIL: Final = len(_BEFORE) + 64 + len(_AFTER)
@@ -35,8 +36,12 @@ class Chain:
 
     def seal(self, body: bytes) -> bytes:
         """A whole line of a body that ends in `"prev":"HEAD"}}`; it is the head from now on."""
-        head = self.head_bytes = hashlib.sha256(body).hexdigest().encode()
-        return b'%b,"hash":"%b"}}\n' % (body[:-2], head)
+        return self.close(body[:-2])
+
+    def close(self, body: bytes) -> bytes:
+        """The same of a body that ends in `"prev":"HEAD"`."""
+        head = self.head_bytes = _sha256(body + b"}}").hexdigest().encode()
+        return b'%b,"hash":"%b"}}\n' % (body, head)
 
 
 def sealed(line: bytes) -> str | None:

@@ -105,12 +105,13 @@ class AuditedRelay(Relay):
 
     def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
         """Carry out what the core decided, and write down which calls that begins and ends."""
-        count = len(effects)
-        if count == 1 and type(effects[0]) is ToServer and effects[0].call:
-            if effects[0].call not in self.trail.calls:  # which nearly every request comes to
-                self._begins(effects[0].call, effects[0].frame)
-        elif count == 2 and type(effects[0]) is ToClient and type(effects[1]) is End:
-            self._ends(effects[1], effects[0])  # and nearly every answer
+        first, count = effects[0] if effects else None, len(effects)
+        kind = type(first)
+        if kind is ToServer and count == 1 and (call := first.call):  # type: ignore[union-attr]
+            if call not in self.trail.calls:  # which nearly every request comes to
+                self._begins(call, first.frame)  # type: ignore[union-attr]
+        elif kind is ToClient and count == 2 and type(last := effects[1]) is End:
+            self._ends(last, first)  # type: ignore[arg-type]  # and nearly every answer
         else:
             self._told(effects)
         super().run(effects)
@@ -166,7 +167,7 @@ class AuditedRelay(Relay):
         if answer is not None and end.outcome != "cancelled":
             frame = answer.frame
             # A virtual session speaks as the server does, also where it says what the broker found out.
-            ours = isinstance(self.backend, VirtualSession) and reason_of(frame)
+            ours = frame.error is not UNSET and isinstance(self.backend, VirtualSession) and reason_of(frame)
             trail.heard(end.call, frame, peer=answer.origin == "peer" and not ours)
         record = trail.calls.get(end.call)
         known = record is None or (record.admitted and record.revision)

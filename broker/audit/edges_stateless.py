@@ -88,6 +88,9 @@ class AuditedStatelessRelay(StatelessRelay):
         record = trail.calls.get(number)
         kind: Any = None if frame.result is UNSET else frame.result.get("resultType")
         asks = kind is not None and kind != "complete" and tree.deep(kind) == "input_required"
+        if record is None and not asks:
+            super().answer(call, frame)
+            return
         state = _state(frame.result) if asks else ""  # type: ignore[arg-type]
         if record is not None:
             trail.heard(number, frame, peer=not reason_of(frame))

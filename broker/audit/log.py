@@ -122,28 +122,40 @@ class AuditLog(Floods):
         """One line, to be flushed; `parts` are those of `lines.body_of`."""
         self._line(event, parts, self._next(self.monotonic()))
 
-    def admitted(self, shape: Shape, record: Record) -> None:
-        """An `admitted` line that has nothing to say but numbers."""
+    def admitted(self, calls: Iterable[tuple[Shape, Record]]) -> None:
+        """`admitted` lines that have nothing to say but numbers."""
         now, chain = self.monotonic(), self._chain
-        sequence = self._next(now)
-        body = shape.admitted % (
-            self._clock_ns() // 1_000_000, sequence, sequence, record.uid.encode(), client_text(record.client_id),
-            record.server_id, int((now - self._begun) * 1e6), chain.head_bytes,
-        )  # fmt: skip
-        self._put(chain.seal(body))
+        self._roll(now)
+        time_ms, clock_us = self._clock_ns() // 1_000_000, int((now - self._begun) * 1e6)
+        sequence, lines = self._sequence, []
+        for shape, record in calls:
+            sequence += 1
+            uid, client = record.texts = record.uid.encode(), client_text(record.client_id)
+            body = shape.admitted % (
+                time_ms, sequence, sequence, uid, client, record.server_id, clock_us, chain.head_bytes,
+            )  # fmt: skip
+            lines.append(chain.close(body))
+        self._sequence = sequence
+        self._put(lines)
 
     def ended(self, calls: Iterable[tuple[Shape, Record, float]]) -> None:
         """`outcome` lines of the same kind, of calls that were over at these moments of the monotonic clock."""
-        now, chain = self.monotonic(), self._chain
+        now, chain, still = self.monotonic(), self._chain, self.open
+        self._roll(now)
         time_ms, clock_us = self._clock_ns() // 1_000_000, int((now - self._begun) * 1e6)
+        sequence, lines = self._sequence, []
         for shape, record, over in calls:
-            self.open.pop(record.uid, None)
-            sequence, took = self._next(now), over - record.started
+            still.pop(record.uid, None)
+            sequence += 1
+            uid, client = record.texts
+            took = over - record.started
             body = shape.ended % (
-                time_ms, int(took * 1e3), sequence, sequence, record.uid.encode(), client_text(record.client_id),
-                record.server_id, int(took * 1e6), clock_us, chain.head_bytes,
+                time_ms, int(took * 1e3), sequence, sequence, uid, client, record.server_id, int(took * 1e6), clock_us,
+                chain.head_bytes,
             )  # fmt: skip
-            self._put(chain.seal(body))
+            lines.append(chain.close(body))
+        self._sequence = sequence
+        self._put(lines)
 
     def flush(self) -> None:
         """Give every line that waits to the system."""
@@ -176,24 +188,28 @@ class AuditLog(Floods):
 
     def _next(self, now: float) -> int:
         """The number of the next line, in a new file if it is time for one."""
+        self._roll(now)
+        self._sequence += 1
+        return self._sequence
+
+    def _roll(self, now: float) -> None:
         file = self._file
         if file is not None and (file.size >= file.limit or now >= file.old_at) and not self.failing:
             self._rotate(file)
-        self._sequence += 1
-        return self._sequence
 
     def _line(self, event: str, parts: dict[str, Any], sequence: int) -> None:
         clock_us = int((self.monotonic() - self._begun) * 1e6)
         stamp = Stamp(self._clock_ns() // 1_000_000, clock_us, self.process, sequence, self._chain.head)
-        self._put(self._chain.seal(body_of(event, stamp, **parts)))
+        self._put([self._chain.seal(body_of(event, stamp, **parts))])
 
-    def _put(self, line: bytes) -> None:
+    def _put(self, lines: Sequence[bytes]) -> None:
         only = self._only
         if only is not None and not only.failing:
-            only.waiting.append(line)
+            only.waiting.extend(lines)
             return
         for outlet in self._outlets:
-            outlet.put(line)
+            for line in lines:
+                outlet.put(line)
 
     def _rotate(self, file: AuditFile) -> None:
         self.flush()

@@ -29,6 +29,8 @@ class Record(msgspec.Struct, gc=False):
     server_id: int = 0
     actor: Raw | None = None
     shape: Any = None
+    texts: tuple[bytes, bytes] = (b"", b"")
+    """Its id and its client's id, as they stand in a template."""
     seen: Any = None
     """What whoever measures knows of it."""
     client_revision: str = ""

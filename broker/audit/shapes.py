@@ -47,7 +47,7 @@ _ORDER_ENDED: Final = (
 
 
 class Shape:
-    """The templates of one kind of call: `admitted` and `ended` take their values in the order of a line.
+    """The templates of one kind of call, up to the hash of the line before, with their values in this order.
 
     admitted   time (ms), sequence, sequence, call, client's id, server's id, clock (us), head
     ended      the same, with the duration (ms) after the time, and the latency (us) before the clock
@@ -65,8 +65,8 @@ class Shape:
             "outcome", stamp, **common, status=SUCCESS, action=ALLOWED, decision="allow", executed="yes",
             duration_ms=_DURATION, latency_us=_LATENCY,
         )  # fmt: skip
-        self.admitted = _template(admitted, _NUMBERS, _ORDER_ADMITTED)
-        self.ended = _template(ended, _ENDED, _ORDER_ENDED)
+        self.admitted = _template(admitted[:-2], _NUMBERS, _ORDER_ADMITTED)
+        self.ended = _template(ended[:-2], _ENDED, _ORDER_ENDED)
 
 
 def _template(body: bytes, marks: dict[bytes, tuple[bytes, int]], order: tuple[str, ...]) -> bytes:

@@ -82,17 +82,27 @@ class Turn:
         log = self._log
         self.settle()
         held, self._held = self._held, []
+        plain: list[tuple[Shape, Record]] = []
         for trail, record, caller, _, _, _ in held:
             if record is not None and not record.ended:
-                trail.write(record, caller)  # type: ignore[arg-type]
+                trail.write(record, caller, plain)  # type: ignore[arg-type]
+        if plain:
+            log.admitted(plain)
         log.flush()
+        failing = log.failing
         for trail, record, caller, frame, go, what in held:
             trail.held -= 1
             try:
                 if record is None:
                     go(what, True)
-                elif not record.ended:
+                elif record.ended:
+                    pass
+                elif failing or not record.admitted:
                     go(what, trail.written(record, caller, frame))  # type: ignore[arg-type]
+                else:
+                    record.requests += 1
+                    trail.sent(record, caller, frame)  # type: ignore[arg-type]
+                    go(what, True)
             except Exception as error:  # which must not keep the others from being sent
                 telemetry.log("error", "internal", error=type(error).__name__)
         if held:

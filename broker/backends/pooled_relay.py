@@ -70,7 +70,7 @@ class PooledRelay(Relay):
 
     player: Player
     session: SessionBackend
-    _asked_for: tuple[int, StatelessCall | None] = (0, None)
+    _asked_for: tuple[int, StatelessCall | None, Caller | None] = (0, None, None)
 
     def serve(self, player: Player, session: SessionBackend) -> None:
         """Who plays the client, and the session with the backend."""
@@ -109,21 +109,21 @@ class PooledRelay(Relay):
 
     def caller(self, call: int) -> Caller:
         """Who waits for a call; whose session it is, for what the session does of its own."""
+        before, waits, caller = self._asked_for
+        if before == call and caller is not None and waits is not None and waits.open:
+            return caller  # it is asked for several times while a call is sent
         waits = self.waiting(call)
         if waits is None:
             return super().caller(call)
-        return waits.relay.caller(waits, self.talk.peers.server)
+        caller = waits.relay.caller(waits, self.talk.peers.server)
+        self._asked_for = call, waits, caller
+        return caller
 
     def waiting(self, call: int) -> StatelessCall | None:
-        """Whose request waits for a call; it is asked for several times while a call is sent."""
-        before, waits = self._asked_for
-        if before == call and waits is not None and waits.open:
-            return waits
+        """Whose request waits for a call."""
         found = self.talk.book.calls.get(call)
         number = None if found is None else found.client_id
-        waits = self.player.waits(number) if type(number) is int else None
-        self._asked_for = call, waits
-        return waits
+        return self.player.waits(number) if type(number) is int else None
 
     @property
     def stands(self) -> bool:

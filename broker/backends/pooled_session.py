@@ -68,6 +68,7 @@ class PooledSession:
         self._greeting: Frame | None = None
         self._events: deque[Event] = deque()
         self._running = False
+        self._waited: tuple[int, StatelessCall] | None = None
 
     # ---- what the pool asks -----------------------------------------------------------------------------------------
 
@@ -83,6 +84,9 @@ class PooledSession:
 
     def waits(self, number: int) -> StatelessCall | None:
         """The request that waits now for the machine's request of this number."""
+        before = self._waited
+        if before is not None and before[0] == number and before[1].open:
+            return before[1]
         call = self.talk.calls.get(number)
         if call is None:
             return None
@@ -90,6 +94,7 @@ class PooledSession:
         for leg in call.legs:
             found = calls.get(leg)
             if found is not None:
+                self._waited = number, found
                 return found
         return None
 

@@ -132,10 +132,13 @@ def speaks_of_absence(kind: str, name: str | None, body: Body) -> bool:
     content = body.get("content")
     if content is None:
         return False
-    failed = body.get("isError")
-    if type(content) is not Raw or (failed is not None and bytes(failed if type(failed) is Raw else b"") != b"false"):
+    if type(content) is not Raw:
         return True
-    if len(content) > WINDOW + 6 * len(name or ""):
+    if "isError" in body:
+        failed = body["isError"]
+        if type(failed) is not Raw or bytes(failed) != b"false":
+            return True
+    if len(content) > WINDOW and len(content) > WINDOW + 6 * len(name or ""):
         return False  # too long for the phrase alone
     text = bytes(content).lower()
     # Every phrase holds the word for the kind of thing; it could hide behind an escape, or in letters of other scripts.

@@ -26,6 +26,7 @@ MAX_PASSED: Final = 4_096
 MAX_TARGET: Final = 512
 """Bytes of a target that is kept; names and URIs of real servers have below 200."""
 
+_RESPONSES: Final = inner.RESPONSES
 _MEMBER: Final = {method: member for method, (_, member) in TARGETS.items()}
 
 Key = tuple[str, Any, int]
@@ -42,22 +43,24 @@ class Passed:
 
     def like(self, frame: Frame, caller: Caller) -> CallInfo | None:
         """What is known of a call that was let through and is like this one; None if there is none."""
-        self.key = None
-        method, params = frame.method, frame.params
-        member = _MEMBER.get(method)  # type: ignore[arg-type]
+        method: Any = frame.method
+        member, params = _MEMBER.get(method), frame.params
         if member is None or params is UNSET:
+            self.key = None
             return None
         target: Any = params.get(member)
         if type(target) is Raw:
             target = bytes(target)
         elif type(target) is not str:
+            self.key = None
             return None
-        if len(target) > MAX_TARGET or inner.RESPONSES in params:
-            return None
-        self.key = method, target, id(caller)  # type: ignore[assignment]
-        found = self._known.get(self.key)  # type: ignore[arg-type]
+        key = method, target, id(caller)
+        found = self._known.get(key)
         # A caller is kept with what it was let through for, so that no other can come to its number.
-        return found if found is not None and found.caller is caller else None
+        if found is not None and found.caller is caller and _RESPONSES not in params:
+            return found
+        self.key = None if len(target) > MAX_TARGET or _RESPONSES in params else key
+        return None
 
     def learn(self, hooks: Runner, info: CallInfo) -> None:
         """The request asked about last has passed every hook."""

@@ -7,7 +7,7 @@ Invariant: a family has at most MAX_SERIES sets of labels, the further ones are 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from broker.metering.catalogue import Metric
@@ -45,7 +45,7 @@ class Histogram:
         """Count one duration."""
         self.observe_all(labels, (seconds,))
 
-    def observe_all(self, labels: Labels, durations: Iterable[float]) -> None:
+    def observe_all(self, labels: Labels, durations: Sequence[float]) -> None:
         """Count durations of the same labels."""
         found = self.series.get(labels)
         if found is None:
@@ -53,11 +53,13 @@ class Histogram:
                 self.folded += 1
                 labels = (OTHER,) * len(labels)
             found = self.series.setdefault(labels, Series(self.metric.bounds))
-        counts, bounds = found.counts, self.metric.bounds
+        counts, bounds, total = found.counts, self.metric.bounds, found.total
         for seconds in durations:
             counts[bisect_left(bounds, seconds)] += 1
-            found.total += seconds
-            if self.also is not None:
+            total += seconds
+        found.total = total
+        if self.also is not None:
+            for seconds in durations:
                 self.also(labels, seconds)
 
 

@@ -82,7 +82,8 @@ class MeteredTrail(Trail):
                 return 0.0
             seen: Seen | None = record.seen
             if seen is not None and seen.leg_at is not None:
-                self._answered(record, seen, _fault_of(frame))
+                plainly = frame.result is not UNSET and "isError" not in frame.result
+                self._answered(record, seen, "" if plainly else _fault_of(frame))
             if metered.meter.tools and record.method == "tools/list":
                 metered.learn(frame)
             return 0.0
