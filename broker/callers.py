@@ -13,24 +13,29 @@ MAX_TOLD = 256
 """Characters of a client's name or version that are passed on; those of SDK clients have below 50."""
 
 
+NOBODY = Caller()
+
+
 class Speaker:
     """The client of a session: whose credential it showed last and from which address, and how it introduced itself."""
 
-    __slots__ = ("_told", "address", "who")
+    __slots__ = ("_caller", "_revision", "_told", "address", "who")
 
     def __init__(self, who: Principal, address: str = "") -> None:
         self.who = who
         self.address = address
-        self._told: tuple[Principal, Caller] | None = None
+        self._told: Principal | None = None
+        self._revision = ""
+        self._caller = NOBODY
 
     def caller(self, peers: Peers, backend_revision: str | None = None) -> Caller:
         """The caller, before a backend of this revision; absent: of what the session settled on."""
         revision = peers.server if backend_revision is None else backend_revision
-        told = self._told
-        if told is None or told[0] is not self.who or told[1].backend_revision != revision:
+        if self._told is not self.who or self._revision != revision:
             info = tree.deep(peers.asked.get("clientInfo"))
-            told = self._told = self.who, caller_of(self.who, info, peers.client, revision)
-        return told[1]
+            self._told, self._revision = self.who, revision
+            self._caller = caller_of(self.who, info, peers.client, revision)
+        return self._caller
 
 
 def caller_of(who: Principal, client_info: Any, client_revision: str, backend_revision: str) -> Caller:

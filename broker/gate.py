@@ -77,15 +77,16 @@ class Gate:
 
     def to_backend(self, effect: ToServer) -> bool:
         """Judge a message for the backend; False if no hook has anything against it and nothing holds it back."""
-        frame = effect.frame
+        frame, call = effect.frame, effect.call
+        if call:
+            like = self.hooks.passed.like(frame, self._edge.caller(call))
+            number = 1 if self._rounds is None else self._rounds.round_of(call)
+            if like is not None and number == 1 and not self._turns.busy:
+                self._infos[call] = like
+                return False
         part = "result" if frame.method is UNSET else "notification" if frame.id is UNSET else "params"
         method = frame.method if frame.method is not UNSET else ""
-        if effect.call:
-            number = 1 if self._rounds is None else self._rounds.round_of(effect.call)
-            like = self.hooks.passed.like(frame, self._edge.caller(effect.call))
-            if like is not None and number == 1 and not self._turns.busy:
-                self._infos[effect.call] = like
-                return False
+        if call:
             target = TARGET.get(method)
             value = text_of(frame, target) if target is not None else None
             self._infos[effect.call] = self._info(effect.call, method, value, number)
@@ -126,7 +127,7 @@ class Gate:
     def _concerns(self, frame: Frame, part: str, info: CallInfo) -> bool:
         """False for an answer that every hook would pass, told from a glance: that is nearly every answer."""
         looks = self.hooks.glances(part, info.method)
-        if looks is None or self._turns.busy or self._asks(frame):
+        if looks is None or self._turns.busy or (self._rounds is not None and self._asks(frame)):
             return True
         body: Any = frame.result if part == "result" else {}
         for look in looks:  # noqa: SIM110  (a generator costs as much as what it asks)

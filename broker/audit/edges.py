@@ -111,7 +111,10 @@ class AuditedRelay(Relay):
             if call not in self.trail.calls:  # which nearly every request comes to
                 self._begins(call, first.frame)  # type: ignore[union-attr]
         elif kind is ToClient and count == 2 and type(last := effects[1]) is End:
-            self._ends(last, first)  # type: ignore[arg-type]  # and nearly every answer
+            # and nearly every answer
+            ordinary = last.outcome == "ok" and first.origin == "peer"  # type: ignore[union-attr]
+            if not (ordinary and self.trail.finished(last.call, first.frame)):  # type: ignore[union-attr]
+                self._ends(last, first)  # type: ignore[arg-type]
         else:
             self._told(effects)
         super().run(effects)

@@ -150,6 +150,25 @@ class Trail(Admitting):
             else:
                 record.left_out += 1
 
+    def finished(self, call: int, frame: Frame) -> bool:
+        """The server has answered a call, and it is over: as `heard` and `end`, if that is all; else False."""
+        record = self.calls.get(call)
+        if (
+            record is None or frame.result is UNSET or "isError" in frame.result or not record.admitted
+            or record.requests != 1 or record.denied or record.cancelled or record.suspends or not record.revision
+            or record.losses is not None or record.reason or record.status != SUCCESS
+        ):  # fmt: skip
+            return False
+        log = self.log
+        if record.shape is None and not log.quiet:
+            return False
+        del self.calls[call]
+        record.ended, record.executed = True, "yes"
+        now = log.monotonic()
+        self.over(record, now)
+        log.turn.ended(record.shape, record, now)
+        return True
+
     def end(self, call: int, outcome: str, caller: Caller | None = None) -> None:
         """A call is over; `outcome` is `cancelled`, or anything else for what was heard last."""
         record = self.calls.pop(call, None)

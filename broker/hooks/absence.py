@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from broker.hooks.base import Body
+from broker.hooks.base import Body, CallInfo
 
 RESOURCE_NOT_FOUND = -32002
 """Says it whatever the text, to 2025-11-25."""
@@ -30,14 +30,6 @@ MAX_CONTENT_BYTES = 64 * 1024
 _QUOTE = "[`'\"\u2018\u201c\u00ab]?"
 _END_QUOTE = "[`'\"\u2019\u201d\u00bb]?"
 _WORDS = {"tools": "(?:tool|function)", "prompts": "prompt", "resources": "(?:resource|uri)"}
-
-
-_SIGNS = {
-    "tools": (b"tool", b"function", rb"\u"),
-    "prompts": (b"prompt", rb"\u"),
-    "resources": (b"resource", b"uri", rb"\u"),
-}
-"""Without any of these in it, JSON holds none of the words."""
 
 
 class _Phrases(NamedTuple):
@@ -127,25 +119,23 @@ def absent_result(kind: str, name: str | None, body: Body) -> bool:
     return isinstance(text, str) and says_absent(kind, name, text, whole=not failed)
 
 
-def speaks_of_absence(kind: str, name: str | None, body: Body) -> bool:
-    """False for a result that surely does not say so, told from its bytes; `isError` may be unopened."""
+def tool_may_be_absent(info: CallInfo, body: Body) -> bool:
+    """False for the result of a tool that surely does not say that there is none, told from its bytes."""
     content = body.get("content")
-    if content is None:
-        return False
     if type(content) is not Raw:
+        return content is not None
+    if "isError" in body and _told(body["isError"]) != b"false":
         return True
-    if "isError" in body:
-        failed = body["isError"]
-        if type(failed) is not Raw or bytes(failed) != b"false":
-            return True
-    if len(content) > WINDOW and len(content) > WINDOW + 6 * len(name or ""):
+    size = len(content)
+    if size > WINDOW and size > WINDOW + 6 * len(info.target or ""):
         return False  # too long for the phrase alone
     text = bytes(content).lower()
-    # Every phrase holds the word for the kind of thing; it could hide behind an escape, or in letters of other scripts.
-    for sign in _SIGNS[kind]:
-        if sign in text:
-            return True
-    return not text.isascii()
+    # Every phrase holds one of the words; it could hide behind an escape, or in letters of other scripts.
+    return b"tool" in text or b"function" in text or b"\\u" in text or not text.isascii()
+
+
+def _told(value: Any) -> bytes:
+    return bytes(value) if type(value) is Raw else b""
 
 
 def _names(text: str, name: str, at: int) -> bool:

@@ -26,7 +26,10 @@ CONTENTS: Final = "contents"
 
 def _mentions(member: str, _info: CallInfo, body: Body) -> bool:
     value = body.get(member)
-    return type(value) is not Raw or _mentioned(value)
+    if type(value) is not Raw:
+        return True
+    text = bytes(value)
+    return b"resource" in text or b"\\u00" in text
 
 
 def _mentioned(value: Raw) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any
 
-from broker.hooks.absence import absent_error, absent_result, speaks_of_absence
+from broker.hooks.absence import absent_error, absent_result, tool_may_be_absent
 from broker.hooks.base import PASS, Body, CallInfo, Deny, Glance, Hook, Pattern, Replace, Verdict
 from broker.hooks.linked import CONTENTS, HOLDERS, MENTIONS, without_hidden
 from protocol_versions.base import Slot
@@ -48,11 +48,6 @@ _ABSENT = {
     "templates": (-32602, "Unknown resource template"),
 }
 _FILTERED = "filtered"
-
-
-def may_be_absent(info: CallInfo, body: Body) -> bool:
-    """Whether the result of a tool may say that there is no such tool."""
-    return speaks_of_absence("tools", info.target, body)
 
 
 def makes_task(_info: CallInfo, body: Body) -> bool:
@@ -132,7 +127,7 @@ class HiddenNames(Hook):
         """Of results, it matters whether a tool is absent and whether a resource is mentioned."""
         if slot.part != "result" or HOLDERS.get(slot.method, CONTENTS) == CONTENTS:
             return None
-        absence = (may_be_absent,) if slot.method == "tools/call" and self._tools else ()
+        absence = (tool_may_be_absent,) if slot.method == "tools/call" and self._tools else ()
         return (*absence, MENTIONS[slot.method]) if self._links else absence
 
     def hides_link(self, uri: Any, info: CallInfo) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from broker.hooks.absence import absent_result, speaks_of_absence
+from broker.hooks.absence import absent_result, tool_may_be_absent
 from broker.hooks.base import PASS, Caller, CallInfo, Hook, Pattern, Verdict
 from broker.hooks.filter_names import FilterNames, Rule
 from broker.hooks.passed import MAX_PASSED, MAX_TARGET, Passed
@@ -141,7 +141,7 @@ def test_a_glance_never_lets_through_what_says_that_a_tool_does_not_exist(
     body: dict[str, Any] = {"content": content(f"{text.upper() if upper else text}{around}", escaped)}
     if failed is not None:
         body["isError"] = failed
-    glanced = speaks_of_absence("tools", "x", body)
+    glanced = tool_may_be_absent(info("tools/call", ANN, "x"), body)
     read = {**body, "isError": failed is True or (type(failed) is Raw and bytes(failed) == b"true")}
     assert glanced or not absent_result("tools", "x", read)
 
