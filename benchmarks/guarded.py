@@ -58,6 +58,9 @@ LOADS: Final = (
 GATE: Final = 0.35
 """Most that all guards together may add to a small call, in calls of the bare pass-through."""
 
+WATCHED: Final = frozenset(("bridged",))
+"""Loads that no pass-through carries: a call passes two guarded edges there, and what that adds is printed alone."""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One load: microseconds of CPU a call by target, and what each part added, in calls of the pass-through."""
@@ -171,7 +174,8 @@ def text(rows: list[Row]) -> str:
 
 def beyond(rows: list[Row]) -> list[str]:
     """The loads beyond the gate."""
-    return [row.load for row in rows if ALL in row.added and statistics.median(row.added[ALL]) > GATE]
+    gated = [row for row in rows if ALL in row.added and row.load not in WATCHED]
+    return [row.load for row in gated if statistics.median(row.added[ALL]) > GATE]
 
 
 async def measured(given: argparse.Namespace, folder: Path) -> list[Row]:

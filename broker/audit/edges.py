@@ -188,6 +188,7 @@ class AuditedPooledRelay(AuditedRelay, PooledRelay):
             return super()._begins(call, frame)
         self._asked = None
         self.trail.calls[call] = waits.record = record  # type: ignore[union-attr]
+        self.remember(call, waits)  # type: ignore[arg-type]
         return call
 
     def blame(self, number: int, reason: str) -> None:

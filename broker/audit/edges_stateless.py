@@ -105,7 +105,10 @@ class AuditedStatelessRelay(StatelessRelay):
     def leg_message(self, leg: int, frame: Frame) -> None:
         """One message of a leg, or of the session that stands for it."""
         call = self.calls.get(leg)
-        since = self.trail.arrived(leg, frame) if call is not None and not call.bridged else 0.0
+        if call is None or call.bridged:
+            super().leg_message(leg, frame)
+            return
+        since = self.trail.arrived(leg, frame)
         super().leg_message(leg, frame)
         if since:
             self.trail.passed(leg, frame, since)

@@ -113,8 +113,10 @@ class PooledRelay(Relay):
         if before == call and caller is not None and waits is not None and waits.open:
             return caller  # it is asked for several times while a call is sent
         waits = self.waiting(call)
-        if waits is None:
-            return super().caller(call)
+        return super().caller(call) if waits is None else self.remember(call, waits)
+
+    def remember(self, call: int, waits: StatelessCall) -> Caller:
+        """Whose request waits for this call; the caller."""
         caller = waits.relay.caller(waits, self.talk.peers.server)
         self._asked_for = call, waits, caller
         return caller

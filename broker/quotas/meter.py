@@ -20,6 +20,7 @@ from protocol_versions import jsonrpc
 from translators.machine import FromClient
 
 if TYPE_CHECKING:
+    from broker.identity import Principal
     from broker.relay import Relay
     from protocol_versions.jsonrpc import Frame
 
@@ -34,18 +35,41 @@ _FREE: Final = frozenset(("notifications/initialized", "notifications/cancelled"
 class Meter:
     """Counts what one client session asks, and holds the tickets of its open calls."""
 
-    __slots__ = ("_quotas", "_tickets")
+    __slots__ = ("_key", "_quotas", "_running", "_tickets", "_who")
 
     def __init__(self, quotas: ServerQuotas) -> None:
         self._quotas = quotas
+        self._running = quotas.running
         self._tickets: dict[int, Ticket | Key] = {}
         """What each open call holds: a ticket, or its one place where nothing but the usual limit holds."""
+        self._who: Principal | None = None
+        self._key: Key = ()
 
     def take(self, relay: Relay, exchange: int, frame: Frame) -> None:
         """Give a message of the client to the core, or answer that it is too much."""
-        if self._quotas.plain and frame.method is not UNSET and frame.id is not UNSET:
+        quotas, who = self._quotas, relay.speaker.who
+        if not quotas.plain or frame.method is UNSET or frame.id is UNSET or frame.method in UNCOUNTED or not who.id:
             self._take(relay, exchange, frame)
             return
+        # Nothing but the limit without configuration holds: nearly every request comes to this.
+        if self._who is not who:
+            self._who, self._key = who, (0, who.id)
+        running, key = self._running, self._key
+        count = running.get(key, 0)
+        if count >= quotas.plain:
+            refuse(relay, exchange, frame, quotas.over)
+            return
+        running[key] = count + 1
+        try:
+            relay.feed(FromClient(exchange, frame))
+        finally:
+            call = relay.talk.book.by_client.get(frame.id)
+            if call is None or call in self._tickets:
+                quotas.leave(key)
+            else:
+                self._tickets[call] = key
+
+    def _take(self, relay: Relay, exchange: int, frame: Frame) -> None:
         entered = self._enter(relay, frame)
         if type(entered) is Over:
             refuse(relay, exchange, frame, entered)
@@ -60,30 +84,14 @@ class Meter:
         """A call is over."""
         ticket = self._tickets.pop(call, None)
         if type(ticket) is tuple:
-            self._quotas.leave(ticket)
+            running = self._running
+            left = running[ticket] - 1
+            if left:
+                running[ticket] = left
+            else:
+                del running[ticket]
         elif ticket is not None:
             ticket.leave()  # type: ignore[union-attr]
-
-    def _take(self, relay: Relay, exchange: int, frame: Frame) -> None:
-        """A request where nothing but the limit without configuration holds, which is nearly every one."""
-        quotas, who = self._quotas, relay.speaker.who
-        running, key = quotas.running, (0, who.id)
-        count = running.get(key, 0)
-        counts = frame.method not in UNCOUNTED and who.id
-        if counts and count >= quotas.plain:
-            refuse(relay, exchange, frame, quotas.over)
-            return
-        if counts:
-            running[key] = count + 1
-        try:
-            relay.feed(FromClient(exchange, frame))
-        finally:
-            if counts:
-                call = relay.talk.book.by_client.get(frame.id)  # type: ignore[arg-type]
-                if call is None or call in self._tickets:
-                    quotas.leave(key)
-                else:
-                    self._tickets[call] = key
 
     def _enter(self, relay: Relay, frame: Frame) -> Ticket | Over | None:
         method = frame.method
