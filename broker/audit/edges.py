@@ -94,8 +94,10 @@ class AuditedRelay(Relay):
                 self.from_backend(call, unwritten(call), "broker")
             elif self.backend is None or self.backend.closed:
                 self.backend_failed(call, "internal", "no")
-            elif call and self.link.phase != "up" and not effect.initialize:
+            elif self.link.phase != "up" and call in self.talk.book.calls and not effect.initialize:
                 # The session was lost since this turn began: as if it had been sent, and come back.
+                if effect.headers:
+                    self._headers[call] = effect.headers
                 self.backend_lost(call, jsonrpc.encode(effect.frame), "")
             else:
                 super().to_backend(effect)
@@ -220,10 +222,15 @@ class AuditedSession(VirtualSession):
         leg = effect.call
         if not self.is_open(leg) or self.closed:
             return
-        if written:
-            super().to_backend(effect)
-        else:
-            asyncio.get_running_loop().call_soon(self.from_backend, leg, unwritten(leg), "broker")
+        try:
+            if written:
+                super().to_backend(effect)
+                return
+            reply = unwritten(leg)
+        except Exception as error:
+            self.watch.bug(self.name, error)
+            reply = broken(leg, "internal")
+        asyncio.get_running_loop().call_soon(self.from_backend, leg, reply, "broker")
 
     def leg_failed(self, leg: int, reason: str, executed: Any) -> None:
         """A leg got no answer."""

@@ -25,25 +25,19 @@ _TIME, _CLOCK, _SEQUENCE, _SERVER_ID, _LATENCY, _DURATION = (10**14 + secrets.ra
 _HEAD, _CALL, _CLIENT = (f"mark-{secrets.token_hex(16)}" for _ in range(3))
 """Marks: numbers and names drawn anew with each process, so that no text of a peer can hold one."""
 
-_NUMBERS: Final = {
-    str(_TIME).encode(): (b"%(time)d", 1),
-    str(_CLOCK).encode(): (b"%(clock)d", 1),
-    str(_SEQUENCE).encode(): (b"%(sequence)d", 2),
-    str(_SERVER_ID).encode(): (b"%(server_id)d", 1),
-    _HEAD.encode(): (b"%(head)b", 1),
-    _CALL.encode(): (b"%(call)b", 1),
-    _CLIENT.encode(): (b"%(client)b", 1),
-}
-_ENDED: Final = {
-    **_NUMBERS,
-    str(_LATENCY).encode(): (b"%(latency)d", 1),
-    str(_DURATION).encode(): (b"%(duration)d", 1),
-}
-# In the order in which they stand in a line.
-_ORDER_ADMITTED: Final = ("time", "sequence", "sequence", "call", "client", "server_id", "clock", "head")
-_ORDER_ENDED: Final = (
-    "time", "duration", "sequence", "sequence", "call", "client", "server_id", "latency", "clock", "head",
-)  # fmt: skip
+_ADMITTED: Final = tuple(
+    (str(mark).encode(), b"%b" if isinstance(mark, str) else b"%d")
+    for mark in (_TIME, _SEQUENCE, _SEQUENCE, _CALL, _CLIENT, _SERVER_ID, _CLOCK, _HEAD)
+)
+"""The marks in the order in which they stand in a line, and what takes the place of each."""
+
+_ENDED: Final = (
+    _ADMITTED[0],
+    (str(_DURATION).encode(), b"%d"),
+    *_ADMITTED[1:-2],
+    (str(_LATENCY).encode(), b"%d"),
+    *_ADMITTED[-2:],
+)
 
 
 class Shape:
@@ -65,21 +59,18 @@ class Shape:
             "outcome", stamp, **common, status=SUCCESS, action=ALLOWED, decision="allow", executed="yes",
             duration_ms=_DURATION, latency_us=_LATENCY,
         )  # fmt: skip
-        self.admitted = _template(admitted[:-2], _NUMBERS, _ORDER_ADMITTED)
-        self.ended = _template(ended[:-2], _ENDED, _ORDER_ENDED)
+        self.admitted = _template(admitted[:-2], _ADMITTED)
+        self.ended = _template(ended[:-2], _ENDED)
 
 
-def _template(body: bytes, marks: dict[bytes, tuple[bytes, int]], order: tuple[str, ...]) -> bytes:
-    body = body.replace(b"%", b"%%")
-    for mark, (place, count) in marks.items():
-        assert body.count(mark) == count, mark
-        body = body.replace(mark, place)
-    found = sorted((body.find(b"%(" + name.encode()), name) for name in set(order))
-    assert [name for _, name in found] == list(dict.fromkeys(order)), found
-    for name in set(order):
-        for kind in (b"d", b"b"):
-            body = body.replace(b"%%(%b)%b" % (name.encode(), kind), b"%" + kind)
-    return body
+def _template(body: bytes, marks: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Takes the line apart at its marks, so that nothing a peer wrote between them is read as a place."""
+    parts = []
+    for mark, place in marks:
+        before, found, body = body.partition(mark)
+        assert found, mark
+        parts += (before.replace(b"%", b"%%"), place)
+    return b"".join((*parts, body.replace(b"%", b"%%")))
 
 
 def client_text(client_id: int | str) -> bytes:

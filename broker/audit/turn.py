@@ -85,7 +85,10 @@ class Turn:
         plain: list[tuple[Shape, Record]] = []
         for trail, record, caller, _, _, _ in held:
             if record is not None and not record.ended:
-                trail.write(record, caller, plain)  # type: ignore[arg-type]
+                try:
+                    trail.write(record, caller, plain)  # type: ignore[arg-type]
+                except Exception as error:  # it is refused, and the others are sent
+                    telemetry.log("error", "internal", error=type(error).__name__)
         if plain:
             log.admitted(plain)
         log.flush()

@@ -216,7 +216,7 @@ class Plain(Trail):
 
 
 @pytest.mark.parametrize("client_id", [7, "seven", 'se"ven\u202e', "x" * 1_000, ""])
-@pytest.mark.parametrize("name", ["read", "100%d %(time)s", 'a"b\\c', "\u202e"])
+@pytest.mark.parametrize("name", ["read", "100%d %(time)s", 'a"b\\c', "\u202e", "%(time)d", "%(head)b"])
 def test_lines_from_a_template_are_those_of_the_usual_way(client_id: int | str, name: str) -> None:
     told = msgspec.structs.replace(ALICE, backend_revision="2025-11-25")
 

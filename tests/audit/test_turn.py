@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from broker.audit.admitting import UNAVAILABLE
+from broker.audit.record import Record
 from broker.audit.sinks import RETRY_S
 from broker.audit.trail import Trail
 from protocol_versions.jsonrpc import Frame
@@ -98,6 +99,22 @@ async def test_an_edge_that_fails_keeps_no_other_call_from_being_sent() -> None:
     here.ask(2)
     await asyncio.sleep(0)
     assert [what for what, _, _ in here.sent] == ["bad", 2]
+
+
+async def test_a_call_whose_line_cannot_be_made_is_refused_and_keeps_no_other_from_being_sent() -> None:
+    class Odd(Trail):
+        def _parts(self, record: Record) -> dict[str, Any]:
+            if record.client_id == 1:
+                raise ValueError
+            return super()._parts(record)
+
+    sink = Memory()
+    here = Edge(sink, Odd(Clocks().log(sink), "files"))
+    here.ask(1)
+    here.ask(2)
+    await asyncio.sleep(0)
+    assert [(what, written) for what, written, _ in here.sent] == [(1, False), (2, True)]
+    assert (events(sink.lines), here.trail.held) == (["admitted"], 0)
 
 
 async def test_a_log_that_closes_writes_what_its_last_turn_began_and_ended() -> None:
