@@ -73,7 +73,7 @@ def ask_from_server(talk: Conversation, stream: int, frame: Frame) -> list[Effec
     call = talk.book.calls.get(stream)
     exchange = call.exchange if call is not None else STANDING
     ask = talk.book.ask(backend_id, method, exchange, ctx)
-    ask.token = token
+    ask.token, ask.call = token, 0 if call is None else call.id
     ctx.request = params if params is not UNSET else None
     losses = lossy(ctx, method)
     return [ToClient(exchange, Frame(id=ask.id, method=method, params=params)), *losses]

@@ -43,6 +43,7 @@ class Ask(msgspec.Struct):
     stream: int
     ctx: Context | None = None
     token: PeerId | None = None
+    call: int = 0  # whose stream it came on, in a batch one of several; 0 for none
 
 
 class Book(msgspec.Struct):

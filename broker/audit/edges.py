@@ -151,8 +151,7 @@ class AuditedRelay(Relay):
         book = self.talk.book
         ask = book.asks.get(frame.id) if type(frame.id) is int else None
         if ask is not None and ask.method != "ping":
-            call = next((call.id for call in book.calls.values() if call.exchange == ask.stream), 0)
-            questions.replied(self.trail, call, ask.method, frame, self.caller(call))
+            questions.replied(self.trail, ask.call, ask.method, frame, self.caller(ask.call))
 
     def _begins(self, call: int, frame: Frame) -> int:
         found = self.talk.book.calls.get(call)

@@ -97,4 +97,5 @@ def _where(params: Any) -> str | None:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "not a URL"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    # What leads to no host is all content, as in `data:`.
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}" if parts.hostname else f"{parts.scheme}:"

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tests.audit.lines import events
+import asyncio
+
+import pytest
+
+from broker.audit import questions
+from broker.audit.trail import Trail
+from tests.audit.lines import ALICE, Clocks, Memory, events
 from tests.audit.test_calls import INPUTS, Audited
 from tests.broker.bridge_world import ADA, again, begin, bridging, serving
+from tests.broker.http1_world import within
 from tests.broker.modern_world import ask, envelope, modern
 from tests.broker.scripted_backend import Asked, Json, world
 from tests.broker.test_stateless_face_rounds import ANSWERS, Asking
@@ -54,6 +61,55 @@ async def test_a_question_of_a_server_and_its_answer_have_lines_of_the_call_that
             assert line["metadata"]["correlation_uid"] == admitted["metadata"]["correlation_uid"]
     assert told(audited, "dropped") == [("dropped", "answer-late", ""), ("dropped", "answer-unasked", "")]
     assert "canary" not in str(audited.lines)
+
+
+async def test_the_answer_to_a_question_of_one_call_of_a_batch_is_written_to_that_call() -> None:
+    audited = Audited()
+    async with world(**audited.settings) as here:
+        release = asyncio.Event()
+
+        async def tool(asked: Asked) -> None:
+            if asked.message["params"]["name"] == "asks":
+                await asked.stream()
+                await asked.event({"id": 1, "method": "roots/list"})
+                await within(release.wait())
+                await asked.event({"id": asked.id, "result": {"content": []}})
+                await asked.end()
+            else:
+                await within(release.wait())
+                await asked.result()
+
+        here.backend.on("tools/call", tool)
+        await here.client.open("2025-03-26", capabilities=INPUTS)
+        calls = [{"id": name, "method": "tools/call", "params": {"name": name}} for name in ("waits", "asks")]
+        reply = await here.client.post(calls)
+        question = await reply.message()
+        await here.client.post({"id": question["id"], "result": {"roots": []}})
+        release.set()
+        await reply.message()
+        await reply.message()
+    admitted = {line["resources"][0]["name"]: line for line in audited.of("tools/call")}
+    lines = [line for line in audited.of("roots/list") if events([line])[0] in ("asked", "replied")]
+    asks = admitted["asks"]["metadata"]["correlation_uid"]
+    assert [line["metadata"]["correlation_uid"] for line in lines] == [asks, asks]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("data:text/html,canary", "data:"),
+        ("javascript:canary()", "javascript:"),
+        ("https://[::1", "not a URL"),
+        ("HTTPS://Canary:canary@H.test/sign", "https://h.test/sign"),
+    ],
+)
+def test_of_a_url_only_where_it_leads_is_written_down(url: str, shown: str) -> None:
+    sink = Memory()
+    log = Clocks().log(sink)
+    questions.asked(Trail(log, "files"), 0, "elicitation/create", {"url": url}, ALICE)
+    log.flush()
+    assert [line["resources"][0]["name"] for line in sink.lines] == [shown]
+    assert "canary" not in sink.text.decode().lower()
 
 
 async def test_questions_inside_results_have_the_same_lines_in_either_era() -> None:
