@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from broker.audit.turn import Go
     from broker.hooks.base import Caller
 
+MAX_TARGET: Final = 512
+"""Bytes of a target whose lines have a template; names and URIs of real servers have below 200."""
+
 UNAVAILABLE: Final = "audit-unavailable"
 """Why a call was refused that could not have been written down."""
 
@@ -103,6 +106,8 @@ class Admitting(Unmeasured):
         except TypeError:  # what it names is an object
             return None
         if shape is None:
+            if isinstance(named, Raw | str) and len(named) > MAX_TARGET:
+                return None
             self._name(record, caller)
             shape = Shape(self.log.process, caller, self._parts(record))
             if len(self._shapes) >= MAX_SHAPES:

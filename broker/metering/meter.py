@@ -55,8 +55,7 @@ class Meter:
         """Who hears of a server's calls; `identity` is that of the way to it (`broker.backends.base.Reach`)."""
         before = self._servers.get(name)
         if before is not None:  # whose last calls are not over yet
-            before.kinds.settle()
-            before.kinds.at_once = True
+            before.kinds.retire()
         found = self._servers[name] = ServerCalls(self, name, place=place_of(identity), face=face, clock=self._clock)
         return found
 

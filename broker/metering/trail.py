@@ -132,6 +132,8 @@ class MeteredTrail(Trail):
         if seen is not None:
             self._answered(record, seen, fault)
             self._tell_leg(seen, "")
+        if kind is not None and kind.most == 1:
+            self._kinds.count(kind)
         client, server = ("", "") if kind is None else kind.revisions
         client, server = client or revision_of(record.client_revision), server or revision_of(record.revision)
         method = method_of(record.method)
@@ -179,6 +181,7 @@ class TracedTrail(MeteredTrail):
         """A request goes to the server."""
         super().sent(record, caller, frame)
         seen, metered = record.seen, self._metered
+        self._kinds.count(seen.kind)  # before anybody reads it, who does so in a thread of its own
         seen.leg_span = self._tracer.client(seen.span, record, frame, metered.name, caller, metered.place)
 
     def over(self, record: Record, now: float) -> None:

@@ -24,13 +24,15 @@ MOST: Final = 256
 class Kind:
     """Calls of one kind: `sent` requests that are not counted yet, and what those took that are `over`.
 
-    `over` has the seconds of a call from its request to its answer, and from what was sent to the server's answer.
+    `over` has the seconds of a call from its request to its answer, and from what was sent to the server's answer; so
+    many wait at most: 1 where nobody would ask for them later.
     """
 
-    __slots__ = ("method", "over", "revisions", "sent", "tool")
+    __slots__ = ("method", "most", "over", "revisions", "sent", "tool")
 
-    def __init__(self, method: str, client: str, server: str, tool: str) -> None:
-        self.method = method_of(method)
+    def __init__(self, method: str, client: str, server: str, tool: str, most: int) -> None:
+        self.method = method
+        self.most = most
         self.revisions = revision_of(client), revision_of(server)
         self.tool = tool
         self.sent = 0
@@ -40,7 +42,7 @@ class Kind:
 class Kinds:
     """The kinds of calls of one server."""
 
-    __slots__ = ("_face", "_known", "_meter", "_server", "_transport", "at_once")
+    __slots__ = ("_face", "_known", "_meter", "_most", "_server", "_transport")
 
     def __init__(self, meter: Meter, server: str, face: str, transport: str) -> None:
         self._meter = meter
@@ -48,32 +50,45 @@ class Kinds:
         self._face = face
         self._transport = transport
         self._known: dict[tuple[str, str, str, str], Kind] = {}
-        self.at_once = meter.tracer is not None
-        """Whether somebody is to be told of each call when it is over."""
+        self._most = MOST if meter.tracer is None else 1  # which wants to hear of each call when it is over
 
     def of(self, method: str, client: str, server: str, tool: str) -> Kind:
         """The kind of a call, by what was asked and the revisions on both sides."""
         key = method, client, server, tool
         found = self._known.get(key)
         if found is None:
+            named = method_of(method)
+            if named != method:
+                return self.of(named, client, server, tool)
             if len(self._known) >= MAX_KINDS:
-                self.settle()
+                self._at_once()
                 self._known.clear()
-            found = self._known[key] = Kind(method, client, server, tool)
+            found = self._known[key] = Kind(method, client, server, tool, self._most)
         return found
+
+    def retire(self) -> None:
+        """Others take their place: what goes on is counted when it happens, since nobody will ask."""
+        self._most = 1
+        self._at_once()
 
     def ended(self, kind: Kind, took: float, leg: float) -> None:
         """A call that the server answered, without an error, is over."""
         kind.over.append((took, leg))
-        if self.at_once or len(kind.over) >= MOST:
-            self._settle(kind)
+        if len(kind.over) >= kind.most:
+            self.count(kind)
 
     def settle(self) -> None:
         """Count everything that waits."""
         for kind in self._known.values():
-            self._settle(kind)
+            self.count(kind)
 
-    def _settle(self, kind: Kind) -> None:
+    def _at_once(self) -> None:
+        for kind in self._known.values():
+            self.count(kind)
+            kind.most = 1
+
+    def count(self, kind: Kind) -> None:
+        """Count what waits of one kind."""
         meter, (client, server) = self._meter, kind.revisions
         if kind.sent:
             sent, kind.sent = kind.sent, 0

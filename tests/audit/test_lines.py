@@ -216,7 +216,7 @@ class Plain(Trail):
 
 
 @pytest.mark.parametrize("client_id", [7, "seven", 'se"ven\u202e', "x" * 1_000, ""])
-@pytest.mark.parametrize("name", ["read", "100%d %(time)s", 'a"b\\c', "\u202e", "%(time)d", "%(head)b"])
+@pytest.mark.parametrize("name", ["read", "100%d %(time)s", 'a"b\\c', "\u202e", "%(time)d", "%(head)b", "n" * 600])
 def test_lines_from_a_template_are_those_of_the_usual_way(client_id: int | str, name: str) -> None:
     told = msgspec.structs.replace(ALICE, backend_revision="2025-11-25")
 
@@ -237,3 +237,12 @@ def test_lines_from_a_template_are_those_of_the_usual_way(client_id: int | str, 
         return sink.text
 
     assert written(plain=False) == written(plain=True)
+
+
+def test_names_of_any_length_are_not_kept_for_the_lines_of_further_calls() -> None:
+    trail = Trail(Clocks().log(Memory()), "files")
+    for number in range(3):
+        frame = Frame(id=7, method="tools/call", params={"name": msgspec.Raw(b'"%d%s"' % (number, b"n" * 10_000))})
+        trail.begin(number, "tools/call", number, frame)
+        admitted(trail, number, frame, msgspec.structs.replace(ALICE, backend_revision="2025-11-25"))
+    assert not trail._shapes

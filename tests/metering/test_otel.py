@@ -203,6 +203,25 @@ async def test_metrics_are_exported_under_the_names_of_the_conventions(era: Era,
     assert [each.value for each in calls] == [1]
 
 
+async def test_a_request_is_exported_while_it_is_open_and_after_it_has_failed(era: Era, traced: Traced) -> None:
+    exported: list[int] = []
+
+    def requests() -> int:
+        points = traced.points()["dragoman.requests"]
+        return sum(each.value for each in points if each.attributes["dragoman.method"] == "tools/call")
+
+    async def tool(asked: Asked) -> None:
+        exported.append(requests())
+        await asked.json({"id": asked.id, "error": {"code": -32602, "message": "no"}})
+
+    async with entered(era, traced) as here:
+        here.backend.on("tools/call", tool)
+        await opened(here, era)
+        await called(here, era)
+        exported.append(requests())
+    assert exported == [1, 1]
+
+
 def test_it_is_on_where_a_variable_says_where_to_or_by_what() -> None:
     where = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
     assert not wanted("auto", {})
