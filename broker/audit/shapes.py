@@ -65,7 +65,7 @@ class Shape:
 
 def _template(body: bytes, marks: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Takes the line apart at its marks, so that nothing a peer wrote between them is read as a place."""
-    parts = []
+    parts: list[bytes] = []
     for mark, place in marks:
         before, found, body = body.partition(mark)
         assert found, mark
