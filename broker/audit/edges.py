@@ -25,6 +25,7 @@ from translators.reply import broken, reason_of
 
 if TYPE_CHECKING:
     from broker.hooks.base import Caller
+    from broker.identity import Principal
 
 
 CANCELLED: Final = "notifications/cancelled"
@@ -54,7 +55,9 @@ class AuditedRelay(Relay):
             self._asked = None
 
     def close(self, reason: str = "session-ended") -> None:
-        """The session is over."""
+        """The session is over; what is held goes first, so that what was sent before it is taken back."""
+        if self.trail.held:
+            self.trail.log.turn.over()
         super().close(reason)
         self.trail.close()
 
@@ -81,14 +84,17 @@ class AuditedRelay(Relay):
         if isinstance(self.backend, VirtualSession):
             super().to_backend(effect)  # not sent yet: the virtual session's own edge comes after this one
         elif call:
-            self.trail.admit(call, effect.frame, self.caller(call), self._go, effect)
+            self.trail.admit(call, effect.frame, self.caller(call), self._go, (effect, self.speaker.who))
         elif self.trail.held:
-            self.trail.behind(self._go, effect)
+            self.trail.behind(self._go, (effect, self.speaker.who))
         else:
             super().to_backend(effect)
 
-    def _go(self, effect: ToServer, written: bool) -> None:
-        call = effect.call
+    def _go(self, what: tuple[ToServer, Principal], written: bool) -> None:
+        effect, who = what
+        call, speaker = effect.call, self.speaker
+        # Its server may be shown a credential for the one that this message came with.
+        now, speaker.who = speaker.who, who
         try:
             if not written:
                 self.from_backend(call, unwritten(call), "broker")
@@ -104,6 +110,8 @@ class AuditedRelay(Relay):
         except Exception as error:
             self.watch.bug(self.name, error)
             self.backend_failed(call, "internal", "unknown")
+        finally:
+            speaker.who = now
 
     def run(self, effects: list[Effect] | list[Effect | Failed]) -> None:
         """Carry out what the core decided, and write down which calls that begins and ends."""
@@ -215,12 +223,16 @@ class AuditedSession(VirtualSession):
         if call is None:
             super().to_backend(effect)
         else:
-            self.relay.trail.admit(call, effect.frame, self.caller(effect.call), self._go, effect)
+            relay = self.relay
+            what = effect, relay.speaker.who
+            relay.trail.admit(call, effect.frame, self.caller(effect.call), self._go, what)
 
-    def _go(self, effect: ToServer, written: bool) -> None:
-        leg = effect.call
+    def _go(self, what: tuple[ToServer, Principal], written: bool) -> None:
+        effect, who = what
+        leg, speaker = effect.call, self.relay.speaker
         if not self.is_open(leg) or self.closed:
             return
+        now, speaker.who = speaker.who, who
         try:
             if written:
                 super().to_backend(effect)
@@ -229,6 +241,8 @@ class AuditedSession(VirtualSession):
         except Exception as error:
             self.watch.bug(self.name, error)
             reply = broken(leg, "internal")
+        finally:
+            speaker.who = now
         asyncio.get_running_loop().call_soon(self.from_backend, leg, reply, "broker")
 
     def leg_failed(self, leg: int, reason: str, executed: Any) -> None:
