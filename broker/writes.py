@@ -22,24 +22,32 @@ _all: Final[WeakSet[Writes]] = WeakSet()
 
 def flush_all() -> None:
     """The turn is over for all, now: whoever ends it otherwise would have the loop look at its sockets in between."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # the process is about to end
+        return
     for each in _all:
-        each.flush()
+        if each.loop is loop:
+            each.flush()
 
 
 class Writes:
     """What waits for the end of a turn. Belongs to one event loop."""
 
-    __slots__ = ("__weakref__", "_waiting")
+    __slots__ = ("__weakref__", "_waiting", "loop")
 
     def __init__(self) -> None:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Whose turn is waited for: a process that embeds brokers may have several, in threads of their own."""
         _all.add(self)
 
     def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write this when the turn is over, unless the connection is closing by then."""
         waiting = self._waiting
         if not waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            self.loop = asyncio.get_running_loop()
+            self.loop.call_soon(self.flush)
         waiting.append((transport, data))
         if len(waiting) >= AT_ONCE:
             self.flush()

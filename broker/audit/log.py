@@ -90,7 +90,7 @@ class AuditLog(Floods):
         self.turn.over()
         self.write("stopped", process=self.process)
         self.flush()
-        self._closed = True
+        self._closed, self._only = True, None
         for outlet in self._outlets:
             if outlet.failing and not outlet.flush(math.inf):  # however lately it failed: there is no later
                 lost = len(outlet.waiting) + outlet.missed
@@ -220,7 +220,7 @@ class AuditLog(Floods):
             return
         try:
             name = file.rotate(f"{self._sequence:09d}-{self.process}", self._clock_ns() // 1_000_000)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             file.postpone()
             telemetry.log("warning", "audit file not rotated", reason=type(error).__name__)
             return

@@ -190,6 +190,16 @@ def test_what_cannot_be_renamed_is_written_on(tmp_path: Path, monkeypatch: pytes
     assert events(read(path)) == ["degraded"] * 10 + ["stopped"]
 
 
+def test_nothing_is_written_after_the_end_to_a_file_that_may_be_anothers(tmp_path: Path) -> None:
+    log = opened(tmp_path / "audit.jsonl")
+    log.close()
+    next_one = opened(tmp_path / "audit.jsonl")
+    log.refused("origin")
+    log.flush()
+    next_one.close()
+    assert events(read(tmp_path / "audit.jsonl")) == ["started", "stopped"] * 2
+
+
 def test_a_second_process_writes_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     one, two = opened(path), opened(path)

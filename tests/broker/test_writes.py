@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
-from broker.writes import AT_ONCE, Writes
+from broker.writes import AT_ONCE, Writes, flush_all
 from tests.broker.http1_world import turn
 
 
@@ -52,3 +53,23 @@ async def test_a_connection_that_closes_meanwhile_gets_nothing_and_the_others_th
     one.closing = True
     await turn()
     assert (one.written, other.written) == ([], [b"2"])
+
+
+async def test_what_waits_in_another_loop_is_left_to_that() -> None:
+    writes, one = Writes(), Transport()
+    added, looked = threading.Event(), threading.Event()
+
+    async def elsewhere() -> None:
+        writes.add(one, b"1")
+        added.set()
+        assert looked.wait(5)
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    thread.start()
+    assert added.wait(5)
+    flush_all()
+    early = list(one.written)
+    looked.set()
+    thread.join(5)
+    assert early == []
+    assert one.written == [b"1"]
