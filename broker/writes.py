@@ -59,4 +59,7 @@ class Writes:
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():
-                transport.write(data)
+                try:
+                    transport.write(data)
+                except RuntimeError:  # uvloop 0.23: it is gone, which its protocol is told of in a later turn
+                    continue

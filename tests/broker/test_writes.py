@@ -55,6 +55,18 @@ async def test_a_connection_that_closes_meanwhile_gets_nothing_and_the_others_th
     assert (one.written, other.written) == ([], [b"2"])
 
 
+async def test_a_connection_that_is_gone_without_a_word_keeps_nothing_from_the_others() -> None:
+    class Gone(Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            raise RuntimeError("the handler is closed")
+
+    writes, one = Writes(), Transport()
+    writes.add(Gone(), b"1")
+    writes.add(one, b"2")
+    await turn()
+    assert one.written == [b"2"]
+
+
 async def test_what_waits_in_another_loop_is_left_to_that() -> None:
     writes, one = Writes(), Transport()
     added, looked = threading.Event(), threading.Event()
