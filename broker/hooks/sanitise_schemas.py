@@ -3,7 +3,7 @@
 Follows server/tools (output schema) of 2025-06-18 to 2026-07-28: a client that validates refuses a result that does not
 fit, and shows its model the reason instead, with the schema and the value in it. Only what was changed is looked at:
 the server answers for the rest. Words whose meaning would take a validator (patterns, formats, conditions) count as not
-met. Invariants: references are followed within the schema alone; the work is bounded by the changed values and `DEPTH`.
+met. Invariants: references are followed within the schema alone; the work is bounded by `DEPTH` and `MAX_LOOKS`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ import msgspec
 
 MAX_SCHEMAS: Final = 1_024
 MAX_SCHEMA: Final = 64 * 1024
-"""Tools whose schemas are remembered, and bytes of one; those of servers of both SDKs have below 10 KB."""
+"""Tools whose schemas are remembered, and bytes of one with its tool's name; those of servers of both SDKs have below
+10 KB."""
 
 DEPTH: Final = 32
 """Schemas within schemas that are followed, references included; beyond, a value counts as not fitting."""
+
+MAX_LOOKS: Final = 50_000
+"""Schemas that are held against the changed values of one result, in 0.1 s: alternatives that refer to alternatives
+multiply. Beyond, a value counts as not fitting."""
 
 _UNDECIDED: Final = frozenset(
     (
@@ -43,7 +48,7 @@ class Schemas:
             if not isinstance(name, str):
                 continue
             self._known.pop(name, None)
-            if isinstance(schema, dict) and len(msgspec.json.encode(schema)) <= MAX_SCHEMA:
+            if isinstance(schema, dict) and len(name) + len(msgspec.json.encode(schema)) <= MAX_SCHEMA:
                 if len(self._known) >= MAX_SCHEMAS:
                     del self._known[next(iter(self._known))]
                 self._known[name] = schema
@@ -51,16 +56,29 @@ class Schemas:
     def fits(self, tool: str | None, before: Any, after: Any) -> bool:
         """True if a value that was changed is still as this tool's schema says, as far as the schema is known."""
         schema = self._known.get(tool or "")
-        return schema is None or _fits(schema, before, after, schema, DEPTH)
+        return schema is None or _fits(schema, before, after, _Root(schema), DEPTH)
 
 
-def _fits(schema: Any, before: Any, after: Any, root: Any, left: int) -> bool:
+class _Root:
+    """A whole schema, to which its references refer, and how many looks it has left."""
+
+    __slots__ = ("looks", "schema")
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+        self.looks = MAX_LOOKS
+
+
+def _fits(schema: Any, before: Any, after: Any, root: _Root, left: int) -> bool:
     if after is before or schema is True or schema == {}:
         return True
+    root.looks -= 1
+    if root.looks < 0:
+        return False
     if not isinstance(schema, dict) or left == 0 or not _UNDECIDED.isdisjoint(schema):
         return False
     if "$ref" in schema:
-        target = _local(schema["$ref"], root)
+        target = _local(schema["$ref"], root.schema)
         if target is None or not _fits(target, before, after, root, left - 1):
             return False
     if not all(_fits(each, before, after, root, left - 1) for each in _list(schema.get("allOf"))):
@@ -79,7 +97,7 @@ def _fits(schema: Any, before: Any, after: Any, root: Any, left: int) -> bool:
     return not isinstance(after, list) or _array(schema, before if isinstance(before, list) else [], after, root, left)
 
 
-def _object(schema: dict[str, Any], before: dict[str, Any], after: dict[str, Any], root: Any, left: int) -> bool:
+def _object(schema: dict[str, Any], before: dict[str, Any], after: dict[str, Any], root: _Root, left: int) -> bool:
     if not all(name in after for name in _list(schema.get("required"))) or not _within(
         len(after), schema, "Properties"
     ):
@@ -91,7 +109,7 @@ def _object(schema: dict[str, Any], before: dict[str, Any], after: dict[str, Any
     )
 
 
-def _array(schema: dict[str, Any], before: list[Any], after: list[Any], root: Any, left: int) -> bool:
+def _array(schema: dict[str, Any], before: list[Any], after: list[Any], root: _Root, left: int) -> bool:
     if not _within(len(after), schema, "Items") or ("prefixItems" in schema and len(after) != len(before)):
         return False
     if schema.get("uniqueItems") is True and len({msgspec.json.encode(each) for each in after}) != len(after):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import jsonschema
@@ -88,6 +89,19 @@ def test_c166_a_rule_about_calls_alone_knows_the_schemas_of_lists() -> None:
     listed: Json = {"tools": [tool]}
     assert shown(sanitise, listed, LIST, info("tools/list")) == listed
     assert shown(sanitise, {"content": [], "structuredContent": {"k": AWS}}) == WITHHELD
+
+
+def test_c166_alternatives_that_refer_to_alternatives_cost_no_more_than_others() -> None:
+    many: Json = {"anyOf": [{"$ref": "#/$defs/many"}] * 40}
+    began = time.thread_time()
+    assert told(schema(many, **{"$defs": {"many": many}}), {"k": AWS}) == WITHHELD
+    assert time.thread_time() - began < 2.0
+
+
+def test_c166_a_name_that_is_longer_than_any_schema_is_not_remembered() -> None:
+    schemas = Schemas()
+    schemas.learn([{"name": "x" * 100_000, "outputSchema": {"const": "a"}}])
+    assert schemas.fits("x" * 100_000, "a", MARK)
 
 
 _LEAF = st.sampled_from([TEXT, {"type": "integer"}, {"type": "string", "maxLength": 9}, {"enum": ["a", MARK]}, {}])
