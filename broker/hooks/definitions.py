@@ -32,6 +32,13 @@ MAX_TOOLS: Final = 4_096
 """Tools whose definitions and names are remembered; as many as those whose annotations are. What comes after them is
 held with what has changed: nothing that was seen is forgotten for it."""
 
+MAX_NAME: Final = 512
+"""Characters of a name that is remembered; "SHOULD be between 1 and 128" (2025-11-25 server/tools). A longer one is held
+with what has changed."""
+
+SAID: Final = 128
+"""Characters of such a name that operators are told."""
+
 MAX_TOLD: Final = 4_096
 """Findings that are not told again."""
 
@@ -83,6 +90,7 @@ class Definitions(HiddenNames):
         )
         self._changed = changed != "pass"
         self._look_alike = look_alike != "pass"
+        self._beyond = CHANGED if self._changed else LOOK_ALIKE
         self._pinned = pinned
         self._tell = tell
 
@@ -90,7 +98,7 @@ class Definitions(HiddenNames):
         """Why a tool is held, as it was last listed."""
         if kind != "tools" or not isinstance(name, str):
             return ""
-        wrong = self.seen.wrong.get(name, CHANGED if self.seen.full else "")
+        wrong = self._beyond if len(name) > MAX_NAME else self.seen.wrong.get(name, CHANGED if self.seen.full else "")
         return wrong if wrong in self._held else ""
 
     def shown(self, method: str, caller: Caller) -> Any:  # noqa: ARG002
@@ -113,6 +121,9 @@ class Definitions(HiddenNames):
         name = tool.get("name") if isinstance(tool, dict) else None
         if not isinstance(name, str):
             return ""
+        if len(name) > MAX_NAME:
+            self._once(self._beyond, name[:SAID], f"{len(name)} characters")
+            return self._beyond
         twice = name in here
         wrong = self._name(name, twice=twice) or self._definition(name, tool, revision)
         here.add(name)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.hooks.definitions import digest_of, looks
+from broker.hooks.definitions import SAID, Definitions, digest_of, looks
 from broker.settings import Settings, SettingsError
 from tests.adversarial.doors import CELLS, MODERN, Cell, Door, before, encoded, entered, ran
 from tests.broker.conftest import Journal
@@ -148,6 +148,22 @@ async def test_a_flood_of_names_makes_room_for_no_change() -> None:
         lists(here, cell, CHANGES[0])
         assert await listed(door) == []
         assert (await door.call("read")).refused
+
+
+@pytest.mark.parametrize("section", [HELD, {"changed": "hold"}, {"look_alike": "hold"}])
+async def test_a_name_that_nobody_could_read_is_held_and_not_remembered(section: Json, journal: Journal) -> None:
+    """C160: a server chooses how long its names are, and how many it lists one after the other."""
+    cell = Cell("2025-11-25", "http", "2025-11-25")
+    async with before(cell, backend={"definitions": section}) as here, entered(here, cell) as door:
+        for number in range(3):
+            lists(here, cell, GOOD, {**GOOD, "name": "r" * 100_000 + str(number)})
+            assert await listed(door) == ["read"]
+        assert (await door.call("r" * 100_000 + "0")).refused
+        assert not (await door.call("read")).refused
+        (definitions,) = [hook for hook in here.context.hooks.hooks if isinstance(hook, Definitions)]
+        seen = definitions.seen
+        assert "r" * 1_000 not in repr([seen.first, seen.names, seen.wrong, seen.told])
+        assert [len(tool) for _, tool, _ in suspects(journal)] == [SAID]
 
 
 @pytest.mark.parametrize(
