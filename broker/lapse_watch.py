@@ -65,8 +65,7 @@ class LapseWatch:
     async def _ask(self) -> None:
         try:
             callers = [who for face in self._faces() for who in open_callers(face)]
-            if await self._identities.asked.look(callers):
-                self._end()
+            await self._identities.asked.look(callers, self._end)
         except Exception as error:  # a bug of ours must not end the looking
             telemetry.log("error", "issuers not asked", kind=type(error).__name__)
         finally:

@@ -8,7 +8,8 @@ of one about which nobody can be asked, when `introspection_away_s` have passed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from broker.identity.principal import Principal
@@ -72,26 +73,37 @@ class Asked:
         why = self._ended.get(principal.credential, "") if self._ended else ""
         return "" if why and self.vouched(principal) else why
 
-    async def look(self, callers: Iterable[Principal]) -> bool:
-        """Ask again about the tokens that these have shown, who have something open; True if one is good no more."""
-        clock = self._identities.clock
-        asking = {}
+    async def look(self, callers: Iterable[Principal], found: Callable[[], object]) -> None:
+        """Ask again about the tokens that these have shown, who have something open; `found`: some are good no more."""
+        asking: dict[Introspection, dict[str, str]] = {}
         for who in callers:
             asks = self._asks(who)
-            if asks is not None and who.proof is not None and who.credential not in asking:
-                asking[who.credential] = asks.again(who.proof.token, who.credential)
-        self._good_at = {each: self._good_at.get(each, clock()) for each in asking}
-        answers = await asyncio.gather(*asking.values())
-        now = clock()
-        self._ended = {}
-        for digest, said in zip(asking, answers, strict=True):
-            if said.claims is not None:
-                self._good_at[digest] = now
-            elif not said.away:
-                self._ended[digest] = "revoked"
-            elif now - self._good_at[digest] >= self._identities.settings.limits.introspection_away_s:
-                self._ended[digest] = "unchecked"
-        return bool(self._ended)
+            if asks is not None and who.proof is not None:
+                asking.setdefault(asks, {})[who.credential] = who.proof.token
+        now = self._identities.clock()
+        self._good_at = {each: self._good_at.get(each, now) for tokens in asking.values() for each in tokens}
+        self._ended = {each: why for each, why in self._ended.items() if each in self._good_at}
+        await asyncio.gather(*(self._look(asks, tokens, found) for asks, tokens in asking.items()))
+
+    async def _look(self, asks: Introspection, tokens: dict[str, str], found: Callable[[], object]) -> None:
+        limits, clock = self._identities.settings.limits, self._identities.clock
+        # Some at a time: whoever comes with a token that nothing is known of has to get a turn as well.
+        left = iter(tokens.items())
+        while some := list(itertools.islice(left, limits.introspections)):
+            answers = await asyncio.gather(*(asks.again(token, digest) for digest, token in some))
+            now = clock()
+            for (digest, _), said in zip(some, answers, strict=True):
+                if said.claims is not None:
+                    self._good_at[digest] = now
+                if said.claims is None and not said.away:
+                    self._ended[digest] = "revoked"
+                else:
+                    self._ended.pop(digest, None)
+            for digest in tokens:  # also those whose turn does not come because the issuer is slow
+                if now - self._good_at[digest] >= limits.introspection_away_s:
+                    self._ended.setdefault(digest, "unchecked")
+            if self._ended:
+                found()
 
     def _asks(self, principal: Principal) -> Introspection | None:
         return None if principal.rules is None else self._by_issuer.get(principal.rules.issuer)

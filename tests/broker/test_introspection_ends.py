@@ -84,6 +84,43 @@ async def test_f37_what_is_open_goes_on_while_the_issuer_is_away_but_not_for_eve
         assert (await here.client.call()).json["result"] == DONE
 
 
+async def test_who_has_something_open_keeps_nobody_from_being_asked_about() -> None:
+    """All that is open is asked about every `revocation_s`, which may be more than may wait at once."""
+    limits = {**FAST, "introspections": 1, "introspections_waiting": 1, "issuer_answer_s": 5}
+    async with asking(limits=limits) as (here, server):
+        for number in range(5):
+            client = here.another()
+            opaque(here, server, f"opaque-{number}", client=client, sub=f"sub-{number}")
+            await client.open()
+        before, server.hold = asked(server), asyncio.Event()
+        while asked(server) == before:
+            await turn()
+        opaque(here, server, "newcomer")
+        ping = asyncio.ensure_future(here.client.open())
+        for _ in range(50):
+            await turn()
+        server.hold.set()
+        await within(ping)
+        assert here.client.session
+
+
+async def test_a_token_whose_turn_does_not_come_is_good_no_longer_than_one_that_fails() -> None:
+    limits = {**FAST, "introspections": 1, "issuer_answer_s": 0.4, "introspection_away_s": 0.5}
+    async with asking(limits=limits) as (here, server):
+        here.backend.on("tools/call", waits)
+        calls = []
+        for number in range(12):
+            client = here.another()
+            opaque(here, server, f"opaque-{number}", client=client, sub=f"sub-{number}")
+            await client.open()
+            calls.append(asyncio.ensure_future(client.call(7)))
+        for _ in calls:
+            await here.backend.next("tools/call")
+        server.hold = asyncio.Event()
+        async with asyncio.timeout(2.5):  # 12 of them, one after the other, would be 4.8 s
+            assert {reason((await call).json) for call in calls} == {"unchecked"}
+
+
 # ---- what is taken back ends ----------------------------------------------------------------------------------------
 
 
