@@ -33,8 +33,8 @@ MAX_TOOLS: Final = 4_096
 held with what has changed: nothing that was seen is forgotten for it."""
 
 MAX_NAME: Final = 512
-"""Characters of a name that is remembered; "SHOULD be between 1 and 128" (2025-11-25 server/tools). A longer one is held
-with what has changed."""
+"""Characters of a name that is remembered; "SHOULD be between 1 and 128" (2025-11-25 server/tools). A longer one is
+held with what has changed."""
 
 SAID: Final = 128
 """Characters of such a name that operators are told."""

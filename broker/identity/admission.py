@@ -31,6 +31,7 @@ from broker.identity.scopes import TOO_LITTLE, Needed
 if TYPE_CHECKING:
     from broker.identity.identities import Identities
     from broker.identity.introspection import Said
+    from broker.identity.issuer import Issuer
     from broker.identity.tokens import Head, Proven, Rules
     from broker.settings import Backend
 
@@ -90,8 +91,16 @@ class Admission:
         found = self._credential(headers, certificate)
         if found is not None or issuer is None or issuer.introspection is None:
             return found
+        self._check_trusted(issuer)
         said = await issuer.introspection.ask(token, digest_of(token))
+        self._check_trusted(issuer)
         return self._token(token, certificate, said)
+
+    def _check_trusted(self, issuer: Issuer) -> None:
+        """A configuration may have come meanwhile, by which another is asked: what this one says counts no more."""
+        now, _ = self.identities.issuers.get(issuer.name, (None, None))
+        if now is not issuer:
+            raise NotFetched("issuer-replaced")
 
     def lacking(self, principal: Principal, method: str, metadata: str) -> Refused | None:
         """The refusal of a method that needs scopes the caller does not have (2026-07-28 basic/authorization)."""
@@ -178,7 +187,7 @@ class Admission:
             said = said or issuer.introspection.known(digest)
             if said is None or said.claims is None:
                 return None if said is None else _not_good(said)
-            proven = narrowed(proven, said.claims, rules, identities.wall())
+            proven = narrowed(proven, said.claims, rules, identities.wall(), certificate)
             self._check_audience(proven, rules)
         return self._named(token, proven, rules, said)
 

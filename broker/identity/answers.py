@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.identity.tokens import BadToken, Proven, Rules, audiences_of, judged, scopes_of, time_of
+from broker.identity.tokens import BadToken, Proven, Rules, audiences_of, check_binding, judged, scopes_of, time_of
 
 _KINDS: Final[dict[str, frozenset[str]]] = {
     "token_type": frozenset(("bearer", "n_a")),
@@ -32,9 +32,10 @@ def proven(said: Mapping[str, Any], rules: Rules, now: float, certificate: bytes
     return judged({**said, "iss": rules.issuer}, rules, now, certificate, digest)
 
 
-def narrowed(jwt: Proven, said: Mapping[str, Any], rules: Rules, now: float) -> Proven:
+def narrowed(jwt: Proven, said: Mapping[str, Any], rules: Rules, now: float, certificate: bytes | None) -> Proven:
     """What is left of what a JWT proves by an answer that says more or less of it. Raises BadToken."""
     _check_kind(said)
+    check_binding(said, certificate)
     if said.get("iss", rules.issuer) != rules.issuer:
         raise BadToken("token-issuer")
     for name in (rules.name, *_SAME):
@@ -45,7 +46,10 @@ def narrowed(jwt: Proven, said: Mapping[str, Any], rules: Rules, now: float) -> 
     ends = [end for end in (jwt.expires_at, time_of(said, "exp")) if end is not None]
     if ends and now >= min(ends) + rules.leeway_s:
         raise BadToken("token-expired")
-    return msgspec.structs.replace(jwt, scopes=scopes, audiences=audiences, expires_at=min(ends) if ends else None)
+    # That a token is bound may be said here alone (RFC 8705 3.2).
+    claims = {**jwt.claims, "cnf": said["cnf"]} if "cnf" in said else jwt.claims
+    end = min(ends) if ends else None
+    return msgspec.structs.replace(jwt, claims=claims, scopes=scopes, audiences=audiences, expires_at=end)
 
 
 def _check_kind(said: Mapping[str, Any]) -> None:

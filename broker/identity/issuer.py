@@ -87,8 +87,8 @@ class Issuer:
         """
         key = self.known(kid, algorithm)
         if key is None and (self._reading is not None or self._may_try):
-            # Whoever gives up waiting does not end it for the others.
-            await asyncio.shield(self._begin())
+            # Whoever gives up waiting does not end it for the others, nor is ended with it at a reload.
+            await asyncio.wait([self._begin()])
             key = self.known(kid, algorithm)
         if key is None and (self._failed or not self._usable):
             raise NotFetched("issuer-unreachable")
@@ -135,7 +135,11 @@ class Issuer:
         if self._discovering is None:
             self._discovering = asyncio.get_running_loop().create_task(self._discover())
             self._discovering.add_done_callback(self._discovered)
-        return await asyncio.shield(self._discovering)
+        task = self._discovering
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise NotFetched("issuer-gone")
+        return task.result()
 
     def _discovered(self, task: asyncio.Task[dict[str, Any]]) -> None:
         self._discovering = None

@@ -117,7 +117,7 @@ def judged(claims: Mapping[str, Any], rules: Rules, now: float, certificate: byt
         at = time_of(claims, name)
         if at is not None and at > now + rules.leeway_s:
             raise BadToken("token-not-yet")
-    _check_binding(claims, certificate)
+    check_binding(claims, certificate)
     return Proven(_subject(claims, rules.name), claims, scopes_of(claims), audiences_of(claims), expires_at, digest)
 
 
@@ -201,7 +201,7 @@ def audiences_of(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(listed)
 
 
-def _check_binding(claims: Mapping[str, Any], certificate: bytes | None) -> None:
+def check_binding(claims: Mapping[str, Any], certificate: bytes | None) -> None:
     """A token that is bound to a certificate needs that one (RFC 8705); other proofs are not asked for here."""
     if "cnf" not in claims:
         return

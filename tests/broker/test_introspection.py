@@ -135,6 +135,8 @@ async def test_what_is_said_of_a_token_is_judged_as_the_claims_of_a_jwt_are(
         ({"aud": "https://other.example"}, 401),
         ({"exp": 1}, 401),
         ({"token_use": "refresh_token"}, 401),
+        ({"cnf": {"jkt": "x"}}, 401),
+        ({"cnf": {"x5t#S256": "x"}}, 401),
         ({"scope": "write"}, 403),
         ({"scope": "read"}, 200),
         ({"sub": "ann", "client_id": "app", "scope": "read more"}, 200),

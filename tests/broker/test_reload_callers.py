@@ -12,7 +12,7 @@ import pytest
 
 from broker import telemetry
 from broker.identity.principal import digest_of
-from tests.broker.http1_world import within
+from tests.broker.http1_world import turn, within
 from tests.broker.issuer_world import Server, issuing, sign
 from tests.broker.modern_world import ask
 from tests.broker.reload_world import Here, both, serving
@@ -156,3 +156,27 @@ async def test_an_issuer_whose_authorities_cannot_be_read_changes_nothing(tmp_pa
         assert here.reload.now() is None
         for credential in ("ann", token(here, issuer)):
             assert (await holder(here, credential).open()).status == 200
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_reload_while_an_issuer_is_asked_leaves_no_request_without_an_answer(
+    tmp_path: Path, asks: bool
+) -> None:
+    """What the last configuration's issuer says counts no more; whoever waits for it may come again."""
+    async with issuing() as issuer:
+        told = {"client_id": "a", "client_secret": "b", "opaque": True, "endpoint": f"{issuer.url}/introspect"}
+        more: Json = {"introspection": told} if asks else {}
+        async with serving(tmp_path, issuers=[{"issuer": issuer.url, **more}]) as here:
+            shown = "opaque-1" if asks else token(here, issuer)
+            issuer.opaque["opaque-1"] = issuer.claims(aud=f"http://127.0.0.1:{here.port}/servers/one/mcp")
+            client = holder(here, shown)
+            issuer.hold = asyncio.Event()
+            asking = asyncio.ensure_future(client.post({"id": 1, "method": "ping"}))
+            while not issuer.asked:
+                await turn()
+            here.write(issuers=[{"issuer": issuer.url, "algorithms": ["RS256"], **more}])
+            assert here.reload.now() is not None
+            answer = await within(asking)
+            assert (answer.status, answer.json["error"]["data"]["reason"]) == (503, "issuer-away")
+            issuer.hold.set()
+            assert (await client.open()).status == 200
