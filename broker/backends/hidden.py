@@ -2,9 +2,10 @@
 
 Servers that dump their request or their environment into an error, a result or a log message give a credential of the
 operator's to a caller and to its model. Each message is searched as the bytes it came in, for the spellings that JSON
-has for a text: what is not there costs a search for a substring, and a backend that was shown nothing costs nothing.
-What this does not find: a credential that its server encodes otherwise (base64, reversed, in parts), or escapes among
-more escapes than anybody writes. Invariant: a message in which nothing is found is the very object that came.
+has for a text and addresses for a parameter: what is not there costs a search for a substring, and a backend that was
+shown nothing costs nothing. What this does not find: a credential that is a plain word, that its server encodes
+otherwise (base64, reversed, in parts), or escapes among more escapes than anybody writes. Invariants: a message in
+which nothing is found is the very object that came; what was JSON still is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import msgspec
 MARK: Final = "[redacted]"
 SHORTEST: Final = 8
 """Characters; a shorter text would be found where it only looks like a credential, and hides little."""
+
+WORD: Final = 12
+"""Letters of one case alone that are looked for. Fewer are a word that schemas, names and addresses are full of, as
+`postgres`, `password` and `required` are."""
 
 MAX_ESCAPES: Final = 50_000
 """Escapes in one message that are undone: in 20 ms. More of them, which nobody needs, are a server's that hides."""
@@ -39,6 +44,11 @@ _NO_SECRET: Final = re.compile(
 # An escape that is not needed, or a backslash that is written as one and so begins none.
 _ESCAPE: Final = re.compile(rb"\\(?:\\|/|u00[2-7][0-9a-fA-F])")
 
+_BARE: Final = re.compile(rb"[-+.,:\[\]{} 0-9aeflnrstuE]+")
+"""What may also stand in JSON where no text is."""
+
+_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+
 
 class Hidden:
     """What one backend must not say. `found` is told each time it did."""
@@ -47,7 +57,7 @@ class Hidden:
 
     def __init__(self, texts: Iterable[str] = (), found: Callable[[], None] = lambda: None) -> None:
         self._found = found
-        self._lasting = tuple(text for text in texts if len(text) >= SHORTEST)
+        self._lasting = tuple(text for text in texts if len(text) >= SHORTEST and not _is_word(text))
         self._tokens: tuple[str, ...] = ()
         self.forms: tuple[bytes, ...] = ()
         """As what they are written in JSON, longest first; empty if there is nothing to look for."""
@@ -71,8 +81,10 @@ class Hidden:
                 data = plain
         for form in self.forms:
             if form in data:
-                data = data.replace(form, MARK.encode())
-                self._found()
+                found = data.replace(form, MARK.encode()) if _BARE.fullmatch(form) is None else _in_texts(data, form)
+                if found is not data:
+                    data = found
+                    self._found()
         return data
 
     def line(self, text: str) -> str:
@@ -87,6 +99,8 @@ class Hidden:
         self._slash = any("/" in text for text in texts)
         self.forms = tuple(dict.fromkeys(form for text in texts for form in _forms(text)))
 
+
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 NOTHING: Final = Hidden()
 """For a backend that is shown nothing."""
@@ -114,6 +128,10 @@ def shown(
             found += _of_address(value)
     found += [str(value) for name, value in injected if _is_secret(name) and isinstance(value, str | int)]
     return found
+
+
+def _is_word(text: str) -> bool:
+    return len(text) < WORD and text.isascii() and text.isalpha() and text in (text.lower(), text.upper())
 
 
 def _is_secret(name: str) -> bool:
@@ -161,6 +179,10 @@ def _of_address(value: str) -> Iterator[str]:
 def _forms(text: str) -> Iterator[bytes]:
     plain = msgspec.json.encode(text)[1:-1]
     yield plain
+    for kept in (b"", b"/"):  # as a parameter of an address, and as a piece of its path
+        percent = "".join(chr(byte) if byte in _UNRESERVED + kept else f"%{byte:02X}" for byte in text.encode())
+        yield percent.encode()
+        yield re.sub("%..", lambda found: found.group().lower(), percent).encode()
     if b"\\" in plain:  # as it stands in JSON that is the text of JSON
         yield msgspec.json.encode(plain.decode())[1:-1]
     if not text.isascii():
@@ -169,6 +191,19 @@ def _forms(text: str) -> Iterator[bytes]:
         escaped = json.dumps(text)[1:-1]
         yield escaped.encode()
         yield re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda found: found.group().upper(), escaped).encode()
+
+
+def _in_texts(data: bytes, form: bytes) -> bytes:
+    """A message without a form that may also be a part of its numbers, or of what holds it together."""
+
+    def hide(found: re.Match[bytes]) -> bytes:
+        text = found.group()
+        return text.replace(form, MARK.encode()) if text[:1] == b'"' else b'"%b"' % MARK.encode()
+
+    number = rb"(?<![-+.0-9eE])%b(?![.0-9eE])" % re.escape(form)
+    pattern = rb"%b|%b" % (_TEXT, number) if form.isdigit() else _TEXT
+    hidden = re.sub(pattern, hide, data, flags=re.DOTALL)
+    return data if hidden == data else hidden
 
 
 def _few(data: bytes) -> bool:
