@@ -104,10 +104,10 @@ class Asking:
             async with asyncio.timeout(self._timeout_s):
                 try:
                     status, body = await self._sent(method, url, form, lines)
-                except aiohttp.ServerDisconnectedError:
-                    if not self._kept:
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if not self._kept or isinstance(error, aiohttp.ClientConnectorError):
                         raise
-                    # The issuer closed a connection that was idle, in the moment in which it was used again.
+                    # The issuer closed or reset a connection that was idle, in the moment in which it was used again.
                     status, body = await self._sent(method, url, form, lines)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise NotFetched("issuer-unreachable") from error

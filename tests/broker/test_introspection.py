@@ -6,6 +6,8 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
+import struct
 
 import pytest
 from aiohttp import web
@@ -240,7 +242,8 @@ async def test_questions_at_once_are_bounded_and_further_tokens_are_told_to_come
         assert [(await within(call)).status for call in waiting] == [200, 200]
 
 
-async def test_a_connection_that_the_issuer_has_closed_meanwhile_is_replaced() -> None:
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_connection_that_the_issuer_has_closed_meanwhile_is_replaced(reset: bool) -> None:
     requests: list[bytes] = []
     answer = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"active": true}'
 
@@ -251,6 +254,10 @@ async def test_a_connection_that_the_issuer_has_closed_meanwhile_is_replaced() -
                 if len(requests) == 2:  # which is not answered any more
                     break
                 writer.write(answer)
+        if reset:  # as a balancer does that has forgotten the connection
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
         writer.close()
 
     listener = await asyncio.start_server(issuer, "127.0.0.1", 0)
