@@ -62,8 +62,8 @@ class Seen:
     """What was seen of one server's tools; outlives a change of its hooks."""
 
     def __init__(self) -> None:
-        self.first: dict[tuple[str, str], str] = {}
-        """Revision and name -> digest, as first listed."""
+        self.first: dict[str, dict[str, str]] = {}
+        """Revision -> name -> digest, as first listed."""
         self.wrong: dict[str, str] = {}
         """Name -> what is wrong with it, as last listed."""
         self.names: dict[str, str] = {}
@@ -157,9 +157,9 @@ class Definitions(HiddenNames):
             return ""
         digest, approved = digest_of(tool), self._pinned.get(name)
         if approved is None:
-            first, key = self.seen.first, (revision, name)
-            full = len(first) >= MAX_TOOLS and key not in first
-            approved = frozenset() if full else frozenset((first.setdefault(key, digest),))
+            first = self.seen.first.setdefault(revision, {})
+            full = len(first) >= MAX_TOOLS and name not in first
+            approved = frozenset() if full else frozenset((first.setdefault(name, digest),))
         if digest in approved:
             return ""
         self._once(CHANGED, name, digest)

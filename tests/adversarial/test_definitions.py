@@ -7,8 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from broker.hooks.definitions import SAID, Definitions, digest_of, looks
+from broker.hooks.base import PASS, Caller, CallInfo
+from broker.hooks.definitions import SAID, Definitions, Seen, digest_of, looks
 from broker.settings import Settings, SettingsError
+from protocol_versions import REVISIONS
+from protocol_versions.base import Slot
 from tests.adversarial.doors import CELLS, MODERN, Cell, Door, before, encoded, entered, ran
 from tests.broker.conftest import Journal
 from tests.broker.scripted_backend import Asked, Json, World
@@ -148,6 +151,16 @@ async def test_a_flood_of_names_makes_room_for_no_change() -> None:
         lists(here, cell, CHANGES[0])
         assert await listed(door) == []
         assert (await door.call("read")).refused
+
+
+def test_a_large_server_is_remembered_in_every_revision() -> None:
+    """C160: what is remembered of one revision takes no room from another."""
+    hook = Definitions("hold", "hold", {}, Seen(), lambda *_: None)
+    tools: list[Json] = [{"name": f"{'x' * (n // 100)}-{n % 100}", "inputSchema": {}} for n in range(1_000)]
+    for revision in REVISIONS:
+        caller = Caller("local", "local", backend_revision=revision.id)
+        info = CallInfo("tools/list", None, "local", "x", 1, caller)
+        assert hook.judge(Slot("result", "tools/list", "client"), {"tools": tools}, info) is PASS
 
 
 @pytest.mark.parametrize("section", [HELD, {"changed": "hold"}, {"look_alike": "hold"}])
