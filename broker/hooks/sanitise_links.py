@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, ip_address
 from typing import Final
+from urllib.parse import unquote
 
 _REST: Final = r"[^\s\"'<>`]"
 SCRIPT: Final = (
@@ -21,11 +22,12 @@ SCRIPT: Final = (
     rf"|\bdata:(?:text/(?:html|xml|javascript)|application/(?:xhtml\+xml|xml|javascript)){_REST}*"
 )
 WEB: Final = rf"(?i)\b(?:https?|wss?|ftp):[/\\]{{1,3}}{_REST}+"
-INSIDE: Final = rf"{WEB}|\bfile:[/\\]{{2}}{_REST}*"
+INSIDE: Final = rf"{WEB}|\bfile:[/\\]{_REST}*"
 
 _AUTHORITY: Final = re.compile(r"[A-Za-z]+:[/\\]+([^/\\?#]*)")
 _INSIDE_NAMES: Final = ("localhost", "local", "internal", "localdomain", "intranet", "home.arpa")
-_PORT: Final = re.compile(r":[0-9]*$")
+_HOST: Final = re.compile(r"\[[^\]]*\]?|[^:)\]},;!*|]*")
+"""What of an authority is a host: the port, and the mark of a text that the link ends in, are not."""
 
 
 def odd(text: str) -> Iterator[tuple[int, int]]:
@@ -33,7 +35,8 @@ def odd(text: str) -> Iterator[tuple[int, int]]:
     found = _AUTHORITY.match(text)
     authority = "" if found is None else found[1]
     host = _host(authority)
-    if "@" in authority or not host.isascii() or any(label.startswith("xn--") for label in host.split(".")):
+    spelled = host[:1] != "[" and unquote(host) != host
+    if "@" in authority or spelled or not host.isascii() or any(label.startswith("xn--") for label in host.split(".")):
         yield 0, len(text)
 
 
@@ -45,10 +48,13 @@ def inside(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _host(authority: str) -> str:
-    return _PORT.sub("", authority.rpartition("@")[2]).lower().rstrip(".")
+    found = _HOST.match(authority.rpartition("@")[2])
+    return "" if found is None else found.group().lower().rstrip(".")
 
 
 def _leads_inside(host: str) -> bool:
+    if "%" in host and host[0] != "[":
+        host = unquote(host).lower().rstrip(".")
     if any(host == name or host.endswith("." + name) for name in _INSIDE_NAMES):
         return True
     from broker.signin.addresses import near  # who has no rule about links does without it

@@ -23,6 +23,7 @@ PLAIN = (
     "https://example.com/a?b=c@d", "http://8.8.8.8/", "https://a.example:8443/x", "mailto:a@b.example",
     "javascript: the good parts", "https://example.com/http://localhost", "data:image/png;base64,AAAA", "1.2.3.4",
     "https://localhost.example.com/", "https://[2606:4700::1111]/", "see file: a.txt", "https://999.1/", "http://",
+    "https://%s/x", "profile:/x",
 )  # fmt: skip
 SETS = {"script-links": SCRIPT, "odd-links": ODD, "inside-links": INSIDE}
 
@@ -37,6 +38,22 @@ def test_c174_a_link_of_each_kind_is_found_as_browsers_read_it(found: str, link:
 def test_c174_other_links_and_prose_stay_as_they_are(link: str) -> None:
     body = text(f"go to {link} now")
     assert shown(hook(rule(*SETS)), body) == body
+
+
+@pytest.mark.parametrize("link", ["http://localhost", "http://127.0.0.1:8080", "http://[::1]:80", "https://10.1.2.3."])
+@pytest.mark.parametrize("around", ["[docs](LINK)", "see LINK, then", "{LINK}", "*LINK*", "at LINK;", "LINK!"])
+def test_c174_a_link_is_found_in_prose_and_in_markdown(link: str, around: str) -> None:
+    found = texts(shown(hook(rule("inside-links")), text(around.replace("LINK", link))))
+    assert "[redacted:inside-link]" in found[0]
+    plain = text(around.replace("LINK", "https://example.com:8443"))
+    assert shown(hook(rule("inside-links", "odd-links")), plain) == plain
+
+
+@pytest.mark.parametrize("link", ["http://%31%32%37.0.0.1/", "http://%6c%6Fcalhost/", "file:/etc/passwd"])
+def test_c174_an_address_that_leads_inside_is_found_in_its_other_spellings(link: str) -> None:
+    assert texts(shown(hook(rule("inside-links")), text(f"go {link}"))) == ["go [redacted:inside-link]"]
+    odd = texts(shown(hook(rule("odd-links")), text(f"go {link}")))
+    assert odd == ([f"go {link}"] if link[:4] == "file" else ["go [redacted:odd-link]"])
 
 
 def test_c174_what_can_be_clicked_is_left_out_with_what_it_belongs_to() -> None:
