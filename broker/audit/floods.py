@@ -1,6 +1,7 @@
 """Lines that a peer can cause without end: refusals at the door, and messages that are not passed on.
 
-So many are written at once, and so many a second for ever; further ones are counted exactly (C253).
+So many are written at once, and so many a second for ever; further ones are counted exactly (C253), in lines that
+count among those that are written.
 """
 
 from __future__ import annotations
@@ -91,5 +92,6 @@ class Floods:
         if not self._suppressed:
             return
         suppressed, self._suppressed = self._suppressed, Counter()
+        self._allowance -= len(suppressed)
         for (reason, server), count in suppressed.items():
             self.write("suppressed", server=server, status=FAILURE, action=DENIED, detail=reason, count=count)

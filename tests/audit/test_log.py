@@ -94,7 +94,7 @@ def test_of_a_flood_of_refusals_the_first_are_written_and_the_rest_is_counted_ex
     log = clocks.log(sink)
     for _ in range(BURST + 7):
         log.refused("origin", server="files")
-    clocks.now += 2.5 / PER_S
+    clocks.now += 3.5 / PER_S
     log.refused("origin", server="files")
     log.refused("host")
     log.refused("host")
@@ -103,6 +103,20 @@ def test_of_a_flood_of_refusals_the_first_are_written_and_the_rest_is_counted_ex
     assert said.count("denied") == BURST + 2
     counts = [(line["status_detail"], line["unmapped"]["count"]) for line in sink.lines if "count" in line["unmapped"]]
     assert counts == [("origin", 7), ("host", 1)]
+
+
+def test_a_flood_for_many_reasons_makes_no_more_lines_than_one_for_a_single_reason() -> None:
+    sink, clocks = Memory(), Clocks()
+    log = clocks.log(sink)
+    for _ in range(1_000):
+        clocks.now += 0.01
+        for number in range(50):
+            log.dropped(f"reason-{number}", server="files", method="x")
+    log.flush()
+    assert len(sink.lines) <= BURST + PER_S * 10 + 50
+    log.close()
+    told = sum(line["unmapped"]["count"] for line in sink.lines if events([line]) == ["suppressed"])
+    assert told + events(sink.lines).count("dropped") == 50_000
 
 
 def test_a_wall_clock_that_steps_back_changes_no_order() -> None:
