@@ -263,7 +263,10 @@ class PooledSession:
             elif kind is ToServer:
                 number = effect.call or effect.exchange  # type: ignore[attr-defined]
                 if effect.call and self.pool.context.lapses:  # type: ignore[attr-defined]
-                    self.belonging.sent(number, self.waits(number), self.talk.calls)
+                    waits = self.waits(number)
+                    self.belonging.sent(number, waits, self.talk.calls)
+                    if waits is not None and self.group.key[0]:
+                        self.relay.speaker.who = waits.who  # not that of a request which came while this one waited
                 self.relay.client_frame(number, effect.frame)  # type: ignore[attr-defined]
             elif kind is SetTimer:
                 self._timers.add(effect.key, effect.after_s)  # type: ignore[attr-defined]

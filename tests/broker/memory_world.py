@@ -62,6 +62,8 @@ class MemorySession:
         self.closed = False
         self.standing: Standing | None = None
         self.legs: dict[int, Leg] = {}
+        self.shown: list[Any] = []
+        """The scopes of whoever each call was sent for."""
         self._name = name
         self._ran = ran
         self._asked: dict[int, int] = {}
@@ -74,6 +76,8 @@ class MemorySession:
 
     def send(self, effect: ToServer) -> None:
         """What the broker says; the server answers in another turn, as one behind a socket does."""
+        if effect.frame.method == "tools/call":
+            self.shown.append(self.owner.speaker.who.scopes)  # type: ignore[attr-defined]
         asyncio.get_running_loop().call_soon(self._take, json.loads(jsonrpc.encode(effect.frame)), effect)
 
     def sent(self, call: int) -> bytes:
@@ -163,6 +167,8 @@ class MemoryWorld:
         section = settings.servers["default"]
         wire = wire_of(settings.limits)
         self.reach = MemoryReach()
+        self.inputs: Json = INPUTS
+        """What clients declare."""
         self.context = ServerContext(
             "memory",
             reach=self.reach,
@@ -181,11 +187,18 @@ class MemoryWorld:
         self.relay = StatelessRelay(self.context)
         self.pool = self.relay.bridge
 
-    async def call(self, caller: str, answers: Json | None = None, state: str | None = None) -> Json:
+    async def call(
+        self,
+        caller: str,
+        answers: Json | None = None,
+        state: str | None = None,
+        *,
+        scopes: frozenset[str] = frozenset(),
+    ) -> Json:
         """One call of this caller, or its retry; the result or the error."""
         modern = self._request(answers, state)
         inner, rounds = None, 0
-        who = Principal(f"key:{caller}", "key")
+        who = Principal(f"key:{caller}", "key", scopes=scopes)
         if state is not None:
             belongs = binding(modern, who, self.context.name, self.reach.identity, bridged=True)
             opened = self.context.seal.open(state, belongs)
@@ -207,7 +220,7 @@ class MemoryWorld:
         self.context.wheel.close()
 
     def _request(self, answers: Json | None, state: str | None) -> Modern:
-        params: Json = {"name": "x", "arguments": {"path": "/a", "note": "n" * 40}, "_meta": envelope(INPUTS)}
+        params: Json = {"name": "x", "arguments": {"path": "/a", "note": "n" * 40}, "_meta": envelope(self.inputs)}
         if state is not None:
             params |= {RESPONSES: answers, STATE: state}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}

@@ -273,3 +273,15 @@ async def test_a_call_whose_client_does_not_read_holds_its_server_back() -> None
         while "method" in last:
             last = await reply.message()
         assert last["result"]["resultType"] == "complete"
+
+
+async def test_a_call_that_waits_for_its_session_is_sent_for_the_credential_it_came_with() -> None:
+    memory = MemoryWorld()
+    memory.context.lapses, memory.inputs = True, {}
+    narrow, wide = frozenset(("read",)), frozenset(("read", "write"))
+    try:
+        await within(asyncio.gather(memory.call("ann", scopes=narrow), memory.call("ann", scopes=wide)))
+        (session,) = memory.reach.sessions
+    finally:
+        memory.close()
+    assert session.shown == [narrow, wide]
