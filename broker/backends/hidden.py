@@ -10,6 +10,7 @@ which nothing is found is the very object that came; what was JSON still is.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -115,7 +116,8 @@ def shown(
 ) -> list[str]:
     """The credentials in what a backend is shown: in its address, its headers, its environment and what is injected.
 
-    A value is one if its name says so (`X-Api-Key`, `GITHUB_TOKEN`); of `Authorization`, what follows the scheme.
+    A value is one if its name says so (`X-Api-Key`, `GITHUB_TOKEN`); of `Authorization`, what follows the scheme. The
+    path of something that is there is none: it only leads to one.
     """
     found = _of_query(url) if "?" in url else []
     for name, value in (headers or {}).items():
@@ -123,7 +125,7 @@ def shown(
             found += _of_header(name.lower(), value)
     for name, value in (variables or {}).items():
         if _is_secret(name):
-            found.append(value)
+            found += [] if os.path.isabs(value) and os.path.exists(value) else [value]
         elif "://" in value and "@" in value:
             found += _of_address(value)
     found += [str(value) for name, value in injected if _is_secret(name) and isinstance(value, str | int)]

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -109,6 +110,13 @@ AUTHORS = {"GIT_AUTHOR_NAME": "Grace Hopper", "KEYBOARD": "qwertyuiop", "PWD": "
 )  # fmt: skip
 def test_which_values_are_credentials_is_told_by_their_names(what: dict[str, Any], values: list[str]) -> None:
     assert shown(**what) == values
+
+
+def test_the_path_of_a_file_of_credentials_is_none_and_a_secret_that_looks_like_one_is(tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    key.write_text("{}", encoding="utf-8")
+    variables = {"GOOGLE_APPLICATION_CREDENTIALS": str(key), "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMI/K7MDENG"}
+    assert shown(variables=variables) == ["/wJalrXUtnFEMI/K7MDENG"]
 
 
 def test_a_short_text_is_not_looked_for() -> None:
