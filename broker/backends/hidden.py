@@ -48,7 +48,8 @@ _ESCAPE: Final = re.compile(rb"\\(?:\\|/|u00[2-7][0-9a-fA-F])")
 _BARE: Final = re.compile(rb"[-+.,:\[\]{} 0-9aeflnrstuE]+")
 """What may also stand in JSON where no text is."""
 
-_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# One that does not end is taken to the end, so that nothing is looked through twice.
+_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 
 
 class Hidden:

@@ -147,6 +147,15 @@ def test_a_number_that_is_a_credential_is_a_text_that_is_none() -> None:
     assert hidden == {"api_key": MARK, "list": [MARK, 123456789, -12345678, 12345678.5]}
 
 
+@pytest.mark.parametrize("end", ["", "\\", '"'])
+def test_a_text_that_does_not_end_is_looked_through_once(end: str) -> None:
+    flood = b'"12345678' + b'\\"' * 100_000 + end.encode()
+    began = time.thread_time()
+    found = Hidden(["12345678"]).clean(flood)
+    assert time.thread_time() - began < 1.0
+    assert found == flood.replace(b"12345678", MARK.encode())
+
+
 @pytest.mark.parametrize("word", ["postgres", "password", "required", "Required", "PASSWORD", "development"])
 def test_a_plain_word_is_not_looked_for(word: str) -> None:
     body = json.dumps({"inputSchema": {"properties": {word: {}}, "required": [word]}}).encode()
