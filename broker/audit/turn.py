@@ -35,13 +35,13 @@ Held = tuple["Admitting", "Record | None", "Caller | None", "Frame | None", Go, 
 class Turn:
     """Belongs to one log, and so to one event loop."""
 
-    __slots__ = ("_ended", "_held", "_log", "_soon")
+    __slots__ = ("_busy", "_ended", "_held", "_log", "_soon")
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
         self._held: list[Held] = []
         self._ended: list[tuple[Shape, Record, float]] = []
-        self._soon = False
+        self._soon = self._busy = False
 
     def hold(
         self, trail: Admitting, record: Record | None, caller: Caller | None, frame: Frame | None, go: Go, what: Any
@@ -77,7 +77,18 @@ class Turn:
             self.over()
 
     def over(self) -> None:
-        """Write what waits, and send what may be sent."""
+        """Write what waits, and send what may be sent; what comes meanwhile has a turn of its own."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            self._over()
+        finally:
+            self._busy = False
+        if self._held and not self._soon:  # there is no loop
+            self.over()
+
+    def _over(self) -> None:
         self._soon = False
         log = self._log
         self.settle()

@@ -117,6 +117,22 @@ async def test_a_call_whose_line_cannot_be_made_is_refused_and_keeps_no_other_fr
     assert (events(sink.lines), here.trail.held) == (["admitted"], 0)
 
 
+async def test_a_turn_that_somebody_ends_within_it_keeps_its_order() -> None:
+    here = edge()
+
+    def go(what: Any, written: bool) -> None:
+        here.go(what, written)
+        here.trail.behind(here.go, "later")
+        here.trail.log.turn.over()
+
+    here.trail.begin(1, "tools/call", 1, call())
+    here.trail.admit(1, call(), ALICE, go, 1)
+    here.ask(2)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [what for what, _, _ in here.sent] == [1, 2, "later"]
+
+
 async def test_a_log_that_closes_writes_what_its_last_turn_began_and_ended() -> None:
     here = edge()
     here.ask(1)
@@ -138,3 +154,15 @@ def test_a_sink_that_works_again_lets_the_next_turn_through() -> None:
     clocks.now += RETRY_S
     here.ask(2)
     assert [(what, written) for what, written, _ in here.sent] == [(1, False), (2, True)]
+
+
+def test_without_a_loop_what_a_turn_begins_has_the_next_one() -> None:
+    here = edge()
+
+    def go(what: Any, written: bool) -> None:
+        here.go(what, written)
+        here.ask(2)
+
+    here.trail.begin(1, "tools/call", 1, call())
+    here.trail.admit(1, call(), ALICE, go, 1)
+    assert [what for what, _, _ in here.sent] == [1, 2]
