@@ -1,4 +1,4 @@
-"""The example of two tenants on the page of policy is true: it is served, and each row is what two clients get.
+"""The example of two tenants on the front page is true: it is served, and each row is what two clients get.
 
 The issuer is a server on this machine with keys of its own; the broker is the installed command.
 """
