@@ -103,20 +103,13 @@ class Turn:
         if plain:
             log.admitted(plain)
         log.flush()
-        failing = log.failing
         for trail, record, caller, frame, go, what in held:
             trail.held -= 1
             try:
                 if record is None:
                     go(what, True)
-                elif record.ended:
-                    pass
-                elif failing or not record.admitted:
+                elif not record.ended:
                     go(what, trail.written(record, caller, frame))  # type: ignore[arg-type]
-                else:
-                    record.requests += 1
-                    trail.sent(record, caller, frame)  # type: ignore[arg-type]
-                    go(what, True)
             except Exception as error:  # which must not keep the others from being sent
                 telemetry.log("error", "internal", error=type(error).__name__)
         if held:

@@ -26,10 +26,7 @@ CONTENTS: Final = "contents"
 
 def _mentions(member: str, _info: CallInfo, body: Body) -> bool:
     value = body.get(member)
-    if type(value) is not Raw:
-        return True
-    text = bytes(value)
-    return b"resource" in text or b"\\u00" in text
+    return type(value) is not Raw or _mentioned(value)
 
 
 def _mentioned(value: Raw) -> bool:

@@ -9,7 +9,7 @@ from broker.audit.turn import NoTurn
 
 
 class QuietLog(AuditLog):
-    """Admits everything; `open` is kept all the same, as trails do."""
+    """Admits everything."""
 
     quiet = True
 

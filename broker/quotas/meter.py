@@ -83,7 +83,7 @@ class Meter:
     def ended(self, call: int) -> None:
         """A call is over."""
         ticket = self._tickets.pop(call, None)
-        if type(ticket) is tuple:
+        if type(ticket) is tuple:  # as `ServerQuotas.leave`, which nearly every call would have to go to
             running = self._running
             left = running[ticket] - 1
             if left:

@@ -102,7 +102,7 @@ AUTHORS = {"GIT_AUTHOR_NAME": "Grace Hopper", "KEYBOARD": "qwertyuiop", "PWD": "
         ({"headers": {"Cookie": "sid=abcdefgh; b=c"}}, ["abcdefgh", "c", "sid=abcdefgh; b=c"]),
         ({"variables": {"GITHUB_TOKEN": "abcdefgh", "LOG_LEVEL": "debugging", "DB_PASSWORD": "p"}}, ["abcdefgh", "p"]),
         ({"variables": {"DATABASE_URL": "postgres://me:s%2Fecret@db/x", "HOME": "/srv/me"}}, ["s%2Fecret", "s/ecret"]),
-        ({"variables": {"TOKEN_FILE": "/run/token", "SSH_AUTH_SOCK": "/tmp/agent.1", **AUTHORS}}, []),
+        ({"variables": {"TOKEN_FILE": "/run/token", "SSH_AUTH_SOCK": "/run/agent.1", **AUTHORS}}, []),
         ({"url": "https://api.example/mcp?api_key=abcdefgh&lang=en"}, ["abcdefgh"]),
         ({"injected": [("X-Tenant-Secret", "abcdefgh"), ("tenant", "acme-corp"), ("api_key", 12345678)]},
          ["abcdefgh", "12345678"]),
