@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema, field_validator, model_validator
 
 from broker.edge_names import parse_host
 from broker.identity.fetching import is_fetchable
@@ -46,6 +46,12 @@ KeyOrDigest = Annotated[
 """A caller's key; of one without scopes, its digest will do."""
 
 
+def check_client(client_id: str, client_secret: SecretStr) -> None:
+    """What the broker shows an issuer of itself must fit a header. Raises ValueError for what does not."""
+    if not (client_id.isascii() and client_secret.get_secret_value().isascii()):
+        raise ValueError("expected a client_id and client_secret of ASCII characters")
+
+
 class Introspection(Section):
     """Where an issuer says whether a token is good, and who the broker is there."""
 
@@ -66,8 +72,7 @@ class Introspection(Section):
 
     @model_validator(mode="after")
     def _sendable(self) -> Self:
-        if not (self.client_id.isascii() and self.client_secret.get_secret_value().isascii()):
-            raise ValueError("expected a client_id and client_secret of ASCII characters")
+        check_client(self.client_id, self.client_secret)
         return self
 
 

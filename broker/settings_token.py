@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from broker.settings_identity import checked_address
+from broker.settings_identity import check_client, checked_address
 from broker.settings_section import ExistingFile, Scope, Secret, Section
 
 
@@ -36,6 +36,5 @@ class BackendToken(Section):
 
     @model_validator(mode="after")
     def _sendable(self) -> Self:
-        if not (self.client_id.isascii() and self.client_secret.get_secret_value().isascii()):
-            raise ValueError("expected a client_id and client_secret of ASCII characters")
+        check_client(self.client_id, self.client_secret)
         return self
